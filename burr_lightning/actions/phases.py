@@ -1,0 +1,77 @@
+"""Phase actions: the Burr streaming actions that are open while Lightning is inside a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from burr.core import State
+from burr.core.action import StreamingAction
+
+from ..state import PhaseReport, recorded
+
+
+class PhaseFeed:
+    """What flows into an open phase action: its batches as they happen, its report at the end.
+
+    Burr copies an action when it is named, so an open phase is kept outside the action.
+    """
+
+    def __init__(self) -> None:
+        self.first_batch: int | None = None
+        self.last_batch: int | None = None
+        self.report: PhaseReport | None = None
+
+    def saw(self, batch_idx: int) -> None:
+        """A batch is done."""
+        if self.first_batch is None:
+            self.first_batch = batch_idx
+        self.last_batch = batch_idx
+
+    def __repr__(self) -> str:
+        return "Lightning's loop"
+
+
+class PhaseAction(StreamingAction):
+    """An action that stands for a phase of Lightning's own loop.
+
+    Its stream items are the batches; its result is the phase's report. Whoever drives the machine
+    gives it a `PhaseFeed` as the input ``phase``.
+
+    Reads: everything that `recorded` reads. Writes: `metrics`, `history`, `global_step`, and at the
+    end of an epoch `epoch`, `best`, `finished`, `stop_reason`.
+    """
+
+    @property
+    def reads(self) -> list[str]:
+        return ["metrics", "history", "monitor", "best"]
+
+    @property
+    def writes(self) -> list[str]:
+        phase = ["metrics", "history", "global_step", "validation_due", "can_stop"]
+        return [*phase, "epoch", "best", "finished", "stop_reason"]
+
+    @property
+    def inputs(self) -> tuple[list[str], list[str]]:
+        return ["phase"], ["__tracer"]
+
+    def stream_run(self, state: State[Any], **inputs: Any) -> Generator[dict[str, Any], None, None]:
+        """One item per batch, and the report at the end; its metrics become attributes of the step."""
+        feed: PhaseFeed = inputs["phase"]
+        while feed.report is None:
+            yield {"batch": feed.last_batch}
+        if feed.report.metrics and (tracer := inputs.get("__tracer")) is not None:
+            tracer.log_attributes(**feed.report.metrics)
+        yield feed.report.as_result()
+
+    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
+        """The state after the phase."""
+        return recorded(state, PhaseReport(**result))
+
+
+class TrainEpoch(PhaseAction):
+    """One epoch of training, or the part of it up to a validation in its middle."""
+
+
+class Validate(PhaseAction):
+    """One pass over the validation data; the last one of an epoch closes with the epoch."""

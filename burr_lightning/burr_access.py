@@ -1,0 +1,163 @@
+"""Everything this library asks of Burr's application, tracker and streams, private names included.
+
+Read off apache-burr 0.43; `tests/test_burr_access.py` fails loudly when a private name changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from burr.core import Application, ApplicationBuilder, State
+from burr.core.application import PRIOR_STEP
+from burr.core.graph import Graph
+from burr.lifecycle.base import LifecycleAdapter
+from burr.tracking import LocalTrackingClient
+from burr.tracking.base import TrackingClient
+
+from .actions import PhaseFeed
+from .machines import entrypoint
+from .state import PhaseReport
+
+
+def build_application(
+    graph: Graph,
+    run_id: str,
+    project: str,
+    state: State[Any],
+    position: str | None,
+    sequence_id: int | None,
+    tracker: TrackingClient | None,
+    hooks: Sequence[LifecycleAdapter],
+) -> Application[Any]:
+    """The application of a run, standing behind ``position``, at its entry point where that is None."""
+    if position is not None:
+        state = state.update(**{PRIOR_STEP: position})
+    builder = (
+        ApplicationBuilder()
+        .with_graph(graph)
+        .with_identifiers(app_id=run_id, partition_key=project, sequence_id=sequence_id)
+        .with_state(state)
+        .with_entrypoint(entrypoint(graph))
+        .with_hooks(*hooks)
+    )
+    if tracker is not None:
+        builder = builder.with_tracker(tracker)
+    return builder.build()
+
+
+def position_of(app: Application[Any]) -> str | None:
+    """The action that ran last, ``None`` before the first."""
+    position: str | None = app.state.get(PRIOR_STEP)
+    return position
+
+
+class OpenPhase:
+    """A phase action that is open: its stream, held while Lightning is inside the phase.
+
+    Args:
+        app: The application, whose next action is the phase action.
+        name: That action.
+    """
+
+    def __init__(self, app: Application[Any], name: str) -> None:
+        self.feed = PhaseFeed()
+        self.action, container = app.stream_result(halt_after=[name], inputs={"phase": self.feed})
+        self._items: Iterator[Any] = iter(container)
+        self._started = False
+
+    def batch_ended(self, batch_idx: int) -> None:
+        """Let the stream have an item."""
+        self.feed.saw(batch_idx)
+        self._started = True
+        next(self._items)
+
+    def close(self, report: PhaseReport) -> None:
+        """End the action with its result; the machine's state is then the one after it."""
+        self.feed.report = report
+        for _ in self._items:
+            pass
+
+    def fail(self, error: BaseException) -> None:
+        """End the action with the exception that ended the phase; the machine's state stays as it was.
+
+        Burr 0.43 swallows an exception raised inside a streaming action after its first item and goes
+        on with partial data. Thrown into the iterator instead, it reaches the hooks and nothing else.
+        """
+        if not self._started:
+            next(self._items)
+        traceback = error.__traceback__
+        try:
+            self._items.throw(error)  # type: ignore[attr-defined]
+        except BaseException as raised:
+            if raised is not error:
+                raise
+        error.__traceback__ = traceback
+
+
+def local_tracker(project: str) -> LocalTrackingClient:
+    """Burr's own tracker in Burr's own place, where ``burr`` shows it with no configuration."""
+    return LocalTrackingClient(project=project)
+
+
+def tracker_folder(tracker: TrackingClient | None, run_id: str) -> Path | None:
+    """Where a local tracker keeps a run, ``None`` for a tracker of another kind."""
+    if not isinstance(tracker, LocalTrackingClient):
+        return None
+    return Path(tracker.storage_dir).absolute() / run_id
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a machine, as Burr's tracker recorded it."""
+
+    sequence_id: int
+    """Its number in the run."""
+    action: str
+    started: datetime
+    ended: datetime | None
+    """``None`` while it is open, and where the process was killed in it."""
+    failed: bool
+    epoch: int | None
+    """The epoch that a phase belongs to."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took."""
+        return (self.ended - self.started).total_seconds() if self.ended else None
+
+
+def read_steps(folder: Path) -> list[Step]:
+    """The steps that a local tracker recorded, in order; a step that was run again counts once."""
+    steps: dict[int, Step] = {}
+    with open(folder / LocalTrackingClient.LOG_FILENAME, encoding="utf-8") as log:
+        for line in log:
+            entry = _entry(line)
+            if entry.get("type") == "begin_entry":
+                started = datetime.fromisoformat(entry["start_time"])
+                number = entry["sequence_id"]
+                steps[number] = Step(number, entry["action"], started, None, False, None)
+            elif entry.get("type") == "end_entry" and entry["sequence_id"] in steps:
+                begun = steps[entry["sequence_id"]]
+                steps[begun.sequence_id] = Step(
+                    begun.sequence_id,
+                    begun.action,
+                    begun.started,
+                    datetime.fromisoformat(entry["end_time"]),
+                    entry["exception"] is not None,
+                    (entry["result"] or {}).get("epoch"),
+                )
+    return [steps[number] for number in sorted(steps)]
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """One line of the log; the last one is torn where the process was killed while writing it."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return entry

@@ -1,0 +1,325 @@
+"""`BurrCallback`: Lightning's hooks, handed on to the driver of a run's machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from burr.core import Application, Condition, State
+from burr.core.graph import Graph
+from burr.core.persistence import BaseStatePersister
+from burr.lifecycle.base import LifecycleAdapter
+from burr.tracking.base import TrackingClient
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from . import messages
+from .commits import Checkpoints
+from .commits.rng import rng_state, set_rng_state
+from .errors import MachineError, ResumeError, TrainerError
+from .history import MetricHistory
+from .layout import (
+    DEFAULT_PROJECT,
+    RUN_ID_VARIABLE,
+    Outcome,
+    checked_project,
+    checked_run_id,
+    home,
+    new_run_id,
+)
+from .lightning_access import preload_checkpoint
+from .machines import checked_machine, default_machine
+from .metric import Mode, checked_mode
+from .opening import OpenRun, RunSettings
+from .runs import Run
+
+_CHECKPOINT_KEY = "burr_lightning"
+
+
+class BurrCallback(Checkpoint):
+    """Turns a training run into a Burr state machine.
+
+    Every epoch becomes a Burr action that is committed to disk when it ends. The same script run
+    again goes on with the run of the same ``run_id``; a finished run is not trained again.
+
+    Args:
+        run_id: The run's name, a folder's name. ``None`` takes the environment's
+            ``BURR_LIGHTNING_RUN_ID``, else a new id for each ``fit``.
+        project: The project that the run belongs to; Burr's UI lists runs by project.
+        monitor: The metric that says which epoch is the best, ``None`` for none: then the last
+            epoch is named.
+        mode: ``"min"`` or ``"max"``; ``None`` takes the direction that the metric itself declares
+            (a torchmetrics metric that was logged as an object does), else ``"min"``.
+        stop_when: When to stop, a Burr condition on the state; ``None`` leaves that to Lightning's
+            own limits, which are honoured in any case.
+        machine: A Burr graph, or a function that returns one, in place of the default machine.
+        checkpoints: Which checkpoints are kept.
+        hooks: Burr lifecycle adapters.
+        persister: Any synchronous Burr persister, initialised; ``None`` is SQLite in ``root_dir``.
+        tracker: ``True`` is Burr's own tracker in Burr's own place, so that ``burr`` shows the run;
+            ``False`` is none; or any tracking client.
+        root_dir: Where runs are kept. ``None`` takes the environment's ``BURR_LIGHTNING_HOME``, else
+            ``./burr_runs``.
+
+    Raises:
+        RunIdError: If ``run_id`` or ``project`` cannot name a folder.
+        MachineError: If ``machine`` cannot drive a training run.
+        ValueError: If ``mode`` is neither ``"min"`` nor ``"max"``.
+
+    Example:
+        >>> from burr_lightning.conditions import plateau
+        >>> burr = BurrCallback(run_id="digits", monitor="val_loss", stop_when=plateau("val_loss", 5))
+        >>> [action.name for action in burr.machine.actions]
+        ['process_data', 'train_epoch', 'validate', 'best_model']
+    """
+
+    def __init__(
+        self,
+        run_id: str | None = None,
+        project: str = DEFAULT_PROJECT,
+        *,
+        monitor: str | None = None,
+        mode: Mode | None = None,
+        stop_when: Condition | None = None,
+        machine: Graph | Callable[[], Graph] | None = None,
+        checkpoints: Checkpoints | None = None,
+        hooks: Sequence[LifecycleAdapter] = (),
+        persister: BaseStatePersister | None = None,
+        tracker: bool | TrackingClient = True,
+        root_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        run_id = run_id if run_id is not None else os.environ.get(RUN_ID_VARIABLE)
+        self.run_id = checked_run_id(run_id) if run_id is not None else None
+        self.project = checked_project(project)
+        self.monitor = monitor
+        self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
+        self.machine = _machine(machine, stop_when)
+        self.checkpoints = checkpoints or Checkpoints()
+        self.root = home(root_dir)
+        self._hooks, self._persister, self._tracker = tuple(hooks), persister, tracker
+        self._opened: OpenRun | None = None
+        self._resumed_from: Path | None = None
+        self._rng_state: dict[str, Any] | None = None
+
+    # What a user reads
+
+    @property
+    def app(self) -> Application[Any]:
+        """The Burr application of the newest ``fit``.
+
+        Raises:
+            RuntimeError: Before the first one.
+        """
+        if self._opened is None:
+            raise RuntimeError("There is no application before trainer.fit has begun.")
+        return self._opened.driver.app
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of the machine; see `burr_lightning.state` for its keys.
+
+        Raises:
+            RuntimeError: Before the first ``fit``.
+        """
+        return self.app.state
+
+    @property
+    def history(self) -> MetricHistory:
+        """The metrics so far.
+
+        Raises:
+            RuntimeError: Before the first ``fit``.
+        """
+        history: MetricHistory = self.state["history"]
+        return history
+
+    @property
+    def run(self) -> Run:
+        """The run as it is stored.
+
+        Raises:
+            RunNotFoundError: If nothing is stored of it, as after a ``fast_dev_run``.
+            RuntimeError: Before the first ``fit``, where no ``run_id`` was given.
+        """
+        run_id = self.run_id or self.app.uid
+        return Run.open(run_id, self.project, root_dir=self.root, persister=self._persister)
+
+    @property
+    def best_model_path(self) -> str:
+        """The best checkpoint's path, empty while there is none: ``ckpt_path="best"`` asks for it."""
+        return self._checkpoint_path("best")
+
+    @property
+    def last_model_path(self) -> str:
+        """The newest checkpoint's path, empty while there is none."""
+        return self._checkpoint_path("checkpoint")
+
+    def _checkpoint_path(self, key: str) -> str:
+        if self._opened is None or self._opened.folder is None or self.state[key] is None:
+            return ""
+        named = self.state[key]["checkpoint" if key == "best" else "path"]
+        return str(self._opened.folder.path / named) if named else ""
+
+    # Lightning's hooks
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Open the run, and have Lightning restore it where it stopped."""
+        if stage != "fit":
+            return
+        _refuse_other_trainers(trainer)
+        self._resumed_from = self._rng_state = None
+        self._opened = OpenRun(self._settings(), trainer, pl_module)
+        standing = self._opened.standing
+        for line in messages.opened(self._opened.settings.run_id, self.project, standing):
+            rank_zero_info(line)
+        if standing.checkpoint is not None:
+            self._resumed_from = standing.checkpoint
+            preload_checkpoint(trainer, standing.checkpoint)
+        if standing.finished:
+            trainer.should_stop = True
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go on with the random numbers of the commit; Lightning makes its first iterator after this."""
+        if self._resumed_from is not None and trainer.ckpt_path != self._resumed_from:
+            raise ResumeError(
+                f"trainer.fit(ckpt_path={str(trainer.ckpt_path)!r}): the run {self.app.uid!r} exists and "
+                f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
+                f"run_id to start a run from that checkpoint."
+            )
+        if self._rng_state is not None:
+            set_rng_state(self._rng_state)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the random number generators with everything else."""
+        checkpoint[_CHECKPOINT_KEY] = {"rng": rng_state()}
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take the random number generators out of a commit of this run."""
+        if self._resumed_from is not None and _CHECKPOINT_KEY in checkpoint:
+            self._rng_state = checkpoint[_CHECKPOINT_KEY]["rng"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The machine starts, or goes on."""
+        self._fitting.driver.training_started()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``train_epoch`` opens."""
+        self._fitting.driver.epoch_started()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """After a validation inside the epoch, ``train_epoch`` opens again."""
+        self._fitting.driver.batch_started()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """An item of the open phase."""
+        self._fitting.driver.batch_ended(batch_idx)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``train_epoch`` closes and ``validate`` opens."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._fitting.driver.validation_started()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """An item of the open phase."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._fitting.driver.batch_ended(batch_idx)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``validate`` stays open until the next batch, or the end of the epoch."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._fitting.driver.validation_ended()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch's last phase closes, and the epoch is committed."""
+        self._fitting.driver.epoch_ended()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The machine ends with Lightning."""
+        run = self._fitting
+        run.driver.training_ended()
+        if not run.standing.finished:
+            for line in messages.ended(run.settings.run_id, run.driver.state, run.folder):
+                rank_zero_info(line)
+        run.ended(Outcome("finished" if run.driver.ended else "interrupted"))
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """The open step fails with the exception, which goes on to the user unchanged."""
+        run = self._opened
+        if run is None or not run.is_open:
+            return
+        action = run.driver.open_action
+        run.driver.failed(exception)
+        status = "failed" if isinstance(exception, Exception) else "interrupted"
+        run.ended(Outcome(status, f"{type(exception).__name__}: {exception}", action))
+        rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
+
+    @property
+    def _fitting(self) -> OpenRun:
+        assert self._opened is not None, "Lightning called a training hook before setup"
+        return self._opened
+
+    def _settings(self) -> RunSettings:
+        return RunSettings(
+            run_id=self.run_id or new_run_id(),
+            project=self.project,
+            root=self.root,
+            machine=self.machine,
+            monitor=self.monitor,
+            mode=self.mode,
+            checkpoints=self.checkpoints,
+            hooks=self._hooks,
+            persister=self._persister,
+            tracker=self._tracker,
+        )
+
+
+def _machine(machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None) -> Graph:
+    if stop_when is not None and not isinstance(stop_when, Condition):
+        raise MachineError(
+            f"BurrCallback(stop_when={stop_when!r}): it must be a Burr condition, as those of "
+            f"burr_lightning.conditions or burr.core.Condition.expr(...) are."
+        )
+    if machine is None:
+        return default_machine(stop_when)
+    if stop_when is not None:
+        raise MachineError(
+            "BurrCallback(machine=..., stop_when=...): stop_when belongs to the default machine. In "
+            "a machine of your own, put the condition on a transition that leaves the training."
+        )
+    return checked_machine(machine if isinstance(machine, Graph) or not callable(machine) else machine())
+
+
+def _refuse_other_trainers(trainer: object) -> None:
+    if not isinstance(trainer, Trainer):
+        kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
+        raise TrainerError(
+            f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
+            f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
+        )
+    if trainer.world_size > 1:
+        raise TrainerError(
+            f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
+            f"Use Trainer(devices=1); training on several processes is not supported yet."
+        )

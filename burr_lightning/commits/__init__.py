@@ -1,0 +1,6 @@
+"""The durable side of a run: checkpoints, the state of the random number generators, and commits."""
+
+from .checkpoints import Checkpoints
+from .committer import Committer, ResumePoint
+
+__all__ = ["Checkpoints", "Committer", "ResumePoint"]

@@ -1,0 +1,112 @@
+"""The commit protocol: a checkpoint that is whole on disk, then the row that names it, then pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burr.core import State
+
+from ..layout import RunFolder
+from ..rows import Row, StateRows
+from ..state import committed, monitored
+from .checkpoints import CheckpointName, Checkpoints, to_prune
+from .files import is_whole, write_durably
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A commit that a run can go on from."""
+
+    row: Row
+    newest_sequence_id: int
+    """The newest step that has a row; steps are numbered on from there."""
+    checkpoint: Path | None
+    """The checkpoint that the row names, whole; ``None`` where no epoch had ended."""
+    skipped: tuple[str, ...] = ()
+    """Newer commits that cannot be used, and why, in words."""
+
+
+class Committer:
+    """Makes the commits of one run and finds the one to resume from.
+
+    Args:
+        folder: The run's folder.
+        rows: The run's rows.
+        keep: Which checkpoints to keep.
+    """
+
+    def __init__(self, folder: RunFolder, rows: StateRows, keep: Checkpoints) -> None:
+        self._folder, self._rows, self._keep = folder, rows, keep
+
+    def commit(
+        self,
+        sequence_id: int,
+        position: str,
+        state: State[Any],
+        save_checkpoint: Callable[[Path], None] | None,
+    ) -> State[Any]:
+        """Make what has happened so far durable.
+
+        The order is the promise: the checkpoint is whole on disk before the row names it, and
+        nothing is deleted before the row is written.
+
+        Args:
+            sequence_id: The step of the machine that has run.
+            position: Its action.
+            state: The state after it.
+            save_checkpoint: Writes a checkpoint to a path; ``None`` where the trainer has not
+                changed since the commit before, whose checkpoint the row then names.
+
+        Returns:
+            The state, which names the checkpoint.
+        """
+        if save_checkpoint is not None:
+            name = CheckpointName(sequence_id, state["epoch"], state["global_step"])
+            path = self._folder.checkpoints / str(name)
+            digest = write_durably(path, save_checkpoint)
+            relative = path.relative_to(self._folder.path).as_posix()
+            facts = {"path": relative, "epoch": name.epoch, "sha256": digest, "commit": sequence_id}
+            state = committed(state, facts)
+        self._rows.save(sequence_id, position, state)
+        if save_checkpoint is not None:
+            self._prune(state)
+        return state
+
+    def _prune(self, state: State[Any]) -> None:
+        history = state["history"]
+        metric = monitored(history, state["monitor"])
+        values: dict[int, float] = {}
+        if metric is not None and metric.name in history:
+            values = dict(enumerate(history[metric.name]))
+        paths = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
+        names = [name for name in paths if name is not None]
+        for name in to_prune(names, self._keep, metric, values):
+            if paths[name] != self._folder.path / state["checkpoint"]["path"]:
+                paths[name].unlink()
+
+    def resume_point(self) -> ResumePoint | None:
+        """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
+        skipped: list[str] = []
+        newest = None
+        for row in self._rows.backwards():
+            newest = row.sequence_id if newest is None else newest
+            facts = row.state["checkpoint"]
+            if facts is None:
+                return ResumePoint(row, newest, None, tuple(skipped))
+            path = self._folder.path / facts["path"]
+            if is_whole(path, facts["sha256"]):
+                return ResumePoint(row, newest, path, tuple(skipped))
+            state = "is damaged" if path.exists() else "is missing"
+            skipped.append(f"epoch {facts['epoch']}: {facts['path']} {state}")
+        return None
+
+    def row_of(self, checkpoint: dict[str, Any]) -> Row | None:
+        """The row that was written together with a checkpoint."""
+        return self._rows.at(checkpoint["commit"])
+
+    def go_on_from(self, row: Row) -> None:
+        """Let the commits to come refer to this one."""
+        self._rows.go_on_from(row)

@@ -1,0 +1,161 @@
+"""What every stop condition is: a Burr condition that can say why it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from burr.core import Condition, State
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The truth of a condition on one state, with the numbers behind it."""
+
+    name: str
+    """The condition, as it was written."""
+    holds: bool
+    """Whether it is true."""
+    text: str
+    """The numbers, in words; empty where the condition has none to give."""
+    parts: tuple[Explanation, ...] = field(default=())
+    """The explanations of what it was combined from."""
+
+    @property
+    def reason(self) -> str:
+        """Why it holds: each part that made it true, with its numbers; empty where it is false."""
+        if not self.holds:
+            return ""
+        if self.parts:
+            return "; ".join(part.reason for part in self.parts if part.reason)
+        return f"{self.name}: {self.text}" if self.text else ""
+
+
+class StopCondition(Condition):
+    """A Burr condition, pure in the state, that explains itself.
+
+    Args:
+        name: How the user wrote it.
+        keys: The state keys that it reads.
+        check: From a state to whether the condition holds and the numbers behind that, in words.
+        metrics: The metrics that it needs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: Iterable[str],
+        check: Callable[[State], tuple[bool, str]],
+        metrics: Iterable[str] = (),
+    ) -> None:
+        super().__init__(list(keys), lambda state: check(state)[0], name=name)
+        self._check = check
+        self.metrics = frozenset(metrics)
+
+    def explain(self, state: State) -> Explanation:
+        """The truth of this condition on a state, with its numbers."""
+        holds, text = self._check(state)
+        return Explanation(self.name, holds, text)
+
+    def __or__(self, other: Condition) -> Condition:
+        return AnyOf(self, _condition(other, "|"))
+
+    def __ror__(self, other: Condition) -> Condition:
+        return AnyOf(_condition(other, "|"), self)
+
+    def __and__(self, other: Condition) -> Condition:
+        return AllOf(self, _condition(other, "&"))
+
+    def __rand__(self, other: Condition) -> Condition:
+        return AllOf(_condition(other, "&"), self)
+
+    def __invert__(self) -> Condition:
+        return Not(self)
+
+
+class _Combined(StopCondition):
+    """A condition made of others."""
+
+    def __init__(self, name: str, parts: tuple[Condition, ...]) -> None:
+        keys = dict.fromkeys(key for part in parts for key in part.reads)
+        metrics = frozenset().union(*(metrics_of(part) for part in parts))
+        super().__init__(name, keys, lambda state: (self._holds(state), ""), metrics)
+        self.parts = parts
+
+    def _holds(self, state: State) -> bool:
+        raise NotImplementedError
+
+    def explain(self, state: State) -> Explanation:
+        parts = tuple(explain(part, state) for part in self.parts)
+        return Explanation(self.name, self._holds(state), "", parts)
+
+
+class AnyOf(_Combined):
+    """True when one of its parts is."""
+
+    def __init__(self, *parts: Condition) -> None:
+        super().__init__(" | ".join(part.name for part in parts), parts)
+
+    def _holds(self, state: State) -> bool:
+        return any(holds(part, state) for part in self.parts)
+
+
+class AllOf(_Combined):
+    """True when all of its parts are."""
+
+    def __init__(self, *parts: Condition) -> None:
+        names = (f"({p.name})" if isinstance(p, AnyOf) else p.name for p in parts)
+        super().__init__(" & ".join(names), parts)
+
+    def _holds(self, state: State) -> bool:
+        return all(holds(part, state) for part in self.parts)
+
+
+class Not(_Combined):
+    """True when its part is not."""
+
+    def __init__(self, part: Condition) -> None:
+        combined = isinstance(part, (AnyOf, AllOf))
+        super().__init__(f"~({part.name})" if combined else f"~{part.name}", (part,))
+
+    def _holds(self, state: State) -> bool:
+        return not holds(self.parts[0], state)
+
+    def explain(self, state: State) -> Explanation:
+        part = explain(self.parts[0], state)
+        return Explanation(self.name, not part.holds, part.text or f"{part.name} is false")
+
+
+def holds(condition: Condition, state: State) -> bool:
+    """Whether a condition is true of a state."""
+    return bool(condition.run(state)[Condition.KEY])
+
+
+def explain(condition: Condition, state: State) -> Explanation:
+    """The truth of every part of a condition on a state, with the numbers behind it.
+
+    Args:
+        condition: Any Burr condition; those of this package give their numbers.
+        state: The state of a run, ``burr.state`` or ``Run.open(...).state``.
+
+    Example:
+        >>> from burr.core import State
+        >>> from burr_lightning.history import MetricHistory
+        >>> history = MetricHistory().append(0, {"val_acc": 0.985})
+        >>> print(explain(reached("val_acc", 0.98, mode="max"), State({"history": history})).reason)
+        reached(val_acc, 0.98, mode='max'): 0.985 >= 0.98 (epoch 0)
+    """
+    if isinstance(condition, StopCondition):
+        return condition.explain(state)
+    return Explanation(condition.name, holds(condition, state), "is true")
+
+
+def metrics_of(condition: Condition) -> frozenset[str]:
+    """The metrics that a condition is known to need; empty for a Burr condition of another kind."""
+    return condition.metrics if isinstance(condition, StopCondition) else frozenset()
+
+
+def _condition(other: object, operator: str) -> Condition:
+    if not isinstance(other, Condition):
+        raise TypeError(f"Only a Burr condition can be combined with {operator}, not {other!r}.")
+    return other

@@ -1,0 +1,265 @@
+"""Walks the machine along Lightning's loop: opens and closes phases, and acts at the boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from burr.core import Application, Condition, State
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_access as access
+from .actions import PhaseAction, TrainEpoch, Validate
+from .burr_access import OpenPhase, position_of
+from .commits import Committer
+from .conditions import StopCondition, explain, metrics_of
+from .errors import DataChangedError, MachineError, UnknownMetricError
+from .fingerprint import changes, data_fingerprint
+from .machines import conditions, follow, is_phase, leaves_training
+from .state import PhaseReport, recorded
+
+_TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
+"""An action that asks for one of these may change what a checkpoint holds."""
+
+
+class Driver:
+    """Walks one run's machine.
+
+    Its methods are named after what happened in Lightning's loop. At every boundary, the point
+    between two phases, it does the same things in the same order: the phase is closed, its metrics
+    enter the state, a commit is made, the ordinary actions that are due run, and Lightning is told
+    whether to go on.
+
+    Args:
+        trainer: The trainer whose loop it is.
+        module: The module in training.
+        app: The run's application, standing where the run stands.
+        commits: Makes the run's commits; ``None`` leaves nothing on disk.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        app: Application[Any],
+        commits: Committer | None,
+    ) -> None:
+        self.app = app
+        self._trainer, self._module, self._commits = trainer, module, commits
+        self._phase: OpenPhase | None = None
+        self._started = False
+        self._validated = False
+        self._asked_to_stop = False
+        self._reason: str | None = None
+        self._recorded: dict[str, Any] = {}
+        self._before_validation: dict[str, Any] = {}
+        self._validation_metrics: dict[str, Any] = {}
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of the machine."""
+        return self.app.state
+
+    @property
+    def open_action(self) -> str | None:
+        """The phase action that is open."""
+        return self._phase.action.name if self._phase else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine has nothing more to do."""
+        return self._phase is None and self._next()[0] is None
+
+    # What happens in Lightning's loop
+
+    def training_started(self) -> None:
+        """The data is set up, and the first epoch is about to begin."""
+        self._started = True
+        access.begin_next_epoch(self._trainer)
+        if self.state["data"] is not None:
+            found = changes(self.state["data"], data_fingerprint(self._trainer))
+            if found:
+                raise DataChangedError(self.app.uid, found)
+        self._run_ordinary_actions()
+
+    def epoch_started(self) -> None:
+        """An epoch of training begins."""
+        self._recorded = access.logged_metrics(self._trainer)
+        self._open(TrainEpoch)
+
+    def batch_started(self) -> None:
+        """A batch of training begins: after a validation inside the epoch, its training goes on."""
+        if self._phase is not None and isinstance(self._phase.action, Validate):
+            self._close(self._report(self._validation_metrics))
+            self._recorded.update(self._validation_metrics)
+            self._run_ordinary_actions()
+        if self._phase is None:
+            self._open(TrainEpoch)
+
+    def batch_ended(self, batch_idx: int) -> None:
+        """A batch of the open phase is done."""
+        if self._phase is not None:
+            self._phase.batch_ended(batch_idx)
+
+    def validation_started(self) -> None:
+        """Lightning validates."""
+        self._validated = True
+        self._before_validation = access.logged_metrics(self._trainer)
+        if self._phase is None or not self._has(Validate):
+            return
+        self._close(self._report(self._unrecorded(), is_check=False, validation_due=True))
+        self._run_ordinary_actions()
+        self._open(Validate)
+
+    def validation_ended(self) -> None:
+        """Lightning has validated; if that ends the run in the middle of an epoch, it is told at once."""
+        known = self._before_validation
+        logged = access.logged_metrics(self._trainer)
+        self._validation_metrics = {n: v for n, v in logged.items() if known.get(n) is not v}
+        if self._phase is None or self._trainer.is_last_batch:
+            return
+        after = recorded(self.state, self._report(self._validation_metrics))
+        following, _ = follow(self.app.graph, self._phase.action.name, after)
+        if leaves_training(self.app.graph, following):
+            self._stop_lightning()
+
+    def epoch_ended(self) -> None:
+        """An epoch of training is over, and all of its metrics are known."""
+        if self._phase is None:
+            return
+        epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
+        ours = self._asked_to_stop
+        limit = access.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
+        self._close(self._report(self._unrecorded(), ends_epoch=True, limit=limit))
+        self._refuse_unknown_metrics()
+        self._commit(with_checkpoint=True)
+        self._run_ordinary_actions()
+        if self.ended:
+            self._stop_lightning()
+        elif self._asked_to_stop:
+            self._trainer.should_stop = self._asked_to_stop = False
+
+    def training_ended(self) -> None:
+        """Lightning trains no more; a machine that did not foresee it is told."""
+        if self.ended or (not self._started and self.state["epoch"] < 0):
+            return
+        if not self.state["finished"]:
+            epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
+            limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
+            self.app.update_state(self.state.update(finished=True, stop_reason=limit))
+        self._run_ordinary_actions()
+
+    def failed(self, error: BaseException) -> None:
+        """An exception ends the run: the open phase fails with it, and the state stays as it was."""
+        if self._phase is not None:
+            phase, self._phase = self._phase, None
+            phase.fail(error)
+
+    # Phases
+
+    def _open(self, kind: type[PhaseAction]) -> None:
+        name, _ = self._next()
+        if name is None or not isinstance(self.app.graph.get_action(name), kind):
+            raise MachineError(
+                f"Lightning begins what a {kind.__name__} action stands for, but after "
+                f"{position_of(self.app)!r} the machine goes on to {name!r}. Add a transition to a "
+                f"{kind.__name__} action that holds there."
+            )
+        self._phase = OpenPhase(self.app, name)
+
+    def _close(self, report: PhaseReport) -> None:
+        assert self._phase is not None
+        phase, self._phase = self._phase, None
+        phase.close(report)
+
+    def _report(
+        self,
+        logged: dict[str, Any],
+        *,
+        is_check: bool = True,
+        ends_epoch: bool = False,
+        validation_due: bool = False,
+        limit: str | None = None,
+    ) -> PhaseReport:
+        assert self._phase is not None
+        trainer, feed = self._trainer, self._phase.feed
+        epochs = trainer.current_epoch + (1 if ends_epoch else 0)
+        return PhaseReport(
+            epoch=trainer.current_epoch,
+            first_batch=feed.first_batch,
+            last_batch=feed.last_batch,
+            global_step=trainer.global_step,
+            metrics={name: float(value) for name, value in logged.items()},
+            directions=access.declared_directions(trainer) if is_check else {},
+            is_check=is_check,
+            ends_epoch=ends_epoch,
+            validation_due=validation_due,
+            can_stop=access.can_stop(trainer, epochs, trainer.global_step),
+            limit=limit,
+        )
+
+    def _unrecorded(self) -> dict[str, Any]:
+        logged = access.logged_metrics(self._trainer)
+        return {name: value for name, value in logged.items() if self._recorded.get(name) is not value}
+
+    def _has(self, kind: type[PhaseAction]) -> bool:
+        return any(isinstance(action, kind) for action in self.app.graph.actions)
+
+    # Boundaries
+
+    def _next(self) -> tuple[str | None, Condition | None]:
+        return follow(self.app.graph, position_of(self.app), self.state)
+
+    def _run_ordinary_actions(self) -> None:
+        name, condition = self._next()
+        if name is not None and not is_phase(self.app.graph, name):
+            self._reason = self._why(condition)
+        while name is not None and not is_phase(self.app.graph, name):
+            required, optional = self.app.graph.get_action(name).optional_and_required_inputs
+            asked = required | optional
+            provided = self._inputs()
+            self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
+            self._commit(with_checkpoint=bool(asked & _TOUCHING) and self.state["epoch"] >= 0)
+            name, _ = self._next()
+
+    def _inputs(self) -> dict[str, Callable[[], Any]]:
+        return {
+            "trainer": lambda: self._trainer,
+            "pl_module": lambda: self._module,
+            "datamodule": lambda: getattr(self._trainer, "datamodule", None),
+            "fingerprint": lambda: data_fingerprint(self._trainer),
+            "reason": lambda: self._reason,
+        }
+
+    def _why(self, condition: Condition | None) -> str | None:
+        if isinstance(condition, StopCondition):
+            return explain(condition, self.state).reason
+        if condition is None or condition.name == "default" or self.state["finished"]:
+            return None
+        return f"{condition.name} is true"
+
+    def _commit(self, *, with_checkpoint: bool) -> None:
+        if self._commits is None:
+            return
+        position, sequence_id = position_of(self.app), self.app.sequence_id
+        assert position is not None and sequence_id is not None
+        save = partial(access.save_checkpoint, self._trainer) if with_checkpoint else None
+        self.app.update_state(self._commits.commit(sequence_id, position, self.state, save))
+
+    def _stop_lightning(self) -> None:
+        self._asked_to_stop |= not self._trainer.should_stop
+        self._trainer.should_stop = True
+
+    def _refuse_unknown_metrics(self) -> None:
+        if self._trainer.enable_validation and not self._validated:
+            return
+        history = self.state["history"]
+        for condition in conditions(self.app.graph):
+            for metric in sorted(metrics_of(condition)):
+                if metric not in history:
+                    raise UnknownMetricError(metric, history.names, f"The condition {condition.name!r}")
+        monitor = self.state["monitor"]
+        if monitor is not None and monitor["metric"] not in history:
+            asked_by = f"BurrCallback(monitor={monitor['metric']!r})"
+            raise UnknownMetricError(monitor["metric"], history.names, asked_by)

@@ -1,0 +1,113 @@
+"""What tells one data set from another, taken without moving a random number generator."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader, IterableDataset
+
+_SAMPLES = 2
+
+
+def data_fingerprint(trainer: Trainer) -> dict[str, Any]:
+    """The sizes, batch counts and first samples of the training and validation data.
+
+    Call it once the trainer has set its data up. A part that cannot be told (the size of iterable
+    data, a hash of samples that differ each time they are read) is ``None``.
+    """
+    return {
+        "train": _loaders(trainer.train_dataloader, [trainer.num_training_batches]),
+        "validation": _loaders(trainer.val_dataloaders, trainer.num_val_batches),
+    }
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
+    """Where two fingerprints are not of the same data; batch counts may differ."""
+    found: dict[str, tuple[object, object]] = {}
+    for part in ("train", "validation"):
+        if then[part] is None or now[part] is None:
+            continue
+        if len(then[part]) != len(now[part]):
+            found[f"{part} data loaders"] = (len(then[part]), len(now[part]))
+            continue
+        for index, (was, is_) in enumerate(zip(then[part], now[part], strict=True)):
+            for fact in ("samples", "first_samples"):
+                if None not in (was[fact], is_[fact]) and was[fact] != is_[fact]:
+                    found[f"{part} data {index}, {fact}"] = (was[fact], is_[fact])
+    return found
+
+
+def _loaders(loaders: Any, batches: Sequence[float]) -> list[dict[str, Any]] | None:
+    if loaders is None:
+        return None
+    facts = [_loader(loader) for loader in _flattened(loaders)]
+    for fact, count in zip(facts, batches, strict=False):
+        fact["batches"] = int(count) if count != float("inf") else None
+    return facts
+
+
+def _flattened(loaders: Any) -> Iterator[Any]:
+    if isinstance(loaders, Mapping):
+        loaders = list(loaders.values())
+    if isinstance(loaders, (list, tuple)):
+        for loader in loaders:
+            yield from _flattened(loader)
+    else:
+        yield loaders
+
+
+def _loader(loader: Any) -> dict[str, Any]:
+    dataset = getattr(loader, "dataset", None)
+    if not isinstance(loader, DataLoader) or isinstance(dataset, IterableDataset):
+        return {"samples": None, "first_samples": None, "batches": None}
+    samples = len(dataset) if hasattr(dataset, "__len__") else None
+    return {"samples": samples, "first_samples": _first_samples(dataset, samples), "batches": None}
+
+
+def _first_samples(dataset: Any, samples: int | None) -> str | None:
+    if not samples:
+        return None
+    with isolate_rng():
+        once, again = _read(dataset, samples), _read(dataset, samples)
+    return once if once == again else None
+
+
+def _read(dataset: Any, samples: int) -> str | None:
+    """The hash of the first samples, read with fixed seeds so that augmentation does not change it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    digest = hashlib.sha256()
+    try:
+        for index in range(min(_SAMPLES, samples)):
+            for piece in _pieces(dataset[index]):
+                digest.update(piece)
+    except (LookupError, TypeError, ValueError, RuntimeError):
+        return None
+    return digest.hexdigest()[:16]
+
+
+def _pieces(sample: Any) -> Iterator[bytes]:
+    if isinstance(sample, torch.Tensor):
+        yield str(sample.dtype).encode()
+        yield sample.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    elif isinstance(sample, np.ndarray):
+        yield str(sample.dtype).encode() + sample.tobytes()
+    elif isinstance(sample, Mapping):
+        for key, value in sample.items():
+            yield str(key).encode()
+            yield from _pieces(value)
+    elif isinstance(sample, (list, tuple)):
+        for value in sample:
+            yield from _pieces(value)
+    elif isinstance(sample, (str, bytes, int, float, bool)) or sample is None:
+        yield repr(sample).encode()
+    else:
+        raise TypeError(f"a sample of type {type(sample).__name__} has no bytes to compare")

@@ -1,0 +1,157 @@
+"""Where a run lives: the names it may have, and the folders and files that belong to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from burr.core.persistence import SQLitePersister
+
+from .errors import RunIdError
+
+HOME_VARIABLE = "BURR_LIGHTNING_HOME"
+RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
+DEFAULT_HOME = "burr_runs"
+DEFAULT_PROJECT = "lightning"
+DATABASE = "state.sqlite"
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def new_run_id() -> str:
+    """A run id that no other run has: the time to the second, and four random digits."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def checked_run_id(run_id: str) -> str:
+    """The run id itself, when it can name a folder and a row.
+
+    Raises:
+        RunIdError: If it is empty, or has a path separator, ``..`` or another sign in it that is
+            not a letter, a digit or one of ``. _ = + -``.
+    """
+    if isinstance(run_id, str) and _RUN_ID.fullmatch(run_id) and ".." not in run_id:
+        return run_id
+    rule = (
+        "a run id names a folder: 1 to 100 letters, digits and . _ = + - "
+        "that begin with a letter or a digit, without '..' and without a path separator."
+    )
+    raise RunIdError(run_id, "run_id", rule)
+
+
+def checked_project(project: str) -> str:
+    """The project itself, when Burr's tracker can name a folder after it.
+
+    Raises:
+        RunIdError: If it is empty or has a sign in it that is not a letter, a digit, ``_`` or ``-``.
+    """
+    if isinstance(project, str) and _PROJECT.fullmatch(project):
+        return project
+    rule = "a project names a folder: 1 to 100 letters, digits, _ and -, as Burr's tracker asks for."
+    raise RunIdError(project, "project", rule)
+
+
+def home(root_dir: str | os.PathLike[str] | None) -> Path:
+    """The folder that holds all runs: the argument, else the environment's, else ``./burr_runs``."""
+    return Path(root_dir or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run's folder says about it, so that it can be opened from outside."""
+
+    run_id: str
+    project: str
+    monitor: str | None
+    tracker: str | None
+    """The folder of Burr's tracker for this run, ``None`` where it is not tracked there."""
+    created: float
+    """Seconds since 1970, UTC."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended the last time that it ran."""
+
+    status: Literal["finished", "failed", "interrupted"]
+    error: str | None = None
+    """The exception that ended it, as Python prints it."""
+    action: str | None = None
+    """The action that was open then."""
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        root: The folder that holds all runs.
+        project: The run's project.
+        run_id: The run.
+    """
+
+    def __init__(self, root: Path, project: str, run_id: str) -> None:
+        self.root, self.project, self.run_id = root, project, run_id
+        self.path = root / project / run_id
+        self.checkpoints = self.path / "checkpoints"
+        self.lock = self.path / "lock"
+
+    def create(self) -> None:
+        """Make the folder, unless it is there."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    def write_info(self, info: RunInfo) -> None:
+        """Write what the run is, replacing the file in one step."""
+        _replace(self.path / "run.json", asdict(info))
+
+    def info(self) -> RunInfo | None:
+        """What was written of the run, ``None`` where there is no such run."""
+        stored = _read(self.path / "run.json")
+        return RunInfo(**stored) if stored else None
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Write how the run ended."""
+        _replace(self.path / "outcome.json", asdict(outcome))
+
+    def clear_outcome(self) -> None:
+        """Forget how the run ended: it goes on."""
+        (self.path / "outcome.json").unlink(missing_ok=True)
+
+    def outcome(self) -> Outcome | None:
+        """How the run ended; ``None`` while it goes on, and where it was killed."""
+        stored = _read(self.path / "outcome.json")
+        return Outcome(**stored) if stored else None
+
+
+def run_folders(root: Path, project: str | None) -> list[RunFolder]:
+    """The folders of all runs, or of those of one project."""
+    pattern = f"{project or '*'}/*/run.json"
+    return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
+
+
+def default_persister(root: Path) -> SQLitePersister:
+    """Burr's SQLite persister on the file that all runs of a folder share."""
+    root.mkdir(parents=True, exist_ok=True)
+    persister = SQLitePersister(str(root / DATABASE))
+    persister.initialize()
+    return persister
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content

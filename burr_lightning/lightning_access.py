@@ -1,0 +1,115 @@
+"""Everything this library asks of Lightning's Trainer, its private names included.
+
+Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a private name changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from burr.core import serde
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.loops.loop import _Loop
+from torchmetrics import Metric
+
+from .metric import Mode
+
+log = logging.getLogger(__name__)
+
+
+def reached_limit(
+    trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False
+) -> str | None:
+    """Which of Lightning's own limits is reached, in words; ``None`` while it goes on.
+
+    Args:
+        trainer: The trainer.
+        epochs: How many epochs have ended.
+        steps: How many optimizer steps were taken.
+        asked_by_us: Whether it was us who set ``trainer.should_stop``.
+    """
+    if trainer.max_steps != -1 and steps >= trainer.max_steps:
+        return f"max_steps={trainer.max_steps} was reached"
+    if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs:
+        return f"max_epochs={trainer.max_epochs} was reached"
+    if trainer.should_stop and not asked_by_us and can_stop(trainer, epochs, steps):
+        return _who_asked_to_stop(trainer)
+    return None
+
+
+def can_stop(trainer: Trainer, epochs: int, steps: int) -> bool:
+    """Whether Lightning's ``min_epochs`` and ``min_steps`` are met."""
+    return epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
+
+
+def _who_asked_to_stop(trainer: Trainer) -> str:
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
+            return f"EarlyStopping stopped it: {callback.stopping_reason_message}"
+        if isinstance(callback, Timer):
+            remaining = callback.time_remaining()
+            if remaining is not None and remaining <= 0:
+                return "max_time was reached"
+    return "trainer.should_stop was set by another callback or by the module"
+
+
+def logged_metrics(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The newest value of everything logged so far; a value not logged again is the same object."""
+    return {name: value for name, value in trainer.callback_metrics.items() if value.numel() == 1}
+
+
+def declared_directions(trainer: Trainer) -> dict[str, Mode]:
+    """The direction of every logged torchmetrics metric that declares one, by logged name."""
+    loop = trainer.fit_loop.epoch_loop
+    directions: dict[str, Mode] = {}
+    for result in [*loop._results.values(), *loop.val_loop._results.values()]:
+        metric = result.value
+        if isinstance(metric, Metric) and isinstance(metric.higher_is_better, bool):
+            directions[result.meta.name] = "max" if metric.higher_is_better else "min"
+    return directions
+
+
+def preload_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Have Lightning restore everything from a checkpoint of ours, from a callback's ``setup``."""
+    connector = trainer._checkpoint_connector
+    try:
+        connector.resume_start(path, weights_only=True)
+    except pickle.UnpicklingError as error:
+        log.warning(
+            "The checkpoint %s holds objects that torch does not load with weights_only=True (%s). "
+            "It was written by this run and its digest is right, so it is loaded with weights_only=False.",
+            path,
+            str(error).split("\n")[0],
+        )
+        connector.resume_start(path, weights_only=False)
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """After a resume from the end of an epoch, let Lightning begin the next one.
+
+    With ``max_steps`` set, Lightning would enter the finished epoch again: it trains one batch too
+    many where no validation came last, and ends the epoch a second time.
+    """
+    loop = trainer.fit_loop
+    if loop.restarted_on_epoch_end:
+        loop.epoch_progress.increment_completed()
+        loop.reset_restart_stage()
+        _Loop.restarting.fset(loop, False)
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write a full checkpoint through the trainer's strategy."""
+    trainer.save_checkpoint(path, weights_only=False)
+
+
+@serde.serialize.register(Trainer)
+@serde.serialize.register(LightningModule)
+@serde.serialize.register(LightningDataModule)
+def _name_only(value: object, **kwargs: Any) -> str:
+    """What Burr's trackers write of these as inputs of an action: never a whole module."""
+    return type(value).__name__

@@ -1,0 +1,158 @@
+"""Ready-made machines, built with Burr's own GraphBuilder, and the checks that any machine passes."""
+
+from __future__ import annotations
+
+from burr.core import Condition, State
+from burr.core.graph import Graph, GraphBuilder
+
+from .actions import BestModel, PhaseAction, ProcessData, TrainEpoch, Validate
+from .conditions import StopCondition
+from .errors import ConditionError, MachineError
+
+
+def _may_stop(state: State) -> tuple[bool, str]:
+    return bool(state["can_stop"]), ""
+
+
+VALIDATION_DUE = Condition.when(validation_due=True)
+"""Lightning validates next."""
+FINISHED = Condition.when(finished=True)
+"""Lightning's own limits were reached."""
+CAN_STOP = StopCondition("can_stop", ["can_stop"], _may_stop)
+"""Lightning's ``min_epochs`` and ``min_steps`` are met."""
+
+
+def default_machine(stop_when: Condition | None = None) -> Graph:
+    """The machine that a user gets without asking.
+
+    ``process_data → train_epoch → validate → train_epoch → … → best_model``
+
+    Args:
+        stop_when: When to leave the training for ``best_model``; ``None`` leaves that to Lightning's
+            own limits. Lightning's ``min_epochs`` and ``min_steps`` are honoured.
+
+    Returns:
+        A Burr graph.
+
+    Example:
+        >>> from burr_lightning.conditions import plateau
+        >>> machine = default_machine(plateau("val_loss", patience=5))
+        >>> [action.name for action in machine.actions]
+        ['process_data', 'train_epoch', 'validate', 'best_model']
+    """
+    stops = []
+    if stop_when is not None:
+        stop = CAN_STOP & stop_when
+        stops = [(phase, "best_model", stop) for phase in ("train_epoch", "validate")]
+    return (
+        GraphBuilder()
+        .with_actions(
+            process_data=ProcessData(),
+            train_epoch=TrainEpoch(),
+            validate=Validate(),
+            best_model=BestModel(),
+        )
+        .with_transitions(
+            ("process_data", "best_model", FINISHED),
+            ("process_data", "train_epoch"),
+            ("train_epoch", "validate", VALIDATION_DUE),
+            *stops,
+            (["train_epoch", "validate"], "best_model", FINISHED),
+            (["train_epoch", "validate"], "train_epoch"),
+        )
+        .build()
+    )
+
+
+def checked_machine(graph: object) -> Graph:
+    """The graph itself, when it can drive a training run.
+
+    Raises:
+        MachineError: If it is no Burr graph, has no `TrainEpoch` action, or has actions that cannot
+            be reached from its entry point.
+    """
+    if not isinstance(graph, Graph):
+        raise MachineError(
+            f"BurrCallback(machine={graph!r}): a machine is a Burr Graph, made with "
+            f"burr.core.graph.GraphBuilder, or a function that returns one."
+        )
+    names = [action.name for action in graph.actions]
+    if not any(isinstance(action, TrainEpoch) for action in graph.actions):
+        raise MachineError(
+            f"BurrCallback(machine=...): the graph has no train_epoch, so it cannot train. Its actions "
+            f"are {', '.join(names)}. Add burr_lightning.actions.TrainEpoch() as 'train_epoch'."
+        )
+    unreachable = sorted(set(names) - _reachable(graph, entrypoint(graph)))
+    if unreachable:
+        raise MachineError(
+            f"BurrCallback(machine=...): no path leads from {entrypoint(graph)!r} to "
+            f"{', '.join(unreachable)}. Add a transition to each, or leave it out."
+        )
+    return graph
+
+
+def entrypoint(graph: Graph) -> str:
+    """The action that a machine begins with: ``process_data`` where there is one, else the first."""
+    names = [action.name for action in graph.actions]
+    return "process_data" if "process_data" in names else str(names[0])
+
+
+def is_terminal(graph: Graph, action: str) -> bool:
+    """Whether no transition leaves an action."""
+    return not any(transition.from_.name == action for transition in graph.transitions)
+
+
+def follow(graph: Graph, position: str | None, state: State) -> tuple[str | None, Condition | None]:
+    """The action that follows a position in a state, and the condition that leads to it.
+
+    Args:
+        graph: The machine.
+        position: The action that ran last, ``None`` before the first.
+        state: The state after it.
+
+    Returns:
+        The name of the next action, ``None`` where the machine ends, and the condition of the
+        transition, ``None`` at the entry point and at the end.
+
+    Raises:
+        ConditionError: If a condition on the way fails.
+    """
+    if position is None:
+        return entrypoint(graph), None
+    for transition in graph.transitions:
+        if transition.from_.name == position and _holds(transition.condition, state):
+            return transition.to.name, transition.condition
+    return None, None
+
+
+def _holds(condition: Condition, state: State) -> bool:
+    try:
+        return bool(condition.run(state)[Condition.KEY])
+    except Exception as error:
+        raise ConditionError(condition.name, error, state["history"].names) from error
+
+
+def conditions(graph: Graph) -> list[Condition]:
+    """The conditions of all transitions, each once."""
+    return list(dict.fromkeys(transition.condition for transition in graph.transitions))
+
+
+def is_phase(graph: Graph, action: str | None) -> bool:
+    """Whether an action stands for a phase of Lightning's loop."""
+    return action is not None and isinstance(graph.get_action(action), PhaseAction)
+
+
+def leaves_training(graph: Graph, action: str | None) -> bool:
+    """Whether a machine that goes on to an action can reach no phase any more."""
+    return action is None or not any(is_phase(graph, name) for name in _reachable(graph, action))
+
+
+def _reachable(graph: Graph, start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += [t.to.name for t in graph.transitions if t.from_.name == name]
+    return seen

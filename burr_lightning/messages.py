@@ -1,0 +1,56 @@
+"""What a run says on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from burr.core import State
+
+from .layout import RunFolder
+
+if TYPE_CHECKING:
+    from .opening import Standing
+
+
+def opened(run_id: str, project: str, standing: Standing) -> Iterator[str]:
+    """What is said when a run is opened."""
+    name = f"Run {run_id!r} of project {project!r}"
+    for skipped in standing.skipped:
+        yield f"{name}: the commit of {skipped}; an older one is used."
+    epoch = standing.state["epoch"]
+    if standing.finished:
+        yield f"{name} is finished and is not trained again. {_result(standing.state)}"
+        yield (
+            "To continue it, raise the limit that ended it (Trainer(max_epochs=...)) or change "
+            "stop_when; to start a new run, give BurrCallback another run_id."
+        )
+    elif standing.checkpoint is not None:
+        yield f"{name} goes on after epoch {epoch}."
+    else:
+        yield f"{name} starts."
+
+
+def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[str]:
+    """What is said when a run ends as it should."""
+    yield f"Run {run_id!r} ended after epoch {state['epoch']}. {_result(state)}"
+    if folder is not None and state["best"] and state["best"]["checkpoint"]:
+        yield f"Best checkpoint: {folder.path / state['best']['checkpoint']}"
+
+
+def failed(run_id: str, action: str | None, error: BaseException, state: State[Any]) -> str:
+    """What is said when an exception ends a run."""
+    where = f"in {action} " if action else ""
+    resumes = f"goes on after epoch {state['epoch']}" if state["epoch"] >= 0 else "starts afresh"
+    return f"Run {run_id!r} ended {where}with {type(error).__name__}. The next start {resumes}."
+
+
+def _result(state: State[Any]) -> str:
+    reason = state["stop_reason"] or "the machine ended"
+    best = state["best"]
+    if best is None:
+        return f"Why: {reason}."
+    if best["value"] is None:
+        return f"Why: {reason}. Last epoch: {best['epoch']}."
+    metric = state["monitor"]["metric"]
+    return f"Why: {reason}. Best epoch: {best['epoch']}, {metric} {best['value']:.4g}."

@@ -1,0 +1,61 @@
+"""The one place that knows which of two values of a metric is better, and what a missing one is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, cast
+
+Mode = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class MonitoredMetric:
+    """A metric and the direction in which it gets better.
+
+    Args:
+        name: The name it is logged under.
+        mode: ``"min"`` when lower is better, ``"max"`` when higher is.
+
+    Raises:
+        ValueError: If ``mode`` is neither.
+
+    Example:
+        >>> loss = MonitoredMetric("val_loss", "min")
+        >>> loss.improves(0.5, over=0.7), loss.improves(0.5, over=0.7, min_delta=0.2)
+        (True, False)
+        >>> loss.improves(float("nan"), over=0.7)
+        False
+    """
+
+    name: str
+    mode: Mode = "min"
+
+    def __post_init__(self) -> None:
+        checked_mode(self.mode, f"MonitoredMetric({self.name!r})")
+
+    @property
+    def worst(self) -> float:
+        """The value that every number improves on."""
+        return math.inf if self.mode == "min" else -math.inf
+
+    def improves(self, value: float, *, over: float, min_delta: float = 0.0) -> bool:
+        """Whether ``value`` is better than ``over`` by more than ``min_delta``; NaN never is."""
+        if self.mode == "min":
+            return value + min_delta < over
+        return value - min_delta > over
+
+    def reaches(self, value: float, target: float) -> bool:
+        """Whether ``value`` is at ``target`` or better; NaN never is."""
+        return value <= target if self.mode == "min" else value >= target
+
+
+def checked_mode(mode: object, asked_by: str) -> Mode:
+    """``mode`` itself when it is one; the call is named in the error otherwise.
+
+    Raises:
+        ValueError: If ``mode`` is neither ``"min"`` nor ``"max"``.
+    """
+    if mode not in ("min", "max"):
+        raise ValueError(f"{asked_by}: mode must be 'min' or 'max', not {mode!r}.")
+    return cast(Mode, mode)

@@ -1,0 +1,222 @@
+"""Opening a run: who owns it, where it stands, and from which commit it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burr.core import State
+from burr.core.graph import Graph
+from burr.core.persistence import BaseStatePersister
+from burr.lifecycle.base import LifecycleAdapter
+from burr.tracking.base import TrackingClient
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_access as access
+from .burr_access import build_application, local_tracker, tracker_folder
+from .commits import Checkpoints, Committer, ResumePoint
+from .driver import Driver
+from .errors import BurrLightningError
+from .layout import Outcome, RunFolder, RunInfo, default_persister
+from .locks import RunLock
+from .machines import follow, is_phase, is_terminal
+from .metric import Mode
+from .rows import StateRows
+from .state import best_of, initial_state, json_value
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the user configured of a run."""
+
+    run_id: str
+    project: str
+    root: Path
+    machine: Graph
+    monitor: str | None
+    mode: Mode | None
+    checkpoints: Checkpoints
+    hooks: Sequence[LifecycleAdapter]
+    persister: BaseStatePersister | None
+    tracker: bool | TrackingClient
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands when it is opened."""
+
+    state: State[Any]
+    position: str | None
+    """The action that ran last, ``None`` where none has."""
+    sequence_id: int | None
+    """The newest step that has a row."""
+    checkpoint: Path | None
+    """What to restore before going on."""
+    finished: bool
+    """Whether the machine has nothing more to do."""
+    skipped: tuple[str, ...] = ()
+    """Newer commits that could not be used, and why."""
+
+
+class OpenRun:
+    """A run that this process owns.
+
+    Args:
+        settings: What the user configured.
+        trainer: The trainer that will run it.
+        module: The module in training.
+
+    Raises:
+        RunLockedError: If another process owns the run.
+        ResumeError: If it cannot go on.
+    """
+
+    def __init__(self, settings: RunSettings, trainer: Trainer, module: LightningModule) -> None:
+        self.settings = settings
+        self.folder: RunFolder | None = None
+        self._lock: RunLock | None = None
+        self._own_persister: Any = None
+        self._closed = False
+        commits: Committer | None = None
+        tracker: TrackingClient | None = None
+        if not trainer.fast_dev_run:
+            self.folder = RunFolder(settings.root, settings.project, settings.run_id)
+            self.folder.create()
+            self._lock = RunLock(self.folder.lock, settings.run_id)
+            self._lock.acquire()
+            commits = self._committer(self.folder)
+            tracker = self._tracker()
+        try:
+            self.standing = self._standing(commits, trainer, module)
+            if self.folder is not None:
+                self._write_info(self.folder, tracker)
+            self.driver = self._driver(trainer, module, commits, tracker)
+        except BaseException:
+            self.close()
+            raise
+
+    def _committer(self, folder: RunFolder) -> Committer:
+        persister = self.settings.persister
+        if persister is None:
+            persister = self._own_persister = default_persister(self.settings.root)
+        rows = StateRows(persister, self.settings.project, self.settings.run_id)
+        return Committer(folder, rows, self.settings.checkpoints)
+
+    def _tracker(self) -> TrackingClient | None:
+        tracker = self.settings.tracker
+        if isinstance(tracker, bool):
+            return local_tracker(self.settings.project) if tracker else None
+        return tracker
+
+    def _standing(
+        self, commits: Committer | None, trainer: Trainer, module: LightningModule
+    ) -> Standing:
+        hparams = dict(getattr(module, "hparams", {}))
+        point = commits.resume_point() if commits else None
+        if commits is None or point is None:
+            monitor, mode = self.settings.monitor, self.settings.mode
+            return Standing(State(initial_state(hparams, monitor, mode)), None, None, None, False)
+        graph, row = self.settings.machine, point.row
+        state, position = self._as_configured_now(row.state, trainer, hparams), row.position
+        finished = is_terminal(graph, position)
+        if finished and (again := self._continued(commits, point, trainer, hparams)):
+            state, position, finished = *again, False
+        commits.go_on_from(row)
+        return Standing(
+            state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped
+        )
+
+    def _continued(
+        self, commits: Committer, point: ResumePoint, trainer: Trainer, hparams: dict[str, Any]
+    ) -> tuple[State[Any], str] | None:
+        """Where a finished run goes on, if what ended it no longer holds."""
+        checkpoint = point.row.state["checkpoint"]
+        row = commits.row_of(checkpoint) if checkpoint else None
+        if row is None:
+            return None
+        state = self._as_configured_now(row.state, trainer, hparams)
+        following, _ = follow(self.settings.machine, row.position, state)
+        return (state, row.position) if is_phase(self.settings.machine, following) else None
+
+    def _as_configured_now(
+        self, state: State[Any], trainer: Trainer, hparams: dict[str, Any]
+    ) -> State[Any]:
+        """A stored state under the limits, the monitored metric and the hyperparameters of today."""
+        metric, mode = self.settings.monitor, self.settings.mode
+        monitor = {"metric": metric, "mode": mode} if metric else None
+        best = best_of(state["history"], monitor, state["best"]) if monitor else state["best"]
+        state = state.update(monitor=monitor, best=best, hparams=json_value(hparams))
+        epochs, steps = state["epoch"] + 1, state["global_step"]
+        if epochs == 0:
+            return state
+        limit = access.reached_limit(trainer, epochs, steps)
+        return state.update(
+            finished=limit is not None,
+            stop_reason=limit or state["stop_reason"],
+            can_stop=access.can_stop(trainer, epochs, steps),
+        )
+
+    def _write_info(self, folder: RunFolder, tracker: TrackingClient | None) -> None:
+        known = folder.info()
+        tracked = tracker_folder(tracker, self.settings.run_id)
+        folder.write_info(
+            RunInfo(
+                self.settings.run_id,
+                self.settings.project,
+                self.settings.monitor,
+                str(tracked) if tracked else None,
+                known.created if known else time.time(),
+            )
+        )
+        if not self.standing.finished:
+            folder.clear_outcome()
+
+    def _driver(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        commits: Committer | None,
+        tracker: TrackingClient | None,
+    ) -> Driver:
+        settings, standing = self.settings, self.standing
+        try:
+            app = build_application(
+                settings.machine,
+                settings.run_id,
+                settings.project,
+                standing.state,
+                standing.position,
+                standing.sequence_id,
+                tracker,
+                settings.hooks,
+            )
+        except OSError as error:
+            raise BurrLightningError(
+                f"Burr's tracker cannot write ({error}). Give BurrCallback(tracker=...) a "
+                f"LocalTrackingClient with a storage_dir that can be written, or tracker=False."
+            ) from error
+        return Driver(trainer, module, app, commits)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not ended yet."""
+        return not self._closed
+
+    def ended(self, outcome: Outcome) -> None:
+        """Write how the run ended, and let it go."""
+        if self.folder is not None and self._lock is not None:
+            self.folder.write_outcome(outcome)
+        self.close()
+
+    def close(self) -> None:
+        """Let another process own the run."""
+        self._closed = True
+        if self._own_persister is not None:
+            self._own_persister.cleanup()
+            self._own_persister = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None

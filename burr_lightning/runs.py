@@ -1,0 +1,200 @@
+"""Runs as they are stored: opened from outside a training process, while one trains or not."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from burr.core import State
+from burr.core.persistence import BaseStatePersister
+
+from .burr_access import Step, read_steps
+from .errors import RunNotFoundError
+from .history import MetricHistory
+from .layout import RunFolder, RunInfo, default_persister, home, run_folders
+from .locks import is_held
+from .plots import plot_run
+from .rows import Row, StateRows
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+
+
+class Run:
+    """A stored run, read-only: what it says is what stood there when it was opened.
+
+    Use `Run.open`, or `list_runs`.
+    """
+
+    def __init__(self, folder: RunFolder, info: RunInfo, persister: BaseStatePersister | None) -> None:
+        self._folder, self._info = folder, info
+        self._row = _newest_row(folder, persister)
+
+    @classmethod
+    def open(
+        cls,
+        run_id: str,
+        project: str | None = None,
+        *,
+        root_dir: str | os.PathLike[str] | None = None,
+        persister: BaseStatePersister | None = None,
+    ) -> Run:
+        """Open a run by its id, by a beginning of it that no other run has, or as ``"latest"``.
+
+        Args:
+            run_id: Which run.
+            project: Its project; ``None`` looks through all of them.
+            root_dir: Where runs are kept, as in `BurrCallback`.
+            persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``.
+
+        Raises:
+            RunNotFoundError: If no run, or more than one, is meant.
+        """
+        root = home(root_dir)
+        known = {folder: info for folder in run_folders(root, project) if (info := folder.info())}
+        folder = _meant(run_id, known, root)
+        return cls(folder, known[folder], persister)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the Burr application's."""
+        return self._info.run_id
+
+    @property
+    def project(self) -> str:
+        """The run's project: the partition key of its rows, and the project in Burr's UI."""
+        return self._info.project
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the run's checkpoints."""
+        return self._folder.path
+
+    @property
+    def created(self) -> datetime:
+        """When it was started first, local time."""
+        return datetime.fromtimestamp(self._info.created)
+
+    @property
+    def status(self) -> Status:
+        """``running`` while a process owns it; ``interrupted`` where one was killed."""
+        if is_held(self._folder.lock):
+            return "running"
+        outcome = self._folder.outcome()
+        return outcome.status if outcome else "interrupted"
+
+    @property
+    def error(self) -> str | None:
+        """The exception that ended it the last time it ran, ``None`` where there was none."""
+        outcome = self._folder.outcome()
+        return outcome.error if outcome else None
+
+    @property
+    def state(self) -> State[Any] | None:
+        """The state of the newest commit, ``None`` before the first."""
+        return self._row.state if self._row else None
+
+    @property
+    def position(self) -> str | None:
+        """The action that the newest commit was made after."""
+        return self._row.position if self._row else None
+
+    @property
+    def history(self) -> MetricHistory:
+        """The metrics of all committed epochs."""
+        history: MetricHistory = self.state["history"] if self.state else MetricHistory()
+        return history
+
+    @property
+    def epoch(self) -> int:
+        """The last committed epoch, -1 before the first."""
+        return int(self.state["epoch"]) if self.state else -1
+
+    @property
+    def stop_reason(self) -> str | None:
+        """What ended it, in words; ``None`` while it goes on."""
+        return self.state["stop_reason"] if self.state else None
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """Epoch, value and checkpoint of the best epoch, ``None`` while there is none."""
+        return self.state["best"] if self.state else None
+
+    @property
+    def best_checkpoint(self) -> Path | None:
+        """The best epoch's checkpoint, ``None`` where there is none on disk."""
+        named = self.best["checkpoint"] if self.best else None
+        path = self.folder / named if named else None
+        return path if path and path.exists() else None
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest commit's checkpoint, ``None`` before the first."""
+        named = self.state["checkpoint"] if self.state else None
+        return self.folder / named["path"] if named else None
+
+    @property
+    def path(self) -> list[Step]:
+        """The steps of the machine, as Burr's local tracker recorded them; empty where it did not."""
+        folder = Path(self._info.tracker) if self._info.tracker else None
+        return read_steps(folder) if folder is not None and folder.exists() else []
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the learning curves, with the machine's steps under them.
+
+        Args:
+            path: Where to write the picture, by its ending PNG, SVG or PDF; ``None`` writes none.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            ModuleNotFoundError: Without matplotlib, which the extra ``plot`` brings.
+        """
+        title = f"{self.run_id}: {self.stop_reason or self.status}"
+        figure = plot_run(title, self.history, self.path, self._info.monitor, self.best)
+        if path is not None:
+            figure.savefig(os.fspath(path), dpi=150)
+        return figure
+
+    def __repr__(self) -> str:
+        return f"Run({self.run_id!r}, project={self.project!r}, {self.status}, epoch {self.epoch})"
+
+
+def list_runs(
+    project: str | None = None,
+    *,
+    root_dir: str | os.PathLike[str] | None = None,
+    persister: BaseStatePersister | None = None,
+) -> list[Run]:
+    """All runs, or those of one project, the newest first.
+
+    Args:
+        project: The project; ``None`` lists all.
+        root_dir: Where runs are kept, as in `BurrCallback`.
+        persister: The persister they were trained with; ``None`` is SQLite in ``root_dir``.
+    """
+    folders = run_folders(home(root_dir), project)
+    runs = [Run(folder, info, persister) for folder in folders if (info := folder.info())]
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def _meant(wanted: str, known: dict[RunFolder, RunInfo], root: Path) -> RunFolder:
+    if wanted == "latest" and known:
+        return max(known, key=lambda folder: known[folder].created)
+    exact = [folder for folder in known if folder.run_id == wanted]
+    meant = exact or [folder for folder in known if wanted and folder.run_id.startswith(wanted)]
+    if len(meant) != 1:
+        names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
+        raise RunNotFoundError(wanted, names, str(root))
+    return meant[0]
+
+
+def _newest_row(folder: RunFolder, persister: BaseStatePersister | None) -> Row | None:
+    own = default_persister(folder.root) if persister is None else None
+    try:
+        return StateRows(persister or own, folder.project, folder.run_id).newest()
+    finally:
+        if own is not None:
+            own.cleanup()

@@ -1,0 +1,162 @@
+"""The state of a run: the name, the default and the stored form of every key.
+
+| key | what it holds |
+|---|---|
+| `epoch` | the last finished epoch, -1 before the first |
+| `global_step` | optimizer steps taken, as Lightning counts them |
+| `metrics` | the newest value of each metric |
+| `history` | `MetricHistory`: every metric of every epoch |
+| `monitor` | the monitored metric and its direction, `None` where none is monitored |
+| `best` | epoch, value and checkpoint of the best value of the monitored metric |
+| `checkpoint` | the last commit: path, epoch, SHA-256, and the step of the machine that wrote it |
+| `hparams` | the module's hyperparameters |
+| `data` | the fingerprint of the data |
+| `validation_due` | whether Lightning validates next |
+| `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
+| `finished` | whether Lightning's own limits were reached |
+| `stop_reason` | what ended the run, in words |
+| `review` | the open question, or the last answer |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from burr.core import State, serde
+
+from .history import MetricHistory
+from .metric import Mode, MonitoredMetric
+
+
+def initial_state(
+    hparams: Mapping[str, Any], monitor: str | None, mode: Mode | None
+) -> dict[str, Any]:
+    """The state of a run before its first action."""
+    return {
+        "epoch": -1,
+        "global_step": 0,
+        "metrics": {},
+        "history": MetricHistory(),
+        "monitor": {"metric": monitor, "mode": mode} if monitor else None,
+        "best": None,
+        "checkpoint": None,
+        "hparams": json_value(hparams),
+        "data": None,
+        "validation_due": False,
+        "can_stop": True,
+        "finished": False,
+        "stop_reason": None,
+        "review": None,
+    }
+
+
+@dataclass(frozen=True)
+class PhaseReport:
+    """What Lightning did during a phase: the result of the phase's action."""
+
+    epoch: int
+    """The epoch the phase belongs to, 0-based."""
+    first_batch: int | None
+    """The index of its first batch within the epoch, ``None`` where it had none."""
+    last_batch: int | None
+    """The index of its last batch."""
+    global_step: int
+    """Optimizer steps taken so far."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What was logged in it."""
+    directions: dict[str, Mode] = field(default_factory=dict)
+    """The direction of each metric that declares one."""
+    is_check: bool = True
+    """Whether its metrics count as a check; those in the middle of an epoch's training do not."""
+    ends_epoch: bool = False
+    """Whether the epoch ended with it."""
+    validation_due: bool = False
+    """Whether Lightning validates next."""
+    can_stop: bool = True
+    """Whether Lightning's ``min_epochs`` and ``min_steps`` are met."""
+    limit: str | None = None
+    """Which of Lightning's own limits was reached, in words."""
+
+    def as_result(self) -> dict[str, Any]:
+        """The report as the result of an action."""
+        return asdict(self)
+
+
+def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
+    """The state after a phase: the reducer of every phase action."""
+    history: MetricHistory = state["history"]
+    if report.is_check:
+        history = history.append(
+            report.epoch, report.metrics, ends_epoch=report.ends_epoch, directions=report.directions
+        )
+    state = state.update(
+        metrics={**state["metrics"], **report.metrics},
+        history=history,
+        global_step=report.global_step,
+        validation_due=report.validation_due,
+        can_stop=report.can_stop,
+    )
+    if not report.ends_epoch:
+        return state
+    return state.update(
+        epoch=report.epoch,
+        best=best_of(history, state["monitor"], state["best"]),
+        finished=report.limit is not None,
+        stop_reason=report.limit,
+    )
+
+
+def best_of(
+    history: MetricHistory, monitor: Mapping[str, Any] | None, known: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """The best epoch so far; the checkpoint of the one known before is kept while it is the best."""
+    metric = monitored(history, monitor)
+    if metric is None:
+        return None
+    progress = history.progress(metric.name, metric.mode)
+    if progress.best_epoch < 0:
+        return None
+    same = known is not None and known["epoch"] == progress.best_epoch
+    checkpoint = known["checkpoint"] if known is not None and same else None
+    return {"epoch": progress.best_epoch, "value": progress.best, "checkpoint": checkpoint}
+
+
+def monitored(
+    history: MetricHistory, monitor: Mapping[str, Any] | None
+) -> MonitoredMetric | None:
+    """The monitored metric, with its declared direction where the user gave none, else ``"min"``."""
+    if monitor is None:
+        return None
+    name = monitor["metric"]
+    return MonitoredMetric(name, monitor["mode"] or history.direction(name) or "min")
+
+
+def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
+    """The state that names a checkpoint which is whole on disk."""
+    best = state["best"]
+    if best is not None and best["epoch"] == checkpoint["epoch"]:
+        best = {**best, "checkpoint": checkpoint["path"]}
+    return state.update(checkpoint=dict(checkpoint), best=best)
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON can hold it: infinities, NaN and unknown types become strings."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_value(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value)
+
+
+@serde.serialize.register
+def _summary(value: MetricHistory, **kwargs: Any) -> dict[str, Any]:
+    """What Burr's trackers write of a history: bounded, however long the run."""
+    newest = {name: json_value(value.latest(name)[1]) for name in value.names}
+    return {"epochs": len(value), "checks": value.checks, "newest": newest}
