@@ -184,7 +184,7 @@ class BurrCallback(Checkpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on with the random numbers of the commit; Lightning makes its first iterator after this."""
-        if self._resumed_from is not None and trainer.ckpt_path != self._resumed_from:
+        if self._resumed_from is not None and trainer.ckpt_path is not None:
             raise ResumeError(
                 f"trainer.fit(ckpt_path={str(trainer.ckpt_path)!r}): the run {self.app.uid!r} exists and "
                 f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
