@@ -17,7 +17,6 @@ from burr.core.application import PRIOR_STEP
 from burr.core.graph import Graph
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
-from burr.tracking.base import TrackingClient
 
 from .actions import PhaseFeed
 from .machines import entrypoint
@@ -31,22 +30,24 @@ def build_application(
     state: State[Any],
     position: str | None,
     sequence_id: int | None,
-    tracker: TrackingClient | None,
+    tracker: LifecycleAdapter | None,
     hooks: Sequence[LifecycleAdapter],
 ) -> Application[Any]:
     """The application of a run, standing behind ``position``, at its entry point where that is None."""
     if position is not None:
         state = state.update(**{PRIOR_STEP: position})
-    builder = (
+    builder: ApplicationBuilder[Any] = (
         ApplicationBuilder()
         .with_graph(graph)
-        .with_identifiers(app_id=run_id, partition_key=project, sequence_id=sequence_id)
+        .with_identifiers(app_id=run_id, partition_key=project)
         .with_state(state)
         .with_entrypoint(entrypoint(graph))
         .with_hooks(*hooks)
     )
+    if sequence_id is not None:
+        builder = builder.with_identifiers(sequence_id=sequence_id)
     if tracker is not None:
-        builder = builder.with_tracker(tracker)
+        builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
     return builder.build()
 
 
@@ -104,7 +105,7 @@ def local_tracker(project: str) -> LocalTrackingClient:
     return LocalTrackingClient(project=project)
 
 
-def tracker_folder(tracker: TrackingClient | None, run_id: str) -> Path | None:
+def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None:
     """Where a local tracker keeps a run, ``None`` for a tracker of another kind."""
     if not isinstance(tracker, LocalTrackingClient):
         return None

@@ -11,10 +11,9 @@ from burr.core import Application, Condition, State
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
 from burr.lifecycle.base import LifecycleAdapter
-from burr.tracking.base import TrackingClient
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from . import messages
 from .commits import Checkpoints
@@ -30,7 +29,7 @@ from .layout import (
     home,
     new_run_id,
 )
-from .lightning_access import preload_checkpoint
+from .lightning_access import explain_disabled_checkpointing, preload_checkpoint
 from .machines import checked_machine, default_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun, RunSettings
@@ -88,7 +87,7 @@ class BurrCallback(Checkpoint):
         checkpoints: Checkpoints | None = None,
         hooks: Sequence[LifecycleAdapter] = (),
         persister: BaseStatePersister | None = None,
-        tracker: bool | TrackingClient = True,
+        tracker: bool | LifecycleAdapter = True,
         root_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
@@ -262,17 +261,15 @@ class BurrCallback(Checkpoint):
                 rank_zero_info(line)
         run.ended(Outcome("finished" if run.driver.ended else "interrupted"))
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The open step fails with the exception, which goes on to the user unchanged."""
         run = self._opened
         if run is None or not run.is_open:
             return
         action = run.driver.open_action
         run.driver.failed(exception)
-        status = "failed" if isinstance(exception, Exception) else "interrupted"
-        run.ended(Outcome(status, f"{type(exception).__name__}: {exception}", action))
+        error = f"{type(exception).__name__}: {exception}"
+        run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
 
     @property
@@ -293,6 +290,9 @@ class BurrCallback(Checkpoint):
             persister=self._persister,
             tracker=self._tracker,
         )
+
+
+explain_disabled_checkpointing(BurrCallback)
 
 
 def _machine(machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None) -> Graph:

@@ -216,12 +216,16 @@ class Driver:
         if name is not None and not is_phase(self.app.graph, name):
             self._reason = self._why(condition)
         while name is not None and not is_phase(self.app.graph, name):
-            required, optional = self.app.graph.get_action(name).optional_and_required_inputs
-            asked = required | optional
+            asked = self._asked_inputs(name)
             provided = self._inputs()
             self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
             self._commit(with_checkpoint=bool(asked & _TOUCHING) and self.state["epoch"] >= 0)
             name, _ = self._next()
+
+    def _asked_inputs(self, name: str) -> set[str]:
+        action = self.app.graph.get_action(name)
+        assert action is not None
+        return set().union(*action.optional_and_required_inputs)
 
     def _inputs(self) -> dict[str, Callable[[], Any]]:
         return {
@@ -243,7 +247,8 @@ class Driver:
         if self._commits is None:
             return
         position, sequence_id = position_of(self.app), self.app.sequence_id
-        assert position is not None and sequence_id is not None
+        assert position is not None
+        assert sequence_id is not None
         save = partial(access.save_checkpoint, self._trainer) if with_checkpoint else None
         self.app.update_state(self._commits.commit(sequence_id, position, self.state, save))
 

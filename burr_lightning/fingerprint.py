@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader, IterableDataset
 
 _SAMPLES = 2
@@ -67,7 +67,7 @@ def _loader(loader: Any) -> dict[str, Any]:
     dataset = getattr(loader, "dataset", None)
     if not isinstance(loader, DataLoader) or isinstance(dataset, IterableDataset):
         return {"samples": None, "first_samples": None, "batches": None}
-    samples = len(dataset) if hasattr(dataset, "__len__") else None
+    samples = len(dataset) if isinstance(dataset, Sized) else None
     return {"samples": samples, "first_samples": _first_samples(dataset, samples), "batches": None}
 
 

@@ -5,6 +5,7 @@ Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a pri
 
 from __future__ import annotations
 
+import functools
 import logging
 import pickle
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import torch
 from burr.core import serde
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, Timer
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from torchmetrics import Metric
 
 from .metric import Mode
@@ -22,9 +25,7 @@ from .metric import Mode
 log = logging.getLogger(__name__)
 
 
-def reached_limit(
-    trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False
-) -> str | None:
+def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False) -> str | None:
     """Which of Lightning's own limits is reached, in words; ``None`` while it goes on.
 
     Args:
@@ -48,7 +49,7 @@ def can_stop(trainer: Trainer, epochs: int, steps: int) -> bool:
 
 
 def _who_asked_to_stop(trainer: Trainer) -> str:
-    for callback in trainer.callbacks:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
             return f"EarlyStopping stopped it: {callback.stopping_reason_message}"
         if isinstance(callback, Timer):
@@ -99,12 +100,34 @@ def begin_next_epoch(trainer: Trainer) -> None:
     if loop.restarted_on_epoch_end:
         loop.epoch_progress.increment_completed()
         loop.reset_restart_stage()
-        _Loop.restarting.fset(loop, False)
+        _Loop.__dict__["restarting"].fset(loop, False)
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
     """Write a full checkpoint through the trainer's strategy."""
     trainer.save_checkpoint(path, weights_only=False)
+
+
+def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:
+    """Have ``Trainer(enable_checkpointing=False)`` name our callback where it meets it.
+
+    Lightning refuses any checkpoint callback there before it calls one, and its error speaks of a
+    ``ModelCheckpoint`` that the user never gave.
+    """
+    configure = _CallbackConnector._configure_checkpoint_callbacks
+
+    @functools.wraps(configure)
+    def configure_or_explain(connector: Any, enable_checkpointing: bool) -> None:
+        given = [callback for callback in connector.trainer.callbacks if isinstance(callback, ours)]
+        if given and not enable_checkpointing:
+            raise MisconfigurationException(
+                f"Trainer(enable_checkpointing=False, callbacks=[{ours.__name__}(...)]): this callback "
+                f"commits a checkpoint after every epoch, so that the run can be resumed. Leave "
+                f"enable_checkpointing out: Lightning adds no ModelCheckpoint beside it."
+            )
+        configure(connector, enable_checkpointing)
+
+    _CallbackConnector._configure_checkpoint_callbacks = configure_or_explain  # type: ignore[assignment, method-assign]
 
 
 @serde.serialize.register(Trainer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from burr.core import Condition, State
 from burr.core.graph import Graph, GraphBuilder
 
@@ -10,7 +12,7 @@ from .conditions import StopCondition
 from .errors import ConditionError, MachineError
 
 
-def _may_stop(state: State) -> tuple[bool, str]:
+def _may_stop(state: State[Any]) -> tuple[bool, str]:
     return bool(state["can_stop"]), ""
 
 
@@ -102,7 +104,7 @@ def is_terminal(graph: Graph, action: str) -> bool:
     return not any(transition.from_.name == action for transition in graph.transitions)
 
 
-def follow(graph: Graph, position: str | None, state: State) -> tuple[str | None, Condition | None]:
+def follow(graph: Graph, position: str | None, state: State[Any]) -> tuple[str | None, Condition | None]:
     """The action that follows a position in a state, and the condition that leads to it.
 
     Args:
@@ -125,7 +127,7 @@ def follow(graph: Graph, position: str | None, state: State) -> tuple[str | None
     return None, None
 
 
-def _holds(condition: Condition, state: State) -> bool:
+def _holds(condition: Condition, state: State[Any]) -> bool:
     try:
         return bool(condition.run(state)[Condition.KEY])
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 Mode = Literal["min", "max"]
 
@@ -58,4 +58,4 @@ def checked_mode(mode: object, asked_by: str) -> Mode:
     """
     if mode not in ("min", "max"):
         raise ValueError(f"{asked_by}: mode must be 'min' or 'max', not {mode!r}.")
-    return cast(Mode, mode)
+    return mode

@@ -12,7 +12,6 @@ from burr.core import State
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
 from burr.lifecycle.base import LifecycleAdapter
-from burr.tracking.base import TrackingClient
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
@@ -41,7 +40,7 @@ class RunSettings:
     checkpoints: Checkpoints
     hooks: Sequence[LifecycleAdapter]
     persister: BaseStatePersister | None
-    tracker: bool | TrackingClient
+    tracker: bool | LifecycleAdapter
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ class OpenRun:
         self._own_persister: Any = None
         self._closed = False
         commits: Committer | None = None
-        tracker: TrackingClient | None = None
-        if not trainer.fast_dev_run:
+        tracker: LifecycleAdapter | None = None
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.folder = RunFolder(settings.root, settings.project, settings.run_id)
             self.folder.create()
             self._lock = RunLock(self.folder.lock, settings.run_id)
@@ -105,15 +104,13 @@ class OpenRun:
         rows = StateRows(persister, self.settings.project, self.settings.run_id)
         return Committer(folder, rows, self.settings.checkpoints)
 
-    def _tracker(self) -> TrackingClient | None:
+    def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
         if isinstance(tracker, bool):
             return local_tracker(self.settings.project) if tracker else None
         return tracker
 
-    def _standing(
-        self, commits: Committer | None, trainer: Trainer, module: LightningModule
-    ) -> Standing:
+    def _standing(self, commits: Committer | None, trainer: Trainer, module: LightningModule) -> Standing:
         hparams = dict(getattr(module, "hparams", {}))
         point = commits.resume_point() if commits else None
         if commits is None or point is None:
@@ -125,9 +122,7 @@ class OpenRun:
         if finished and (again := self._continued(commits, point, trainer, hparams)):
             state, position, finished = *again, False
         commits.go_on_from(row)
-        return Standing(
-            state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped
-        )
+        return Standing(state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped)
 
     def _continued(
         self, commits: Committer, point: ResumePoint, trainer: Trainer, hparams: dict[str, Any]
@@ -141,9 +136,7 @@ class OpenRun:
         following, _ = follow(self.settings.machine, row.position, state)
         return (state, row.position) if is_phase(self.settings.machine, following) else None
 
-    def _as_configured_now(
-        self, state: State[Any], trainer: Trainer, hparams: dict[str, Any]
-    ) -> State[Any]:
+    def _as_configured_now(self, state: State[Any], trainer: Trainer, hparams: dict[str, Any]) -> State[Any]:
         """A stored state under the limits, the monitored metric and the hyperparameters of today."""
         metric, mode = self.settings.monitor, self.settings.mode
         monitor = {"metric": metric, "mode": mode} if metric else None
@@ -159,7 +152,7 @@ class OpenRun:
             can_stop=access.can_stop(trainer, epochs, steps),
         )
 
-    def _write_info(self, folder: RunFolder, tracker: TrackingClient | None) -> None:
+    def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
         folder.write_info(
@@ -179,7 +172,7 @@ class OpenRun:
         trainer: Trainer,
         module: LightningModule,
         commits: Committer | None,
-        tracker: TrackingClient | None,
+        tracker: LifecycleAdapter | None,
     ) -> Driver:
         settings, standing = self.settings, self.standing
         try:
@@ -196,7 +189,7 @@ class OpenRun:
         except OSError as error:
             raise BurrLightningError(
                 f"Burr's tracker cannot write ({error}). Give BurrCallback(tracker=...) a "
-                f"LocalTrackingClient with a storage_dir that can be written, or tracker=False."
+                f"LocalLifecycleAdapter with a storage_dir that can be written, or tracker=False."
             ) from error
         return Driver(trainer, module, app, commits)
 

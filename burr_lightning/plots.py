@@ -8,7 +8,12 @@ from typing import Any
 from .burr_access import Step
 from .history import MetricHistory
 
-_COLORS = {"train_epoch": "#4c78a8", "validate": "#f58518", "process_data": "#54a24b", "best_model": "#b279a2"}
+_COLORS = {
+    "process_data": "#54a24b",
+    "train_epoch": "#4c78a8",
+    "validate": "#f58518",
+    "best_model": "#b279a2",
+}
 _OTHER = "#9d9d9d"
 
 
@@ -72,7 +77,8 @@ def _draw_curves(
     epochs = range(len(history))
     for name in names:
         wide = name == monitor
-        axis.plot(epochs, list(history[name]), marker="o", markersize=3, linewidth=2.2 if wide else 1.2, label=name)
+        width = 2.2 if wide else 1.2
+        axis.plot(epochs, list(history[name]), "o-", markersize=3, linewidth=width, label=name)
         if wide and best is not None and best["value"] is not None:
             where = f"best: {best['value']:.4g} (epoch {best['epoch']})"
             axis.plot(best["epoch"], best["value"], "*", color="black", markersize=13, label=where)
@@ -93,7 +99,8 @@ def _draw_steps(axis: Any, steps: Sequence[Step]) -> None:
         label = None if step.action in seen else step.action
         axis.barh(0, seconds, left=at, color=color, edgecolor="white", linewidth=0.4, label=label)
         if step.action == "train_epoch" and step.epoch is not None and len(steps) <= 80:
-            axis.text(at + seconds / 2, 0, str(step.epoch), ha="center", va="center", fontsize=7, color="white")
+            where = {"ha": "center", "va": "center", "color": "white"}
+            axis.text(at + seconds / 2, 0, str(step.epoch), fontsize=7, **where)
         at += seconds
         seen.add(step.action)
     axis.set_yticks([])

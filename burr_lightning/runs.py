@@ -192,9 +192,7 @@ def _meant(wanted: str, known: dict[RunFolder, RunInfo], root: Path) -> RunFolde
 
 
 def _newest_row(folder: RunFolder, persister: BaseStatePersister | None) -> Row | None:
-    own = default_persister(folder.root) if persister is None else None
-    try:
-        return StateRows(persister or own, folder.project, folder.run_id).newest()
-    finally:
-        if own is not None:
-            own.cleanup()
+    if persister is not None:
+        return StateRows(persister, folder.project, folder.run_id).newest()
+    with default_persister(folder.root) as own:
+        return StateRows(own, folder.project, folder.run_id).newest()

@@ -31,9 +31,7 @@ from .history import MetricHistory
 from .metric import Mode, MonitoredMetric
 
 
-def initial_state(
-    hparams: Mapping[str, Any], monitor: str | None, mode: Mode | None
-) -> dict[str, Any]:
+def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | None) -> dict[str, Any]:
     """The state of a run before its first action."""
     return {
         "epoch": -1,
@@ -124,9 +122,7 @@ def best_of(
     return {"epoch": progress.best_epoch, "value": progress.best, "checkpoint": checkpoint}
 
 
-def monitored(
-    history: MetricHistory, monitor: Mapping[str, Any] | None
-) -> MonitoredMetric | None:
+def monitored(history: MetricHistory, monitor: Mapping[str, Any] | None) -> MonitoredMetric | None:
     """The monitored metric, with its declared direction where the user gave none, else ``"min"``."""
     if monitor is None:
         return None

@@ -16,6 +16,9 @@ class BestModel(Action):
     Writes: `best`, `stop_reason`.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     @property
     def reads(self) -> list[str]:
         return ["best", "checkpoint", "stop_reason"]

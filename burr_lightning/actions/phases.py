@@ -42,6 +42,9 @@ class PhaseAction(StreamingAction):
     end of an epoch `epoch`, `best`, `finished`, `stop_reason`.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     @property
     def reads(self) -> list[str]:
         return ["metrics", "history", "monitor", "best"]

@@ -15,6 +15,9 @@ class ProcessData(Action):
     fingerprint as the input ``fingerprint``. Reads: nothing. Writes: `data`.
     """
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     @property
     def reads(self) -> list[str]:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from burr.core import Condition, State
 
@@ -45,14 +46,14 @@ class StopCondition(Condition):
         self,
         name: str,
         keys: Iterable[str],
-        check: Callable[[State], tuple[bool, str]],
+        check: Callable[[State[Any]], tuple[bool, str]],
         metrics: Iterable[str] = (),
     ) -> None:
         super().__init__(list(keys), lambda state: check(state)[0], name=name)
         self._check = check
         self.metrics = frozenset(metrics)
 
-    def explain(self, state: State) -> Explanation:
+    def explain(self, state: State[Any]) -> Explanation:
         """The truth of this condition on a state, with its numbers."""
         holds, text = self._check(state)
         return Explanation(self.name, holds, text)
@@ -82,10 +83,11 @@ class _Combined(StopCondition):
         super().__init__(name, keys, lambda state: (self._holds(state), ""), metrics)
         self.parts = parts
 
-    def _holds(self, state: State) -> bool:
+    def _holds(self, state: State[Any]) -> bool:
         raise NotImplementedError
 
-    def explain(self, state: State) -> Explanation:
+    def explain(self, state: State[Any]) -> Explanation:
+        """The truth of every part on a state."""
         parts = tuple(explain(part, state) for part in self.parts)
         return Explanation(self.name, self._holds(state), "", parts)
 
@@ -96,7 +98,7 @@ class AnyOf(_Combined):
     def __init__(self, *parts: Condition) -> None:
         super().__init__(" | ".join(part.name for part in parts), parts)
 
-    def _holds(self, state: State) -> bool:
+    def _holds(self, state: State[Any]) -> bool:
         return any(holds(part, state) for part in self.parts)
 
 
@@ -107,7 +109,7 @@ class AllOf(_Combined):
         names = (f"({p.name})" if isinstance(p, AnyOf) else p.name for p in parts)
         super().__init__(" & ".join(names), parts)
 
-    def _holds(self, state: State) -> bool:
+    def _holds(self, state: State[Any]) -> bool:
         return all(holds(part, state) for part in self.parts)
 
 
@@ -118,20 +120,21 @@ class Not(_Combined):
         combined = isinstance(part, (AnyOf, AllOf))
         super().__init__(f"~({part.name})" if combined else f"~{part.name}", (part,))
 
-    def _holds(self, state: State) -> bool:
+    def _holds(self, state: State[Any]) -> bool:
         return not holds(self.parts[0], state)
 
-    def explain(self, state: State) -> Explanation:
+    def explain(self, state: State[Any]) -> Explanation:
+        """What the part says, turned round."""
         part = explain(self.parts[0], state)
         return Explanation(self.name, not part.holds, part.text or f"{part.name} is false")
 
 
-def holds(condition: Condition, state: State) -> bool:
+def holds(condition: Condition, state: State[Any]) -> bool:
     """Whether a condition is true of a state."""
     return bool(condition.run(state)[Condition.KEY])
 
 
-def explain(condition: Condition, state: State) -> Explanation:
+def explain(condition: Condition, state: State[Any]) -> Explanation:
     """The truth of every part of a condition on a state, with the numbers behind it.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from burr.core import State
 
 from ..metric import Mode, checked_mode
@@ -50,7 +52,7 @@ def plateau(
     if mode is not None:
         checked_mode(mode, written)
 
-    def check(state: State) -> tuple[bool, str]:
+    def check(state: State[Any]) -> tuple[bool, str]:
         direction, _ = direction_of(state["history"], metric, mode)
         progress = state["history"].progress(metric, direction, min_delta)
         since = progress.checks_since_best

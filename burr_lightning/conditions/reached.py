@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from burr.core import State
 
 from ..metric import Mode, MonitoredMetric, checked_mode
@@ -38,7 +40,7 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
     if mode is not None:
         checked_mode(mode, written)
 
-    def check(state: State) -> tuple[bool, str]:
+    def check(state: State[Any]) -> tuple[bool, str]:
         history = state["history"]
         if metric not in history:
             return False, f"{metric} was not logged yet"

@@ -1,0 +1,30 @@
+"""Every test has a home of its own: Burr's tracker, the runs and the working folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Trainer
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of a test lands in the user's home, and no test sees another's runs."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "runs"))
+    monkeypatch.delenv("BURR_LIGHTNING_RUN_ID", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def make_trainer() -> Any:
+    """A quiet trainer on the CPU: `make_trainer(burr, max_epochs=3)`."""
+
+    def make(*callbacks: Any, **options: Any) -> Trainer:
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        return Trainer(callbacks=list(callbacks), accelerator="cpu", **{**quiet, **options})
+
+    return make
