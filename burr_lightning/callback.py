@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .commits import Checkpoints
 from .commits.rng import rng_state, set_rng_state
-from .errors import MachineError, ResumeError, TrainerError
+from .errors import ResumeError
 from .history import MetricHistory
 from .layout import (
     DEFAULT_PROJECT,
@@ -29,8 +29,8 @@ from .layout import (
     home,
     new_run_id,
 )
-from .lightning_access import explain_disabled_checkpointing, preload_checkpoint
-from .machines import checked_machine, default_machine
+from .lightning_access import explain_disabled_checkpointing, preload_checkpoint, refuse_other_trainers
+from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun, RunSettings
 from .runs import Run
@@ -96,7 +96,7 @@ class BurrCallback(Checkpoint):
         self.project = checked_project(project)
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
-        self.machine = _machine(machine, stop_when)
+        self.machine = chosen_machine(machine, stop_when)
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
         self._hooks, self._persister, self._tracker = tuple(hooks), persister, tracker
@@ -169,7 +169,7 @@ class BurrCallback(Checkpoint):
         """Open the run, and have Lightning restore it where it stopped."""
         if stage != "fit":
             return
-        _refuse_other_trainers(trainer)
+        refuse_other_trainers(trainer)
         self._resumed_from = self._rng_state = None
         self._opened = OpenRun(self._settings(), trainer, pl_module)
         standing = self._opened.standing
@@ -293,33 +293,3 @@ class BurrCallback(Checkpoint):
 
 
 explain_disabled_checkpointing(BurrCallback)
-
-
-def _machine(machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None) -> Graph:
-    if stop_when is not None and not isinstance(stop_when, Condition):
-        raise MachineError(
-            f"BurrCallback(stop_when={stop_when!r}): it must be a Burr condition, as those of "
-            f"burr_lightning.conditions or burr.core.Condition.expr(...) are."
-        )
-    if machine is None:
-        return default_machine(stop_when)
-    if stop_when is not None:
-        raise MachineError(
-            "BurrCallback(machine=..., stop_when=...): stop_when belongs to the default machine. In "
-            "a machine of your own, put the condition on a transition that leaves the training."
-        )
-    return checked_machine(machine if isinstance(machine, Graph) or not callable(machine) else machine())
-
-
-def _refuse_other_trainers(trainer: object) -> None:
-    if not isinstance(trainer, Trainer):
-        kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
-        raise TrainerError(
-            f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
-            f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
-        )
-    if trainer.world_size > 1:
-        raise TrainerError(
-            f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
-            f"Use Trainer(devices=1); training on several processes is not supported yet."
-        )

@@ -51,6 +51,7 @@ class Driver:
         self._started = False
         self._validated = False
         self._asked_to_stop = False
+        self._stepping: str | None = None
         self._reason: str | None = None
         self._recorded: dict[str, Any] = {}
         self._before_validation: dict[str, Any] = {}
@@ -63,8 +64,8 @@ class Driver:
 
     @property
     def open_action(self) -> str | None:
-        """The phase action that is open."""
-        return self._phase.action.name if self._phase else None
+        """The action that is under way: the open phase's, or an ordinary one."""
+        return self._phase.action.name if self._phase else self._stepping
 
     @property
     def ended(self) -> bool:
@@ -216,9 +217,11 @@ class Driver:
         if name is not None and not is_phase(self.app.graph, name):
             self._reason = self._why(condition)
         while name is not None and not is_phase(self.app.graph, name):
+            self._stepping = name
             asked = self._asked_inputs(name)
             provided = self._inputs()
             self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
+            self._stepping = None
             self._commit(with_checkpoint=bool(asked & _TOUCHING) and self.state["epoch"] >= 0)
             name, _ = self._next()
 

@@ -74,6 +74,8 @@ class RunInfo:
     """The folder of Burr's tracker for this run, ``None`` where it is not tracked there."""
     created: float
     """Seconds since 1970, UTC."""
+    persister: str | None = None
+    """The kind of persister that holds its rows, ``None`` for SQLite beside the runs."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,29 @@ from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from torchmetrics import Metric
 
+from .errors import TrainerError
 from .metric import Mode
 
 log = logging.getLogger(__name__)
+
+
+def refuse_other_trainers(trainer: object) -> None:
+    """Accept `lightning.pytorch.Trainer` on one process.
+
+    Raises:
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or runs several processes.
+    """
+    if not isinstance(trainer, Trainer):
+        kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
+        raise TrainerError(
+            f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
+            f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
+        )
+    if trainer.world_size > 1:
+        raise TrainerError(
+            f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
+            f"Use Trainer(devices=1); training on several processes is not supported yet."
+        )
 
 
 def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from burr.core import Condition, State
@@ -12,7 +13,7 @@ from .conditions import StopCondition
 from .errors import ConditionError, MachineError
 
 
-def _may_stop(state: State[Any]) -> tuple[bool, str]:
+def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
     return bool(state["can_stop"]), ""
 
 
@@ -64,6 +65,28 @@ def default_machine(stop_when: Condition | None = None) -> Graph:
         )
         .build()
     )
+
+
+def chosen_machine(machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None) -> Graph:
+    """The machine that `BurrCallback` was asked for.
+
+    Raises:
+        MachineError: If ``stop_when`` is no condition, or is given beside a machine, or the machine
+            cannot drive a training run.
+    """
+    if stop_when is not None and not isinstance(stop_when, Condition):
+        raise MachineError(
+            f"BurrCallback(stop_when={stop_when!r}): it must be a Burr condition, as those of "
+            f"burr_lightning.conditions or burr.core.Condition.expr(...) are."
+        )
+    if machine is None:
+        return default_machine(stop_when)
+    if stop_when is not None:
+        raise MachineError(
+            "BurrCallback(machine=..., stop_when=...): stop_when belongs to the default machine. In "
+            "a machine of your own, put the condition on a transition that leaves the training."
+        )
+    return checked_machine(machine if isinstance(machine, Graph) or not callable(machine) else machine())
 
 
 def checked_machine(graph: object) -> Graph:

@@ -18,7 +18,7 @@ from . import lightning_access as access
 from .burr_access import build_application, local_tracker, tracker_folder
 from .commits import Checkpoints, Committer, ResumePoint
 from .driver import Driver
-from .errors import BurrLightningError
+from .errors import BurrLightningError, ResumeError
 from .layout import Outcome, RunFolder, RunInfo, default_persister
 from .locks import RunLock
 from .machines import follow, is_phase, is_terminal
@@ -117,6 +117,13 @@ class OpenRun:
             monitor, mode = self.settings.monitor, self.settings.mode
             return Standing(State(initial_state(hparams, monitor, mode)), None, None, None, False)
         graph, row = self.settings.machine, point.row
+        names = [action.name for action in graph.actions]
+        if row.position not in names:
+            raise ResumeError(
+                f"Run {self.settings.run_id!r} stopped after the action {row.position!r}, and the machine "
+                f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
+                f"started with, or start a new run with another run_id."
+            )
         state, position = self._as_configured_now(row.state, trainer, hparams), row.position
         finished = is_terminal(graph, position)
         if finished and (again := self._continued(commits, point, trainer, hparams)):
@@ -128,13 +135,12 @@ class OpenRun:
         self, commits: Committer, point: ResumePoint, trainer: Trainer, hparams: dict[str, Any]
     ) -> tuple[State[Any], str] | None:
         """Where a finished run goes on, if what ended it no longer holds."""
-        checkpoint = point.row.state["checkpoint"]
-        row = commits.row_of(checkpoint) if checkpoint else None
-        if row is None:
-            return None
-        state = self._as_configured_now(row.state, trainer, hparams)
-        following, _ = follow(self.settings.machine, row.position, state)
-        return (state, row.position) if is_phase(self.settings.machine, following) else None
+        for row in commits.rows_of(point.row.state["checkpoint"]):
+            state = self._as_configured_now(row.state, trainer, hparams)
+            following, _ = follow(self.settings.machine, row.position, state)
+            if is_phase(self.settings.machine, following):
+                return state, row.position
+        return None
 
     def _as_configured_now(self, state: State[Any], trainer: Trainer, hparams: dict[str, Any]) -> State[Any]:
         """A stored state under the limits, the monitored metric and the hyperparameters of today."""
@@ -162,6 +168,7 @@ class OpenRun:
                 self.settings.monitor,
                 str(tracked) if tracked else None,
                 known.created if known else time.time(),
+                type(self.settings.persister).__name__ if self.settings.persister else None,
             )
         )
         if not self.standing.finished:

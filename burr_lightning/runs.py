@@ -29,7 +29,8 @@ class Run:
 
     def __init__(self, folder: RunFolder, info: RunInfo, persister: BaseStatePersister | None) -> None:
         self._folder, self._info = folder, info
-        self._row = _newest_row(folder, persister)
+        elsewhere = info.persister is not None and persister is None
+        self._row = None if elsewhere else _newest_row(folder, persister)
 
     @classmethod
     def open(
@@ -46,7 +47,8 @@ class Run:
             run_id: Which run.
             project: Its project; ``None`` looks through all of them.
             root_dir: Where runs are kept, as in `BurrCallback`.
-            persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``.
+            persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``, and a
+                run whose rows are elsewhere then has no `state`.
 
         Raises:
             RunNotFoundError: If no run, or more than one, is meant.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Committer:
 
     def resume_point(self) -> ResumePoint | None:
         """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
-        skipped: list[str] = []
+        skipped: dict[str, None] = {}
         newest = None
         for row in self._rows.backwards():
             newest = row.sequence_id if newest is None else newest
@@ -100,12 +101,12 @@ class Committer:
             if is_whole(path, facts["sha256"]):
                 return ResumePoint(row, newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
-            skipped.append(f"epoch {facts['epoch']}: {facts['path']} {state}")
+            skipped[f"epoch {facts['epoch']}: {facts['path']} {state}"] = None
         return None
 
-    def row_of(self, checkpoint: dict[str, Any]) -> Row | None:
-        """The row that was written together with a checkpoint."""
-        return self._rows.at(checkpoint["commit"])
+    def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
+        """The rows of one boundary, the newest first: those that name the same checkpoint."""
+        return takewhile(lambda row: row.state["checkpoint"] == checkpoint, self._rows.backwards())
 
     def go_on_from(self, row: Row) -> None:
         """Let the commits to come refer to this one."""

@@ -21,11 +21,15 @@ def write_durably(path: Path, write: Callable[[Path], None]) -> str:
         The SHA-256 of the file, in hexadecimal digits.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    digest = sha256(temporary)
-    os.replace(temporary, path)
+    try:
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        digest = sha256(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     _flush_folder(path.parent)
     return digest
 

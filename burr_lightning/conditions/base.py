@@ -35,10 +35,14 @@ class Explanation:
 class StopCondition(Condition):
     """A Burr condition, pure in the state, that explains itself.
 
+    A condition on a metric that was not logged yet is neither true nor false, nor is its negation:
+    missing data decides nothing. Burr, who knows only true and false, is told false.
+
     Args:
         name: How the user wrote it.
         keys: The state keys that it reads.
-        check: From a state to whether the condition holds and the numbers behind that, in words.
+        check: From a state to whether the condition holds, ``None`` where that is not known yet, and
+            the numbers behind that, in words.
         metrics: The metrics that it needs.
     """
 
@@ -46,17 +50,21 @@ class StopCondition(Condition):
         self,
         name: str,
         keys: Iterable[str],
-        check: Callable[[State[Any]], tuple[bool, str]],
+        check: Callable[[State[Any]], tuple[bool | None, str]],
         metrics: Iterable[str] = (),
     ) -> None:
-        super().__init__(list(keys), lambda state: check(state)[0], name=name)
+        super().__init__(list(keys), lambda state: bool(self.truth(state)), name=name)
         self._check = check
         self.metrics = frozenset(metrics)
 
+    def truth(self, state: State[Any]) -> bool | None:
+        """Whether it is true of a state; ``None`` where that is not known yet."""
+        return self._check(state)[0]
+
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of this condition on a state, with its numbers."""
-        holds, text = self._check(state)
-        return Explanation(self.name, holds, text)
+        known, text = self._check(state)
+        return Explanation(self.name, bool(known), text)
 
     def __or__(self, other: Condition) -> Condition:
         return AnyOf(self, _condition(other, "|"))
@@ -80,16 +88,13 @@ class _Combined(StopCondition):
     def __init__(self, name: str, parts: tuple[Condition, ...]) -> None:
         keys = dict.fromkeys(key for part in parts for key in part.reads)
         metrics = frozenset().union(*(metrics_of(part) for part in parts))
-        super().__init__(name, keys, lambda state: (self._holds(state), ""), metrics)
+        super().__init__(name, keys, lambda state: (self.truth(state), ""), metrics)
         self.parts = parts
-
-    def _holds(self, state: State[Any]) -> bool:
-        raise NotImplementedError
 
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of every part on a state."""
         parts = tuple(explain(part, state) for part in self.parts)
-        return Explanation(self.name, self._holds(state), "", parts)
+        return Explanation(self.name, bool(self.truth(state)), "", parts)
 
 
 class AnyOf(_Combined):
@@ -98,8 +103,10 @@ class AnyOf(_Combined):
     def __init__(self, *parts: Condition) -> None:
         super().__init__(" | ".join(part.name for part in parts), parts)
 
-    def _holds(self, state: State[Any]) -> bool:
-        return any(holds(part, state) for part in self.parts)
+    def truth(self, state: State[Any]) -> bool | None:
+        """True when one part is, false when all are."""
+        truths = {_truth(part, state) for part in self.parts}
+        return True if True in truths else (None if None in truths else False)
 
 
 class AllOf(_Combined):
@@ -109,28 +116,33 @@ class AllOf(_Combined):
         names = (f"({p.name})" if isinstance(p, AnyOf) else p.name for p in parts)
         super().__init__(" & ".join(names), parts)
 
-    def _holds(self, state: State[Any]) -> bool:
-        return all(holds(part, state) for part in self.parts)
+    def truth(self, state: State[Any]) -> bool | None:
+        """False when one part is, true when all are."""
+        truths = {_truth(part, state) for part in self.parts}
+        return False if False in truths else (None if None in truths else True)
 
 
 class Not(_Combined):
-    """True when its part is not."""
+    """True when its part is false."""
 
     def __init__(self, part: Condition) -> None:
         combined = isinstance(part, (AnyOf, AllOf))
         super().__init__(f"~({part.name})" if combined else f"~{part.name}", (part,))
 
-    def _holds(self, state: State[Any]) -> bool:
-        return not holds(self.parts[0], state)
+    def truth(self, state: State[Any]) -> bool | None:
+        """The opposite of the part's, where that is known."""
+        known = _truth(self.parts[0], state)
+        return None if known is None else not known
 
     def explain(self, state: State[Any]) -> Explanation:
         """What the part says, turned round."""
-        part = explain(self.parts[0], state)
-        return Explanation(self.name, not part.holds, part.text or f"{part.name} is false")
+        text = explain(self.parts[0], state).text or f"{self.parts[0].name} is false"
+        return Explanation(self.name, bool(self.truth(state)), text)
 
 
-def holds(condition: Condition, state: State[Any]) -> bool:
-    """Whether a condition is true of a state."""
+def _truth(condition: Condition, state: State[Any]) -> bool | None:
+    if isinstance(condition, StopCondition):
+        return condition.truth(state)
     return bool(condition.run(state)[Condition.KEY])
 
 
@@ -143,14 +155,15 @@ def explain(condition: Condition, state: State[Any]) -> Explanation:
 
     Example:
         >>> from burr.core import State
-        >>> from burr_lightning.history import MetricHistory
+        >>> from burr_lightning import MetricHistory
+        >>> from burr_lightning.conditions import reached
         >>> history = MetricHistory().append(0, {"val_acc": 0.985})
         >>> print(explain(reached("val_acc", 0.98, mode="max"), State({"history": history})).reason)
         reached(val_acc, 0.98, mode='max'): 0.985 >= 0.98 (epoch 0)
     """
     if isinstance(condition, StopCondition):
         return condition.explain(state)
-    return Explanation(condition.name, holds(condition, state), "is true")
+    return Explanation(condition.name, bool(_truth(condition, state)), "is true")
 
 
 def metrics_of(condition: Condition) -> frozenset[str]:

@@ -35,7 +35,7 @@ def plateau(
 
     Example:
         >>> from burr.core import State
-        >>> from burr_lightning.history import MetricHistory
+        >>> from burr_lightning import MetricHistory
         >>> history = MetricHistory()
         >>> for epoch, loss in enumerate([0.9, 0.5, 0.6, 0.7]):
         ...     history = history.append(epoch, {"val_loss": loss})
@@ -52,7 +52,9 @@ def plateau(
     if mode is not None:
         checked_mode(mode, written)
 
-    def check(state: State[Any]) -> tuple[bool, str]:
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        if metric not in state["history"]:
+            return None, f"{metric} was not logged yet"
         direction, _ = direction_of(state["history"], metric, mode)
         progress = state["history"].progress(metric, direction, min_delta)
         since = progress.checks_since_best
@@ -60,6 +62,6 @@ def plateau(
             f"no improvement on {progress.best:.4g} (epoch {progress.best_epoch}) for {since} "
             f"check{'' if since == 1 else 's'}"
         )
-        return since >= patience, text if progress.checks else f"{metric} was not logged yet"
+        return since >= patience, text
 
     return StopCondition(written, ["history"], check, [metric])

@@ -29,7 +29,7 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
 
     Example:
         >>> from burr.core import State
-        >>> from burr_lightning.history import MetricHistory
+        >>> from burr_lightning import MetricHistory
         >>> state = State({"history": MetricHistory().append(0, {"val_acc": 0.97})})
         >>> reached("val_acc", 0.98, mode="max").run(state)
         {'PROCEED': False}
@@ -40,10 +40,10 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
     if mode is not None:
         checked_mode(mode, written)
 
-    def check(state: State[Any]) -> tuple[bool, str]:
+    def check(state: State[Any]) -> tuple[bool | None, str]:
         history = state["history"]
         if metric not in history:
-            return False, f"{metric} was not logged yet"
+            return None, f"{metric} was not logged yet"
         direction, assumed = direction_of(history, metric, mode)
         epoch, value = history.latest(metric)
         met = MonitoredMetric(metric, direction).reaches(value, target)

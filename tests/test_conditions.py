@@ -1,0 +1,170 @@
+import math
+
+import pytest
+import torch
+from burr.core import Condition, State
+from lightning.pytorch.callbacks import EarlyStopping
+
+from burr_lightning.conditions import StopCondition, explain, metrics_of, plateau, reached
+from burr_lightning.history import MetricHistory
+
+
+def state_of(directions=None, **columns):
+    history = MetricHistory()
+    for epoch, values in enumerate(zip(*columns.values(), strict=True)):
+        history = history.append(epoch, dict(zip(columns, values, strict=True)), directions=directions)
+    return State({"history": history, "epoch": len(history) - 1})
+
+
+def is_true(condition, state):
+    return condition.run(state)[Condition.KEY]
+
+
+def stop_epoch(condition, losses):
+    for epoch in range(len(losses)):
+        if is_true(condition, state_of(val_loss=losses[: epoch + 1])):
+            return epoch
+    return None
+
+
+def early_stopping_epoch(losses, **options):
+    callback = EarlyStopping("val_loss", check_finite=False, **options)
+    for epoch, loss in enumerate(losses):
+        stop, _ = callback._evaluate_stopping_criteria(torch.tensor(loss, dtype=torch.float64))
+        if stop:
+            return epoch
+    return None
+
+
+RISING = [10.0, 8.0, 9.0, 10.0, 11.0, 12.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 16.0]
+
+
+@pytest.mark.parametrize(("patience", "epoch"), [(1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (20, None)])
+def test_plateau_stops_after_so_many_checks_without_improvement(patience, epoch):
+    assert stop_epoch(plateau("val_loss", patience), RISING) == epoch
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("min_delta", [0.0, 0.5])
+@pytest.mark.parametrize("patience", [1, 2, 3])
+@pytest.mark.parametrize(
+    "losses",
+    [
+        RISING,
+        [1.0, 0.9, 0.5, 0.4, 0.45, 0.44, 0.43],
+        [-3.0, -2.0, -4.0, -4.2, -4.1],
+        [math.nan, 1.0, 2.0, 0.1],
+    ],
+)
+def test_plateau_stops_where_lightnings_early_stopping_does(losses, patience, min_delta, mode):
+    options = {"patience": patience, "min_delta": min_delta, "mode": mode}
+    ours = stop_epoch(plateau("val_loss", **options), losses)
+    assert ours == early_stopping_epoch(losses, **options)
+
+
+def test_plateau_takes_the_direction_that_the_metric_declares():
+    falling = state_of(val_acc=[0.9, 0.8, 0.7])
+    declared = state_of({"val_acc": "max"}, val_acc=[0.9, 0.8, 0.7])
+    assert not is_true(plateau("val_acc", 2), falling)
+    assert is_true(plateau("val_acc", 2), declared)
+    assert not is_true(plateau("val_acc", 2, mode="min"), declared)
+
+
+@pytest.mark.parametrize(
+    ("value", "mode", "directions", "expected"),
+    [
+        (0.98, "max", {}, True),
+        (0.97, "max", {}, False),
+        (0.97, "min", {}, True),
+        (0.99, None, {"m": "max"}, True),
+        (0.97, None, {"m": "max"}, False),
+        (0.97, None, {}, True),
+        (math.nan, "max", {}, False),
+        (math.nan, "min", {}, False),
+    ],
+)
+def test_reached_reads_the_newest_value(value, mode, directions, expected):
+    assert is_true(reached("m", 0.98, mode), state_of(directions, m=[0.0, value])) is expected
+
+
+def test_a_metric_that_was_not_logged_decides_nothing():
+    state = state_of(other=[1.0, 2.0])
+    for unknown in (plateau("val_loss", 1), reached("val_loss", 0.1)):
+        true, false = plateau("other", 1), plateau("other", 2)
+        for condition in (unknown, ~unknown, unknown | false, unknown & true, ~(unknown & true)):
+            assert not is_true(condition, state)
+        assert is_true(unknown | true, state)
+        assert is_true(~(unknown & false), state)
+        assert explain(unknown, state).text == "val_loss was not logged yet"
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: plateau("m", patience=0), r"plateau\(m, patience=0\): patience counts checks"),
+        (lambda: plateau("m", min_delta=-0.1), "min_delta must be 0 or more"),
+        (lambda: plateau("m", min_delta=math.nan), "min_delta must be 0 or more"),
+        (lambda: plateau("m", mode="lower"), "mode must be 'min' or 'max', not 'lower'"),
+        (lambda: reached("m", math.nan), "NaN cannot be reached"),
+        (lambda: reached("m", 1.0, mode="up"), r"reached\(m, 1, mode='up'\): mode must be"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_the_call_as_it_was_written(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+STATE = state_of(a=[1.0, 2.0, 3.0], b=[0.5, 0.4, 0.99])
+TRUE, FALSE = plateau("a", 2), plateau("b", 2)
+PLAIN = Condition.expr("epoch >= 2")
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (TRUE | FALSE, True),
+        (TRUE & FALSE, False),
+        (~TRUE, False),
+        (~FALSE & TRUE, True),
+        (~(TRUE & FALSE), True),
+        ((FALSE | TRUE) & ~(FALSE | ~TRUE), True),
+        (PLAIN & TRUE, True),
+        (TRUE & PLAIN, True),
+        (PLAIN | FALSE, True),
+        (~PLAIN & TRUE, False),
+    ],
+)
+def test_conditions_combine_in_any_nesting_also_with_burrs_own(condition, expected):
+    assert is_true(condition, STATE) is expected
+    assert explain(condition, STATE).holds is expected
+    assert isinstance(condition, StopCondition)
+
+
+def test_a_combined_condition_knows_its_metrics_and_reads_each_key_once():
+    condition = (TRUE | PLAIN) & ~FALSE
+    assert metrics_of(condition) == {"a", "b"}
+    assert condition.reads == ["history", "epoch"]
+    assert condition.name == "(plateau(a, patience=2) | epoch >= 2) & ~plateau(b, patience=2)"
+
+
+def test_only_conditions_combine():
+    with pytest.raises(TypeError, match="Only a Burr condition can be combined with &, not 3"):
+        TRUE & 3
+
+
+def test_the_reason_names_the_parts_that_are_true_with_their_numbers():
+    state = state_of(val_loss=[0.5, 0.0812, 0.09, 0.1], val_acc=[0.1, 0.2, 0.3, 0.4])
+    condition = plateau("val_loss", patience=2) | reached("val_acc", 0.98, mode="max")
+    assert explain(condition, state).reason == (
+        "plateau(val_loss, patience=2): no improvement on 0.0812 (epoch 1) for 2 checks"
+    )
+    both = plateau("val_loss", patience=2) & ~reached("val_acc", 0.98, mode="max")
+    assert explain(both, state).reason.endswith(
+        "for 2 checks; ~reached(val_acc, 0.98, mode='max'): 0.4 < 0.98 (epoch 3)"
+    )
+    assert explain(condition, state_of(val_loss=[0.5], val_acc=[0.1])).reason == ""
+
+
+def test_a_direction_that_had_to_be_assumed_is_said():
+    text = explain(reached("val_acc", 0.98), state_of(val_acc=[0.3])).text
+    assert text == "0.3 <= 0.98 (epoch 0), read with mode='min': the metric declares no direction"

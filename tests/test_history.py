@@ -1,0 +1,156 @@
+import copy
+import json
+import math
+import pickle
+
+import pytest
+
+from burr_lightning.errors import UnknownMetricError
+from burr_lightning.history import MetricHistory
+from burr_lightning.metric import MonitoredMetric
+
+
+def history_of(*losses, name="val_loss"):
+    history = MetricHistory()
+    for epoch, loss in enumerate(losses):
+        history = history.append(epoch, {name: loss})
+    return history
+
+
+def test_appending_leaves_the_old_history_as_it_was():
+    one = history_of(0.9)
+    two = one.append(1, {"val_loss": 0.7, "val_acc": 0.5})
+    assert list(one["val_loss"]) == [0.9]
+    assert one.names == ["val_loss"]
+    assert "val_acc" not in one
+    assert list(two["val_loss"]) == [0.9, 0.7]
+
+
+def test_appending_to_an_old_history_does_not_touch_the_newer_one():
+    one = history_of(0.9)
+    two = one.append(1, {"val_loss": 0.7})
+    other = one.append(1, {"val_loss": 0.1})
+    assert list(two["val_loss"]) == [0.9, 0.7]
+    assert list(other["val_loss"]) == [0.9, 0.1]
+    assert not other.extends(two)
+    assert two.extends(one)
+
+
+def test_columns_are_aligned_with_epochs():
+    history = MetricHistory().append(0, {"a": 1.0}).append(1, {"b": 2.0}).append(3, {"a": 4.0})
+    assert len(history) == 4
+    assert [str(value) for value in history["a"]] == ["1.0", "nan", "nan", "4.0"]
+    assert [str(value) for value in history["b"]] == ["nan", "2.0", "nan", "nan"]
+    assert history["a"][-1] == 4.0
+    assert history["a"][2:][1] == 4.0
+    with pytest.raises(IndexError, match="epoch 4 of a history of 4 epochs"):
+        history["a"][4]
+
+
+def test_checks_inside_an_epoch_count_and_the_epoch_takes_the_last():
+    history = MetricHistory()
+    for value in (0.9, 0.8):
+        history = history.append(0, {"val_loss": value}, ends_epoch=False)
+    assert (len(history), list(history["val_loss"])) == (0, [])
+    history = history.append(0, {"train_loss": 0.5})
+    assert list(history["val_loss"]) == [0.8]
+    assert history.progress("val_loss", "min").checks == 2
+    assert history.latest("val_loss") == (0, 0.8)
+
+
+def test_an_epoch_that_is_over_takes_no_more_metrics():
+    with pytest.raises(ValueError, match=r"append\(epoch=0\): epoch 1 is already over"):
+        history_of(0.9, 0.8).append(0, {})
+
+
+def test_an_unknown_metric_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(UnknownMetricError, match=r"'val_los'.*Metrics logged so far: val_loss") as error:
+        history_of(0.9)["val_los"]
+    assert error.value.available == ["val_loss"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "min_delta", "best", "best_epoch", "since"),
+    [
+        ([], 0.0, math.inf, -1, 0),
+        ([0.9, 0.5, 0.6], 0.0, 0.5, 1, 1),
+        ([0.5, 0.5, 0.5], 0.0, 0.5, 0, 2),
+        ([0.9, 0.85, 0.7], 0.1, 0.7, 2, 0),
+        ([0.9, 0.85, 0.81], 0.1, 0.9, 0, 2),
+        ([math.nan, 0.9, math.nan], 0.0, 0.9, 1, 1),
+        ([math.nan, math.nan], 0.0, math.inf, -1, 2),
+    ],
+)
+def test_progress_counts_as_early_stopping_does(losses, min_delta, best, best_epoch, since):
+    progress = history_of(*losses).progress("val_loss", "min", min_delta)
+    assert (progress.best, progress.best_epoch, progress.checks_since_best) == (best, best_epoch, since)
+    rising = history_of(*[-loss for loss in losses]).progress("val_loss", "max", min_delta)
+    assert (rising.best, rising.best_epoch, rising.checks_since_best) == (-best, best_epoch, since)
+
+
+def test_progress_of_an_old_history_does_not_see_what_came_after():
+    old = history_of(0.9, 0.8)
+    new = old.append(2, {"val_loss": 0.1})
+    assert new.progress("val_loss", "min").best == 0.1
+    assert old.progress("val_loss", "min").best == 0.8
+    assert new.progress("val_loss", "min").best == 0.1
+
+
+def test_progress_looks_at_each_value_once(monkeypatch):
+    looked_at = []
+    improves = MonitoredMetric.improves
+
+    def counted(self, value, **options):
+        looked_at.append(value)
+        return improves(self, value, **options)
+
+    monkeypatch.setattr(MonitoredMetric, "improves", counted)
+    history = MetricHistory()
+    for epoch in range(50):
+        history = history.append(epoch, {"val_loss": float(epoch)})
+        history.progress("val_loss", "min")
+    assert len(looked_at) == 50
+
+
+def test_copies_are_the_same_object():
+    history = history_of(0.9)
+    assert copy.copy(history) is history
+    assert copy.deepcopy([history])[0] is history
+
+
+@pytest.mark.parametrize("through", [pickle.dumps, json.dumps])
+def test_it_comes_back_whole_from_its_chunks(through):
+    history = MetricHistory()
+    history = history.append(0, {"a": 0.1, "b": math.inf}, ends_epoch=False, directions={"a": "max"})
+    history = history.append(0, {"c": -math.inf}).append(1, {"a": math.nan})
+    if through is pickle.dumps:
+        again = pickle.loads(pickle.dumps(history))
+    else:
+        text = json.dumps([history.chunk(0)], allow_nan=False)
+        again = MetricHistory.from_chunks(json.loads(text))
+    assert again == history
+    assert again.direction("a") == "max"
+    assert math.isnan(again["a"][1])
+    assert again["b"][0] == math.inf
+    assert again["c"][0] == -math.inf
+
+
+def test_a_chunk_and_the_rest_make_the_whole():
+    history = history_of(*[1 / (epoch + 1) for epoch in range(10)])
+    assert MetricHistory.from_chunks([history.chunk(0)]) == history
+    first = history_of(*[1 / (epoch + 1) for epoch in range(4)])
+    assert MetricHistory.from_chunks([first.chunk(0), history.chunk(4)]) == history
+
+
+def test_it_reads_at_a_glance_and_as_dicts():
+    history = MetricHistory().append(0, {"val_loss": 0.51234}).append(1, {"val_loss": 0.4, "acc": 0.9})
+    assert repr(history) == "MetricHistory(2 epochs: val_loss=0.4, acc=0.9)"
+    assert repr(MetricHistory()) == "MetricHistory(0 epochs)"
+    assert history.to_dicts()[1] == {"epoch": 1, "val_loss": 0.4, "acc": 0.9}
+    assert repr(history["val_loss"]) == "[0.5123, 0.4]"
+    assert list(history) == ["val_loss", "acc"]
+
+
+def test_a_mode_is_min_or_max():
+    with pytest.raises(ValueError, match="mode must be 'min' or 'max', not 'lower'"):
+        MonitoredMetric("val_loss", "lower")

@@ -1,0 +1,64 @@
+"""Imports point one way: a module knows only its own layer and those before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "burr_lightning"
+
+LAYERS = [
+    {"errors", "metric", "history"},
+    {"conditions"},
+    {"state", "actions", "machines", "burr_access", "layout", "locks", "rows", "plots", "runs"},
+    {"commits"},
+    {"lightning_access", "fingerprint", "driver", "messages", "opening", "callback"},
+    {"cli"},
+    {"testing"},
+]
+FORBIDDEN = [
+    {"torch", "lightning", "burr"},
+    {"torch", "lightning"},
+    {"torch", "lightning"},
+    {"lightning"},
+    set(),
+    {"torch", "lightning"},
+    set(),
+]
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def layer_of(path: Path) -> int:
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return next(index for index, layer in enumerate(LAYERS) if name in layer)
+
+
+def imports_of(path: Path) -> tuple[set[Path], set[str]]:
+    """The modules of this package, and the distributions, that a module imports, lazily or not."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            others |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            others.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            ours |= {folder / name.replace(".", "/") for name in names}
+    return ours, others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_its_own_layer_and_those_before_it(path):
+    layer = layer_of(path)
+    ours, others = imports_of(path)
+    later = {str(other.relative_to(PACKAGE)) for other in ours if layer_of(other) > layer}
+    assert later == set()
+    assert others & FORBIDDEN[layer] == set()
+    assert "burr_lightning" not in others
+
+
+def test_every_module_has_a_layer_and_stays_short():
+    for path in MODULES:
+        assert layer_of(path) >= 0
+        assert len(path.read_text().splitlines()) <= 330, path
