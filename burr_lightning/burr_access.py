@@ -6,8 +6,8 @@ Read off apache-burr 0.43; `tests/test_burr_access.py` fails loudly when a priva
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,11 @@ class OpenPhase:
         self._started = False
 
     def batch_ended(self, batch_idx: int) -> None:
-        """Let the stream have an item."""
+        """Let the stream have an item; Burr looks one item ahead, so it gives out the one before."""
         self.feed.saw(batch_idx)
-        self._started = True
-        next(self._items)
+        if self._started or len(self.feed.waiting) > 1:
+            self._started = True
+            next(self._items)
 
     def close(self, report: PhaseReport) -> None:
         """End the action with its result; the machine's state is then the one after it."""
@@ -112,53 +113,49 @@ def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None
     return Path(tracker.storage_dir).absolute() / run_id
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of a machine, as Burr's tracker recorded it."""
+def forget_undone(folder: Path, sequence_id: int) -> None:
+    """Take the steps after a commit out of a local tracker's log: they are run again under their numbers.
 
-    sequence_id: int
-    """Its number in the run."""
-    action: str
-    started: datetime
-    ended: datetime | None
-    """``None`` while it is open, and where the process was killed in it."""
-    failed: bool
-    epoch: int | None
-    """The epoch that a phase belongs to."""
+    Burr's page would add the two together, and show nothing at all of a project in which the last line
+    of a log is torn. What is taken out is kept beside the log, in ``undone.jsonl``.
 
-    @property
-    def seconds(self) -> float | None:
-        """How long it took."""
-        return (self.ended - self.started).total_seconds() if self.ended else None
-
-
-def read_steps(folder: Path) -> list[Step]:
-    """The steps that a local tracker recorded, in order; a step that was run again counts once."""
-    steps: dict[int, Step] = {}
-    with open(folder / LocalTrackingClient.LOG_FILENAME, encoding="utf-8") as log:
-        for line in log:
-            entry = _entry(line)
-            if entry.get("type") == "begin_entry":
-                started = datetime.fromisoformat(entry["start_time"])
-                number = entry["sequence_id"]
-                steps[number] = Step(number, entry["action"], started, None, False, None)
-            elif entry.get("type") == "end_entry" and entry["sequence_id"] in steps:
-                begun = steps[entry["sequence_id"]]
-                steps[begun.sequence_id] = Step(
-                    begun.sequence_id,
-                    begun.action,
-                    begun.started,
-                    datetime.fromisoformat(entry["end_time"]),
-                    entry["exception"] is not None,
-                    (entry["result"] or {}).get("epoch"),
-                )
-    return [steps[number] for number in sorted(steps)]
+    Args:
+        folder: Where the tracker keeps the run.
+        sequence_id: The newest step that has a row.
+    """
+    log = folder / LocalTrackingClient.LOG_FILENAME
+    if not log.exists():
+        return
+    done: list[str] = []
+    undone: list[str] = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        (done if _step_of(line) <= sequence_id else undone).append(line)
+    if undone:
+        with open(folder / "undone.jsonl", "a", encoding="utf-8") as kept:
+            kept.writelines(undone)
+        shortened = log.with_suffix(".tmp")
+        shortened.write_text("".join(done), encoding="utf-8")
+        shortened.replace(log)
 
 
-def _entry(line: str) -> dict[str, Any]:
-    """One line of the log; the last one is torn where the process was killed while writing it."""
+def _step_of(line: str) -> float:
+    """The number of the step that a line of a log belongs to; a torn line belongs to none."""
     try:
-        entry: dict[str, Any] = json.loads(line)
+        entry = json.loads(line)
     except json.JSONDecodeError:
-        return {}
-    return entry
+        return math.inf
+    return float(entry.get("sequence_id", entry.get("action_sequence_id", 0)))
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename what a local tracker kept of an earlier run of the same name, so that it is not mixed.
+
+    Returns:
+        Its new place, ``None`` where there was nothing.
+    """
+    log = folder / LocalTrackingClient.LOG_FILENAME
+    if not log.exists():
+        return None
+    written = datetime.fromtimestamp(log.stat().st_mtime)
+    kept = folder.with_name(f"{folder.name}-until-{written:%Y%m%d-%H%M%S}")
+    return folder.rename(kept)

@@ -29,7 +29,12 @@ from .layout import (
     home,
     new_run_id,
 )
-from .lightning_access import explain_disabled_checkpointing, preload_checkpoint, refuse_other_trainers
+from .lightning_access import (
+    explain_disabled_checkpointing,
+    preload_checkpoint,
+    refuse_other_trainers,
+    run_last,
+)
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun, RunSettings
@@ -170,10 +175,11 @@ class BurrCallback(Checkpoint):
         if stage != "fit":
             return
         refuse_other_trainers(trainer)
+        run_last(trainer, self)
         self._resumed_from = self._rng_state = None
         self._opened = OpenRun(self._settings(), trainer, pl_module)
         standing = self._opened.standing
-        for line in messages.opened(self._opened.settings.run_id, self.project, standing):
+        for line in messages.opened(self._opened):
             rank_zero_info(line)
         if standing.checkpoint is not None:
             self._resumed_from = standing.checkpoint

@@ -83,6 +83,8 @@ class Driver:
             if found:
                 raise DataChangedError(self.app.uid, found)
         self._run_ordinary_actions()
+        if self.ended:
+            self._stop_lightning()
 
     def epoch_started(self) -> None:
         """An epoch of training begins."""

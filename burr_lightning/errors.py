@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_SHOWN = 10
+"""How many names an error lists."""
+
 
 class BurrLightningError(Exception):
     """The base of every error that this library raises."""
@@ -105,15 +108,20 @@ class RunLockedError(BurrLightningError, RuntimeError):
 
 
 class RunNotFoundError(BurrLightningError, LookupError):
-    """No stored run has this name.
+    """No stored run has this name, or more than one may be meant.
 
     Attributes:
         wanted: What was asked for.
-        available: The runs that exist there.
+        available: The runs that exist there, or those that may be meant.
     """
 
-    def __init__(self, wanted: str, available: Iterable[str], where: str) -> None:
+    def __init__(self, wanted: str, available: Iterable[str], where: str, *, several: bool = False) -> None:
         self.wanted = wanted
         self.available = sorted(available)
-        known = ", ".join(self.available) or "none"
-        super().__init__(f"No run matches {wanted!r} in {where}. Runs there: {known}.")
+        more = f" and {len(self.available) - _SHOWN} more" if len(self.available) > _SHOWN else ""
+        known = (", ".join(self.available[:_SHOWN]) or "none") + more
+        if several:
+            text = f"{wanted!r} may mean {known} in {where}. Give more of the id, or its project."
+        else:
+            text = f"No run matches {wanted!r} in {where}. Runs there: {known}."
+        super().__init__(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import pickle
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from burr.core import serde
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, Timer
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Timer
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from torchmetrics import Metric
@@ -24,6 +25,8 @@ from .errors import TrainerError
 from .metric import Mode
 
 log = logging.getLogger(__name__)
+
+_EARLY_STOPPING = "EarlyStopping stopped it"
 
 
 def refuse_other_trainers(trainer: object) -> None:
@@ -43,6 +46,15 @@ def refuse_other_trainers(trainer: object) -> None:
             f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
             f"Use Trainer(devices=1); training on several processes is not supported yet."
         )
+
+
+def run_last(trainer: Trainer, callback: Callback) -> None:
+    """Have a callback called after all others, so that a commit holds what they did at the same hook.
+
+    The list is replaced, not changed: Lightning may be walking through it.
+    """
+    others = [other for other in trainer.callbacks if other is not callback]  # type: ignore[attr-defined]
+    trainer.callbacks = [*others, callback]  # type: ignore[attr-defined]
 
 
 def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False) -> str | None:
@@ -68,14 +80,35 @@ def can_stop(trainer: Trainer, epochs: int, steps: int) -> bool:
     return epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
 
 
+def stays_stopped(trainer: Trainer, reason: str | None) -> bool:
+    """Whether what stopped an earlier process stops this one too, though its limits do not tell.
+
+    A wish to stop is in no checkpoint. It stands while whoever had it is still there: a time limit
+    with the same time, an EarlyStopping; and always where nobody knows who it was.
+    """
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    if reason is None or reason.startswith(("max_epochs=", "max_steps=")):
+        return False
+    if reason.startswith("max_time="):
+        return any(reason == _time_limit(timer) for timer in callbacks if isinstance(timer, Timer))
+    if reason.startswith(_EARLY_STOPPING):
+        return any(isinstance(callback, EarlyStopping) for callback in callbacks)
+    return True
+
+
+def _time_limit(timer: Timer) -> str:
+    seconds = timer.time_elapsed() + (timer.time_remaining() or 0.0)
+    return f"max_time={timedelta(seconds=round(seconds, 3))} was reached"
+
+
 def _who_asked_to_stop(trainer: Trainer) -> str:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
-            return f"EarlyStopping stopped it: {callback.stopping_reason_message}"
+            return f"{_EARLY_STOPPING}: {callback.stopping_reason_message.rstrip('.')}"
         if isinstance(callback, Timer):
             remaining = callback.time_remaining()
             if remaining is not None and remaining <= 0:
-                return "max_time was reached"
+                return _time_limit(callback)
     return "trainer.should_stop was set by another callback or by the module"
 
 

@@ -10,7 +10,7 @@ from burr.core.graph import Graph, GraphBuilder
 
 from .actions import BestModel, PhaseAction, ProcessData, TrainEpoch, Validate
 from .conditions import StopCondition
-from .errors import ConditionError, MachineError
+from .errors import BurrLightningError, ConditionError, MachineError
 
 
 def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
@@ -153,6 +153,8 @@ def follow(graph: Graph, position: str | None, state: State[Any]) -> tuple[str |
 def _holds(condition: Condition, state: State[Any]) -> bool:
     try:
         return bool(condition.run(state)[Condition.KEY])
+    except BurrLightningError:
+        raise
     except Exception as error:
         raise ConditionError(condition.name, error, state["history"].names) from error
 

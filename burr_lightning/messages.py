@@ -10,12 +10,15 @@ from burr.core import State
 from .layout import RunFolder
 
 if TYPE_CHECKING:
-    from .opening import Standing
+    from .opening import OpenRun
 
 
-def opened(run_id: str, project: str, standing: Standing) -> Iterator[str]:
+def opened(run: OpenRun) -> Iterator[str]:
     """What is said when a run is opened."""
-    name = f"Run {run_id!r} of project {project!r}"
+    standing = run.standing
+    name = f"Run {run.settings.run_id!r} of project {run.settings.project!r}"
+    if run.set_aside is not None:
+        yield f"Burr's tracker knew another run of that name; it is kept as {run.set_aside.name!r}."
     for skipped in standing.skipped:
         yield f"{name}: the commit of {skipped}; an older one is used."
     epoch = standing.state["epoch"]

@@ -15,7 +15,7 @@ from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
-from .burr_access import build_application, local_tracker, tracker_folder
+from .burr_access import build_application, forget_undone, local_tracker, set_aside, tracker_folder
 from .commits import Checkpoints, Committer, ResumePoint
 from .driver import Driver
 from .errors import BurrLightningError, ResumeError
@@ -79,6 +79,7 @@ class OpenRun:
         self._lock: RunLock | None = None
         self._own_persister: Any = None
         self._closed = False
+        self.set_aside: Path | None = None
         commits: Committer | None = None
         tracker: LifecycleAdapter | None = None
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -86,9 +87,10 @@ class OpenRun:
             self.folder.create()
             self._lock = RunLock(self.folder.lock, settings.run_id)
             self._lock.acquire()
-            commits = self._committer(self.folder)
-            tracker = self._tracker()
         try:
+            if self.folder is not None:
+                commits = self._committer(self.folder)
+                tracker = self._tracker()
             self.standing = self._standing(commits, trainer, module)
             if self.folder is not None:
                 self._write_info(self.folder, tracker)
@@ -152,6 +154,8 @@ class OpenRun:
         if epochs == 0:
             return state
         limit = access.reached_limit(trainer, epochs, steps)
+        if state["finished"] and access.stays_stopped(trainer, state["stop_reason"]):
+            limit = state["stop_reason"]
         return state.update(
             finished=limit is not None,
             stop_reason=limit or state["stop_reason"],
@@ -161,6 +165,11 @@ class OpenRun:
     def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
+        if tracked is not None and known is None:
+            self.set_aside = set_aside(tracked)
+        elif tracked is not None:
+            newest = self.standing.sequence_id
+            forget_undone(tracked, -1 if newest is None else newest)
         folder.write_info(
             RunInfo(
                 self.settings.run_id,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .burr_access import Step
 from .history import MetricHistory
+from .steps import Step
 
 _COLORS = {
     "process_data": "#54a24b",

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from burr.core import State
 from burr.core.persistence import BaseStatePersister
 
-from .burr_access import Step, read_steps
 from .errors import RunNotFoundError
 from .history import MetricHistory
 from .layout import RunFolder, RunInfo, default_persister, home, run_folders
 from .locks import is_held
 from .plots import plot_run
 from .rows import Row, StateRows
+from .steps import MachinePath, read_steps
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -137,10 +137,9 @@ class Run:
         return self.folder / named["path"] if named else None
 
     @property
-    def path(self) -> list[Step]:
+    def path(self) -> MachinePath:
         """The steps of the machine, as Burr's local tracker recorded them; empty where it did not."""
-        folder = Path(self._info.tracker) if self._info.tracker else None
-        return read_steps(folder) if folder is not None and folder.exists() else []
+        return read_steps(Path(self._info.tracker)) if self._info.tracker else MachinePath()
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw the learning curves, with the machine's steps under them.
@@ -189,7 +188,7 @@ def _meant(wanted: str, known: dict[RunFolder, RunInfo], root: Path) -> RunFolde
     meant = exact or [folder for folder in known if wanted and folder.run_id.startswith(wanted)]
     if len(meant) != 1:
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
-        raise RunNotFoundError(wanted, names, str(root))
+        raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
     return meant[0]
 
 

@@ -48,7 +48,7 @@ class ScriptedModule(LightningModule):
         loss: torch.Tensor = self.layer(batch[0]).pow(2).mean()
         return loss
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Validation is scripted."""
 
     def on_validation_epoch_end(self) -> None:

@@ -7,7 +7,8 @@ run it again: it goes on after the last finished epoch.
 
 from __future__ import annotations
 
-from itertools import groupby
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -97,17 +98,18 @@ def main() -> None:
     trainer.fit(DigitClassifier(), train, val)
 
     run = burr.run
-    actions = [(name, len(list(steps))) for name, steps in groupby(step.action for step in run.path)]
-    epochs = sum(name == "train_epoch" for name, _ in actions)
     history = run.history
     assert run.best is not None
-    print(f"\nPath:       {actions[0][0]} -> (train_epoch -> validate) x {epochs} -> {actions[-1][0]}")
+    print(f"\nPath:       {run.path}")
     print(f"Stopped:    {run.stop_reason}")
     print(f"Best epoch: {run.best['epoch']}, val_loss {run.best['value']:.4f}")
     print(f"Accuracy:   {max(history['val_acc']):.2%} at best, {history['val_acc'][-1]:.2%} at the end")
     print(f"Checkpoint: {run.best_checkpoint}")
     run.plot("quickstart.png")
     print("Figure:     quickstart.png")
+    commands = Path(sys.executable).parent
+    print(f"\nNext, type: {commands / 'burr-lightning'} show quickstart")
+    print(f"or, to see it in Burr's web page: {commands / 'burr'}")
 
 
 if __name__ == "__main__":

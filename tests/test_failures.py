@@ -1,10 +1,12 @@
 """What goes wrong reaches the user unchanged, and the run can go on."""
 
+import json
 import signal
 import subprocess
 import sys
 import textwrap
 import traceback
+from pathlib import Path
 
 import pytest
 import pytorch_lightning
@@ -28,6 +30,7 @@ from burr_lightning.errors import (
     UnknownMetricError,
 )
 from burr_lightning.machines import FINISHED
+from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -63,8 +66,7 @@ def test_an_exception_in_training_reaches_the_user_unchanged_and_the_step_is_fai
     assert run.epoch == 0
     last = run.path[-1]
     assert (last.action, last.failed) == ("train_epoch", True)
-    log = Path(LocalTrackingClient("lightning").storage_dir) / "a" / "log.jsonl"
-    assert "ValueError: a broken batch" in log.read_text().splitlines()[-2]
+    assert "ValueError: a broken batch" in log_of("a").read_text().splitlines()[-2]
 
     burr = BurrCallback(run_id="a")
     fit(make_trainer(burr, max_epochs=3))
@@ -95,6 +97,34 @@ def test_an_exception_in_validation_fails_the_validate_step(make_trainer):
         fit(make_trainer(BurrCallback(run_id="a"), max_epochs=3), BreaksInValidation(val_loss=[0.5]))
     steps = [(step.action, step.failed) for step in Run.open("a").path]
     assert steps[-2:] == [("train_epoch", False), ("validate", True)]
+
+
+def log_of(run_id):
+    return Path(LocalTrackingClient("lightning").storage_dir) / run_id / "log.jsonl"
+
+
+def test_after_a_resume_burrs_log_holds_each_step_once(make_trainer):
+    with pytest.raises(ValueError, match="a broken batch"):
+        fit(make_trainer(BurrCallback(run_id="a"), max_epochs=3), Breaks(2, val_loss=[0.5]))
+    with log_of("a").open("a") as log:
+        log.write('{"type": "begin_entry", "start_ti')
+    fit(make_trainer(BurrCallback(run_id="a"), max_epochs=3))
+    entries = [json.loads(line) for line in log_of("a").read_text().splitlines()]
+    for kind in ("begin_entry", "end_entry"):
+        numbers = [entry["sequence_id"] for entry in entries if entry["type"] == kind]
+        assert numbers == list(range(8))
+    undone = log_of("a").with_name("undone.jsonl").read_text()
+    assert "ValueError: a broken batch" in undone
+    assert undone.endswith('{"type": "begin_entry", "start_ti')
+
+
+def test_a_run_of_the_same_name_elsewhere_is_kept_apart_in_burrs_tracker(make_trainer, tmp_path, caplog):
+    fit(make_trainer(BurrCallback(run_id="a", root_dir=tmp_path / "one"), max_epochs=3))
+    fit(make_trainer(BurrCallback(run_id="a", root_dir=tmp_path / "two"), max_epochs=1))
+    assert "Burr's tracker knew another run of that name; it is kept as 'a-until-" in caplog.text
+    assert len(Run.open("a", root_dir=tmp_path / "two").path) == 4
+    [kept] = log_of("a").parent.parent.glob("a-until-*")
+    assert len(read_steps(kept)) == 8
 
 
 @action(reads=["epoch"], writes=["note"])

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 LAYERS = [
     {"errors", "metric", "history"},
     {"conditions"},
-    {"state", "actions", "machines", "burr_access", "layout", "locks", "rows", "plots", "runs"},
+    {"state", "actions", "machines", "burr_access", "layout", "locks", "rows", "steps", "plots", "runs"},
     {"commits"},
     {"lightning_access", "fingerprint", "driver", "messages", "opening", "callback"},
     {"cli"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections import deque
 from collections.abc import Generator
 from typing import Any
 
@@ -20,6 +22,7 @@ class PhaseFeed:
     def __init__(self) -> None:
         self.first_batch: int | None = None
         self.last_batch: int | None = None
+        self.waiting: deque[int] = deque()
         self.report: PhaseReport | None = None
 
     def saw(self, batch_idx: int) -> None:
@@ -27,6 +30,7 @@ class PhaseFeed:
         if self.first_batch is None:
             self.first_batch = batch_idx
         self.last_batch = batch_idx
+        self.waiting.append(batch_idx)
 
     def __repr__(self) -> str:
         return "Lightning's loop"
@@ -61,11 +65,18 @@ class PhaseAction(StreamingAction):
     def stream_run(self, state: State[Any], **inputs: Any) -> Generator[dict[str, Any], None, None]:
         """One item per batch, and the report at the end; its metrics become attributes of the step."""
         feed: PhaseFeed = inputs["phase"]
-        while feed.report is None:
-            yield {"batch": feed.last_batch}
+        while feed.report is None or feed.waiting:
+            yield {"batch": feed.waiting.popleft() if feed.waiting else None}
         if feed.report.metrics and (tracer := inputs.get("__tracer")) is not None:
             tracer.log_attributes(**feed.report.metrics)
         yield feed.report.as_result()
+
+    def get_source(self) -> str:
+        """What Burr's page shows as the code of the action: all of it, not only the subclass."""
+        try:
+            return "\n\n".join(inspect.getsource(part) for part in (type(self), PhaseAction, recorded))
+        except (OSError, TypeError):
+            return super().get_source()
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The state after the phase."""

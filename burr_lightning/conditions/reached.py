@@ -22,7 +22,8 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
             was logged as an object does), else ``"min"``.
 
     Returns:
-        A Burr condition that reads ``history``.
+        A Burr condition that reads ``history``. Its explanation says where the direction had to be
+        assumed: an accuracy that is logged as a plain number needs ``mode="max"``.
 
     Raises:
         ValueError: If ``mode`` is neither, or ``target`` is NaN.

@@ -1,0 +1,33 @@
+"""The group of commands, and what they share: errors without a traceback, the version, the help.
+
+No command module imports torch, Lightning or Burr when it is imported: the help must not wait.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..errors import BurrLightningError
+from .runs import runs
+from .show import show
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error of this library is one line on stderr."""
+        try:
+            return super().invoke(ctx)
+        except BurrLightningError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="burr-lightning", prog_name="burr-lightning")
+def main() -> None:
+    """Look at training runs that were driven by BurrCallback."""
+
+
+main.add_command(runs)
+main.add_command(show)

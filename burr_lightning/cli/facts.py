@@ -1,0 +1,48 @@
+"""What `--json` tells of a run; the keys are stable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..runs import Run
+    from ..steps import Step
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What `burr-lightning runs` tells of each run."""
+    best = {**run.best, "checkpoint": run.best_checkpoint} if run.best else None
+    return {
+        "run_id": run.run_id,
+        "project": run.project,
+        "status": run.status,
+        "epoch": run.epoch,
+        "monitor": run.state["monitor"] if run.state else None,
+        "best": best,
+        "created": run.created.astimezone().isoformat(),
+    }
+
+
+def details(run: Run) -> dict[str, Any]:
+    """What `burr-lightning show` tells: the summary, and the rest."""
+    state: Any = run.state if run.state is not None else {}
+    return {
+        **summary(run),
+        "error": run.error,
+        "stop_reason": run.stop_reason,
+        "folder": run.folder,
+        "last_checkpoint": run.last_checkpoint,
+        **{key: state.get(key) for key in ("global_step", "hparams", "data", "metrics")},
+        "path": [_step(step) for step in run.path],
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "sequence_id": step.sequence_id,
+        "action": step.action,
+        "started": step.started.astimezone().isoformat(),
+        "seconds": step.seconds,
+        "failed": step.failed,
+        "epoch": step.epoch,
+    }

@@ -1,0 +1,30 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def where_options(command: _Command) -> _Command:
+    """``--project`` and ``--root-dir``: which runs are looked through."""
+    project = click.option(
+        "--project", metavar="P", help="Look at the runs of this project only, not at those of all projects."
+    )
+    root_dir = click.option(
+        "--root-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where runs are kept. Without it: BURR_LIGHTNING_HOME of the environment, else ./burr_runs.",
+    )
+    return project(root_dir(command))
+
+
+def json_option(command: _Command) -> _Command:
+    """``--json``: for other programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)

@@ -1,0 +1,100 @@
+"""How the commands print: tables and fields for people, JSON for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+NONE = "–"
+"""What stands where there is nothing to say."""
+
+_LABEL_WIDTH = 16
+_NO_LIMIT = 100_000
+_STYLES = {"running": "cyan", "finished": "green", "failed": "bold red", "interrupted": "yellow"}
+
+
+def console() -> Console:
+    """A console for text that is not ours: metric names and errors may look like markup.
+
+    What goes into a pipe or a file is not cut or wrapped, unless COLUMNS asks for a width.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    made = Console(markup=False, emoji=False, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _NO_LIMIT
+    return made
+
+
+def print_json(value: Any) -> None:
+    """Print strict JSON: infinities, NaN and unknown types as strings."""
+    from ..state import json_value
+
+    click.echo(json.dumps(json_value(value), indent=2, allow_nan=False))
+
+
+def print_table(to: Console, table: RenderableType) -> None:
+    """Print a table without the blanks that fill up its lines."""
+    with to.capture() as captured:
+        to.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip(), color=True)  # whether there is colour in it, the console has decided
+
+
+def print_field(to: Console, label: str, value: str | Text) -> None:
+    """Print a label and its value, which goes on under itself where it is long."""
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=_LABEL_WIDTH, style="bold")
+    row.add_column(overflow="fold")
+    row.add_row(label, value)
+    print_table(to, row)
+
+
+def print_whole(to: Console, label: str, value: str) -> None:
+    """Print a label and a value that stays in one piece, so that it can be copied: a file's path."""
+    to.print(Text.assemble((label.ljust(_LABEL_WIDTH + 1), "bold"), value), soft_wrap=True)
+
+
+def status_text(status: str) -> Text:
+    """A run's status in its colour."""
+    return Text(status, style=_STYLES.get(status, ""))
+
+
+def number(value: float) -> str:
+    """A metric's value, short."""
+    return f"{value:.4g}"
+
+
+def pairs(values: dict[str, Any]) -> str:
+    """Names and values on one line.
+
+    Example:
+        >>> pairs({"lr": 0.01, "layers": [64, 10]})
+        'lr=0.01, layers=[64, 10]'
+    """
+    return ", ".join(f"{name}={value}" for name, value in values.items()) or NONE
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it.
+
+    Example:
+        >>> duration(0.0421), duration(7.5), duration(75), duration(7500)
+        ('42ms', '7.5s', '1m 15s', '2h 05m')
+    """
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    return f"{minutes // 60}h {minutes % 60:02d}m"

@@ -1,0 +1,88 @@
+"""`burr-lightning runs`: which runs there are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .facts import summary
+from .options import json_option, where_options
+from .output import NONE, console, number, print_json, print_table, status_text
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+_ROOMY = 100
+"""Columns of a terminal from which on dates are written in full."""
+
+
+@click.command()
+@where_options
+@json_option
+def runs(project: str | None, root_dir: Path | None, as_json: bool) -> None:
+    """List all stored runs, the newest first.
+
+    Epochs are counted from 0, and only those that are safely stored count. Of the monitored metric
+    the best value is shown, with its epoch in parentheses.
+    """
+    from ..runs import list_runs
+
+    found = list_runs(project, root_dir=root_dir)
+    if as_json:
+        print_json([summary(run) for run in found])
+    elif found:
+        out = console()
+        print_table(out, _table(found, out))
+    else:
+        _say_none(project, root_dir)
+
+
+def _say_none(project: str | None, root_dir: Path | None) -> None:
+    from ..layout import HOME_VARIABLE, home
+
+    of_project = f" of project {project!r}" if project else ""
+    click.echo(f"No runs{of_project} in {home(root_dir)}.")
+    click.echo(f"Look elsewhere: --root-dir DIR, or {HOME_VARIABLE} in the environment.")
+
+
+def _table(found: list[Run], to: Console) -> Table:
+    roomy = to.width >= _ROOMY
+    table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), pad_edge=False, header_style="bold")
+    longest = max(len(run.run_id) for run in found)
+    # With a width of its own the id stays in one piece, and the columns that can be wrapped give way.
+    others = 71 if roomy else 58
+    table.add_column("run", width=min(longest, max(20, to.width - others)), overflow="fold")
+    table.add_column("project", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("epoch", justify="right", no_wrap=True)
+    table.add_column("best (epoch)", overflow="fold")
+    table.add_column("created", no_wrap=True)
+    for run in found:
+        epoch = str(run.epoch) if run.epoch >= 0 else NONE
+        row = run.run_id, run.project, status_text(run.status), epoch, _best(run), _when(run.created, roomy)
+        table.add_row(*row)
+    return table
+
+
+def _best(run: Run) -> str:
+    best, monitor = run.best, run.state["monitor"] if run.state else None
+    if monitor is None:
+        return NONE
+    if best is None or best["value"] is None:
+        return f"{monitor['metric']} {NONE}"
+    return f"{monitor['metric']} {number(best['value'])} ({best['epoch']})"
+
+
+def _when(created: datetime, roomy: bool) -> str:
+    """The date and time; in a narrow terminal the part of it that tells most."""
+    now = datetime.now()
+    if roomy:
+        return f"{created:%Y-%m-%d %H:%M}"
+    if created.date() == now.date():
+        return f"{created:%H:%M}"
+    return f"{created:%b %d}" if created.year == now.year else f"{created:%b %Y}"

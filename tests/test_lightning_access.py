@@ -1,0 +1,84 @@
+"""The private names of Lightning and Burr that the adapters use are there, and mean what they meant."""
+
+import burr.core.application
+import pytest
+import torch
+from burr.core.action import StreamingResultContainer
+from burr.tracking import LocalTrackingClient
+from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
+from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
+
+from burr_lightning.burr_access import PRIOR_STEP, local_tracker
+from burr_lightning.lightning_access import can_stop, reached_limit
+from burr_lightning.steps import read_steps
+from burr_lightning.testing import ScriptedModule, scripted_loader
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (_CheckpointConnector, "resume_start"),
+        (_CallbackConnector, "_configure_checkpoint_callbacks"),
+        (_FitLoop, "restarted_on_epoch_end"),
+        (_FitLoop, "reset_restart_stage"),
+        (_Loop, "restarting"),
+        (StreamingResultContainer, "__iter__"),
+        (burr.core.application, "PRIOR_STEP"),
+        (LocalTrackingClient, "LOG_FILENAME"),
+    ],
+)
+def test_a_private_name_is_still_there(owner, name):
+    assert hasattr(owner, name)
+
+
+def test_loops_keep_what_was_logged_where_directions_are_looked_up(make_trainer):
+    trainer = make_trainer(max_epochs=1, enable_checkpointing=False)
+    trainer.fit(ScriptedModule(val_loss=[0.5]), scripted_loader(), scripted_loader())
+    [result] = trainer.fit_loop.epoch_loop.val_loop._results.values()
+    assert result.meta.name == "val_loss"
+    assert isinstance(result.value, torch.Tensor)
+    assert trainer.fit_loop.epoch_loop._results == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "steps", "limit"),
+    [
+        ({"max_epochs": 3}, 2, 8, None),
+        ({"max_epochs": 3}, 3, 12, "max_epochs=3 was reached"),
+        ({"max_epochs": -1}, 1000, 1, None),
+        ({"max_steps": 10, "max_epochs": -1}, 2, 9, None),
+        ({"max_steps": 10}, 2, 10, "max_steps=10 was reached"),
+    ],
+)
+def test_limits_are_told_in_words(make_trainer, options, epochs, steps, limit):
+    trainer = make_trainer(**options)
+    assert reached_limit(trainer, epochs, steps) == limit
+
+
+def test_a_wish_to_stop_counts_once_the_minimum_is_met(make_trainer):
+    trainer = make_trainer(max_epochs=9, min_epochs=3, min_steps=20)
+    trainer.should_stop = True
+    assert not can_stop(trainer, 2, 30)
+    assert not can_stop(trainer, 3, 19)
+    assert reached_limit(trainer, 2, 30) is None
+    assert can_stop(trainer, 3, 20)
+    said = "trainer.should_stop was set by another callback or by the module"
+    assert reached_limit(trainer, 3, 20) == said
+    assert reached_limit(trainer, 3, 20, asked_by_us=True) is None
+
+
+def test_burr_keeps_the_last_action_in_the_state():
+    assert PRIOR_STEP == "__PRIOR_STEP"
+
+
+def test_a_torn_line_at_the_end_of_a_log_is_left_out(tmp_path):
+    line = '{"type": "begin_entry", "start_time": "2026-01-01T00:00:00", "action": "a", "sequence_id": 0}'
+    (tmp_path / LocalTrackingClient.LOG_FILENAME).write_text(f"{line}\n{line[:30]}")
+    [step] = read_steps(tmp_path)
+    assert (step.action, step.ended, step.seconds) == ("a", None, None)
+
+
+def test_the_tracker_is_burrs_own_in_burrs_own_place(own_home):
+    assert local_tracker("digits").storage_dir == str(own_home / "home" / ".burr" / "digits")
