@@ -20,7 +20,7 @@ def opened(run: OpenRun) -> Iterator[str]:
     if run.set_aside is not None:
         yield f"Burr's tracker knew another run of that name; it is kept as {run.set_aside.name!r}."
     for skipped in standing.skipped:
-        yield f"{name}: the commit of {skipped}; an older one is used."
+        yield f"{name}: the commit of {skipped}; it cannot be used."
     epoch = standing.state["epoch"]
     if standing.finished:
         yield f"{name} is finished and is not trained again. {_result(standing.state)}"

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
 from .burr_access import build_application, forget_undone, local_tracker, set_aside, tracker_folder
-from .commits import Checkpoints, Committer, ResumePoint
+from .commits import Checkpoints, Committer
 from .driver import Driver
 from .errors import BurrLightningError, ResumeError
 from .layout import Outcome, RunFolder, RunInfo, default_persister
@@ -115,9 +115,10 @@ class OpenRun:
     def _standing(self, commits: Committer | None, trainer: Trainer, module: LightningModule) -> Standing:
         hparams = dict(getattr(module, "hparams", {}))
         point = commits.resume_point() if commits else None
-        if commits is None or point is None:
-            monitor, mode = self.settings.monitor, self.settings.mode
-            return Standing(State(initial_state(hparams, monitor, mode)), None, None, None, False)
+        if commits is None or point is None or point.row is None:
+            state: State[Any] = State(initial_state(hparams, self.settings.monitor, self.settings.mode))
+            newest, skipped = (point.newest_sequence_id, point.skipped) if point else (None, ())
+            return Standing(state, None, newest, None, False, skipped)
         graph, row = self.settings.machine, point.row
         names = [action.name for action in graph.actions]
         if row.position not in names:
@@ -126,18 +127,21 @@ class OpenRun:
                 f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
                 f"started with, or start a new run with another run_id."
             )
-        state, position = self._as_configured_now(row.state, trainer, hparams), row.position
-        finished = is_terminal(graph, position)
-        if finished and (again := self._continued(commits, point, trainer, hparams)):
-            state, position, finished = *again, False
         commits.go_on_from(row)
+        finished = is_terminal(graph, row.position)
+        if not finished:
+            state, position = self._as_configured_now(row.state, trainer, hparams), row.position
+        elif again := self._continued(commits, row.state["checkpoint"], trainer, hparams):
+            (state, position), finished = again, False
+        else:
+            state, position = row.state, row.position
         return Standing(state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped)
 
     def _continued(
-        self, commits: Committer, point: ResumePoint, trainer: Trainer, hparams: dict[str, Any]
+        self, commits: Committer, checkpoint: dict[str, Any], trainer: Trainer, hparams: dict[str, Any]
     ) -> tuple[State[Any], str] | None:
         """Where a finished run goes on, if what ended it no longer holds."""
-        for row in commits.rows_of(point.row.state["checkpoint"]):
+        for row in commits.rows_of(checkpoint):
             state = self._as_configured_now(row.state, trainer, hparams)
             following, _ = follow(self.settings.machine, row.position, state)
             if is_phase(self.settings.machine, following):
@@ -158,7 +162,7 @@ class OpenRun:
             limit = state["stop_reason"]
         return state.update(
             finished=limit is not None,
-            stop_reason=limit or state["stop_reason"],
+            stop_reason=limit or (None if state["finished"] else state["stop_reason"]),
             can_stop=access.can_stop(trainer, epochs, steps),
         )
 
@@ -205,7 +209,7 @@ class OpenRun:
         except OSError as error:
             raise BurrLightningError(
                 f"Burr's tracker cannot write ({error}). Give BurrCallback(tracker=...) a "
-                f"LocalLifecycleAdapter with a storage_dir that can be written, or tracker=False."
+                f"LocalTrackingClient with a storage_dir that can be written, or tracker=False."
             ) from error
         return Driver(trainer, module, app, commits)
 

@@ -233,13 +233,25 @@ def test_a_damaged_checkpoint_is_told_and_an_older_one_used(make_trainer, caplog
     resumed = fit(make_trainer, burr, max_epochs=4)
     said = caplog.text
     assert "epoch 2: checkpoints/" in said
-    assert "is damaged; an older one is used" in said
+    assert "is damaged; it cannot be used" in said
     assert "goes on after epoch 1" in said
     whole = fit(make_trainer, BurrCallback(run_id="b"), max_epochs=4)
     assert weights_hash(resumed.lightning_module) == weights_hash(whole.lightning_module)
     assert burr.history == Run.open("b").history
     fit(make_trainer, BurrCallback(run_id="a"), max_epochs=5)
     assert Run.open("a").epoch == 4
+
+
+def test_a_run_of_which_no_checkpoint_is_left_starts_afresh_and_says_so(make_trainer, caplog):
+    machine = GraphBuilder().with_actions(train_epoch=TrainEpoch()).with_transitions(("train_epoch",) * 2)
+    fit(make_trainer, BurrCallback(run_id="a", machine=machine.build()), max_epochs=2)
+    for checkpoint in (Run.open("a").folder / "checkpoints").iterdir():
+        checkpoint.unlink()
+    caplog.clear()
+    fit(make_trainer, BurrCallback(run_id="a", machine=machine.build()), max_epochs=3)
+    assert caplog.text.count("is missing; it cannot be used") == 2
+    assert "Run 'a' of project 'lightning' starts" in caplog.text
+    assert len(Run.open("a").history) == 3
 
 
 class Unsafe(DigitNet):

@@ -21,10 +21,11 @@ from .files import is_whole, write_durably
 class ResumePoint:
     """A commit that a run can go on from."""
 
-    row: Row
+    row: Row | None
+    """``None`` where no commit can be used."""
     newest_sequence_id: int
     """The newest step that has a row; steps are numbered on from there."""
-    checkpoint: Path | None
+    checkpoint: Path | None = None
     """The checkpoint that the row names, whole; ``None`` where no epoch had ended."""
     skipped: tuple[str, ...] = ()
     """Newer commits that cannot be used, and why, in words."""
@@ -79,11 +80,12 @@ class Committer:
     def _prune(self, state: State[Any]) -> None:
         history = state["history"]
         metric = monitored(history, state["monitor"])
-        values: dict[int, float] = {}
-        if metric is not None and metric.name in history:
-            values = dict(enumerate(history[metric.name]))
         paths = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
         names = [name for name in paths if name is not None]
+        values: dict[int, float] = {}
+        if metric is not None and metric.name in history:
+            column = history[metric.name]
+            values = {name.epoch: column[name.epoch] for name in names if name.epoch < len(column)}
         for name in to_prune(names, self._keep, metric, values):
             if paths[name] != self._folder.path / state["checkpoint"]["path"]:
                 paths[name].unlink()
@@ -102,7 +104,7 @@ class Committer:
                 return ResumePoint(row, newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
             skipped[f"epoch {facts['epoch']}: {facts['path']} {state}"] = None
-        return None
+        return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
     def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
         """The rows of one boundary, the newest first: those that name the same checkpoint."""

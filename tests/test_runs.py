@@ -1,0 +1,119 @@
+import pytest
+
+from burr_lightning import BurrCallback, Run, list_runs
+from burr_lightning.errors import RunNotFoundError
+from burr_lightning.steps import MachinePath
+from burr_lightning.testing import ScriptedModule, scripted_loader
+
+
+@pytest.fixture
+def train(make_trainer):
+    def fit(run_id, project="lightning", max_epochs=2, **options):
+        burr = BurrCallback(run_id=run_id, project=project, monitor="val_loss", **options)
+        module = ScriptedModule(val_loss=[0.5, 0.3, 0.4], train_loss=[0.6, 0.5, 0.4], val_acc=[0.1, 0.2, 0.3])
+        make_trainer(burr, max_epochs=max_epochs).fit(module, scripted_loader(), scripted_loader())
+        return burr
+
+    return fit
+
+
+def test_a_run_is_opened_by_its_id_a_beginning_of_it_or_as_the_latest(train):
+    train("first-try")
+    train("second-try", project="other")
+    assert Run.open("first-try").run_id == "first-try"
+    assert Run.open("sec").project == "other"
+    assert Run.open("latest").run_id == "second-try"
+    assert Run.open("latest", "lightning").run_id == "first-try"
+
+
+def test_an_exact_id_is_meant_also_where_it_begins_another(train):
+    train("a")
+    train("ab")
+    assert Run.open("a").run_id == "a"
+
+
+def test_a_name_that_may_mean_several_runs_is_an_error_that_lists_them(train):
+    train("digits-1")
+    train("digits-2")
+    with pytest.raises(RunNotFoundError, match=r"'digits' may mean lightning/digits-1, lightning/digits-2"):
+        Run.open("digits")
+    with pytest.raises(
+        RunNotFoundError, match=r"No run matches 'x' in .*runs\. Runs there: lightning/"
+    ) as error:
+        Run.open("x")
+    assert error.value.available == ["lightning/digits-1", "lightning/digits-2"]
+    with pytest.raises(RunNotFoundError, match="Runs there: none"):
+        Run.open("latest", "nothing")
+
+
+def test_runs_are_listed_newest_first(train):
+    train("one")
+    train("two", project="other")
+    train("three")
+    assert [run.run_id for run in list_runs()] == ["three", "two", "one"]
+    assert [run.run_id for run in list_runs("other")] == ["two"]
+    assert list_runs("nothing") == []
+
+
+def test_what_a_stored_run_says(train):
+    burr = train("a", max_epochs=3)
+    run = Run.open("a")
+    assert repr(run) == "Run('a', project='lightning', finished, epoch 2)"
+    assert (run.status, run.epoch, run.position) == ("finished", 2, "best_model")
+    assert run.stop_reason == "max_epochs=3 was reached"
+    assert run.state.get_all().keys() == {key for key in burr.state if not key.startswith("__")}
+    assert run.history == burr.history
+    assert run.best["epoch"] == 1
+    assert run.best_checkpoint.name.startswith("epoch=00001")
+    assert run.last_checkpoint.name.startswith("epoch=00002")
+    assert run.error is None
+    assert str(run.path) == "process_data -> (train_epoch -> validate) x 3 -> best_model"
+    assert all(step.seconds >= 0 for step in run.path)
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_named(train):
+    train("a")
+    Run.open("a").best_checkpoint.unlink()
+    assert Run.open("a").best_checkpoint is None
+
+
+def test_the_figure_shows_the_metrics_by_kind_the_best_epoch_and_the_steps(train, tmp_path):
+    train("a", max_epochs=3)
+    figure = Run.open("a").plot(tmp_path / "a.png")
+    loss, acc, steps = figure.axes
+    assert [line.get_label() for line in loss.lines] == [
+        "val_loss",
+        "best: 0.3 (epoch 1)",
+        "train_loss",
+    ]
+    assert list(loss.lines[0].get_ydata()) == [0.5, 0.3, 0.4]
+    assert acc.get_ylabel() == "acc"
+    assert len(steps.patches) == 8
+    assert [text.get_text() for text in steps.get_legend().get_texts()] == [
+        "process_data",
+        "train_epoch",
+        "validate",
+        "best_model",
+    ]
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_steps_is_drawn_without_them(train):
+    train("a", tracker=False)
+    figure = Run.open("a").plot()
+    assert len(figure.axes) == 2
+    assert isinstance(Run.open("a").path, MachinePath)
+
+
+def test_a_path_that_failed_says_where(make_trainer):
+    class Breaks(ScriptedModule):
+        def training_step(self, batch, batch_idx):
+            if self.current_epoch == 2:
+                raise ValueError("broken")
+            return super().training_step(batch, batch_idx)
+
+    trainer = make_trainer(BurrCallback(run_id="a"), max_epochs=5)
+    with pytest.raises(ValueError, match="broken"):
+        trainer.fit(Breaks(val_loss=[1.0]), scripted_loader(), scripted_loader())
+    path = "process_data -> (train_epoch -> validate) x 2 -> train_epoch (failed)"
+    assert str(Run.open("a").path) == path
