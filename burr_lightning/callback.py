@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .commits import Checkpoints
 from .commits.rng import rng_state, set_rng_state
-from .errors import ResumeError
+from .errors import ResumeError, RunNotFoundError
 from .history import MetricHistory
 from .layout import (
     DEFAULT_PROJECT,
@@ -155,18 +155,22 @@ class BurrCallback(Checkpoint):
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's path, empty while there is none: ``ckpt_path="best"`` asks for it."""
-        return self._checkpoint_path("best")
+        run = self._stored()
+        return str(run.best_checkpoint or "") if run else ""
 
     @property
     def last_model_path(self) -> str:
         """The newest checkpoint's path, empty while there is none."""
-        return self._checkpoint_path("checkpoint")
+        run = self._stored()
+        return str(run.last_checkpoint or "") if run else ""
 
-    def _checkpoint_path(self, key: str) -> str:
-        if self._opened is None or self._opened.folder is None or self.state[key] is None:
-            return ""
-        named = self.state[key]["checkpoint" if key == "best" else "path"]
-        return str(self._opened.folder.path / named) if named else ""
+    def _stored(self) -> Run | None:
+        if self.run_id is None and self._opened is None:
+            return None
+        try:
+            return self.run
+        except RunNotFoundError:
+            return None
 
     # Lightning's hooks
 

@@ -41,22 +41,22 @@ class Run:
         root_dir: str | os.PathLike[str] | None = None,
         persister: BaseStatePersister | None = None,
     ) -> Run:
-        """Open a run by its id, by a beginning of it that no other run has, or as ``"latest"``.
+        """Open a run by its id.
 
         Args:
-            run_id: Which run.
+            run_id: The run.
             project: Its project; ``None`` looks through all of them.
             root_dir: Where runs are kept, as in `BurrCallback`.
             persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``, and a
                 run whose rows are elsewhere then has no `state`.
 
         Raises:
-            RunNotFoundError: If no run, or more than one, is meant.
+            RunNotFoundError: If there is no such run, or one in several projects.
         """
         root = home(root_dir)
-        known = {folder: info for folder in run_folders(root, project) if (info := folder.info())}
-        folder = _meant(run_id, known, root)
-        return cls(folder, known[folder], persister)
+        known = _known(root, project)
+        named = [folder for folder in known if folder.run_id == run_id]
+        return cls(*_only(named, known, run_id, root), persister)
 
     @property
     def run_id(self) -> str:
@@ -181,15 +181,45 @@ def list_runs(
     return sorted(runs, key=lambda run: run.created, reverse=True)
 
 
-def _meant(wanted: str, known: dict[RunFolder, RunInfo], root: Path) -> RunFolder:
-    if wanted == "latest" and known:
-        return max(known, key=lambda folder: known[folder].created)
-    exact = [folder for folder in known if folder.run_id == wanted]
-    meant = exact or [folder for folder in known if wanted and folder.run_id.startswith(wanted)]
+def find_run(
+    wanted: str,
+    project: str | None = None,
+    *,
+    root_dir: str | os.PathLike[str] | None = None,
+    persister: BaseStatePersister | None = None,
+) -> Run:
+    """Open a run as one types it: its id, a beginning of it that no other run has, or ``latest``.
+
+    Args:
+        wanted: Which run.
+        project: Its project; ``None`` looks through all of them.
+        root_dir: Where runs are kept, as in `BurrCallback`.
+        persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``.
+
+    Raises:
+        RunNotFoundError: If no run, or more than one, is meant.
+    """
+    root = home(root_dir)
+    known = _known(root, project)
+    meant = [folder for folder in known if folder.run_id == wanted]
+    if not meant and wanted == "latest" and known:
+        meant = [max(known, key=lambda folder: known[folder].created)]
+    if not meant and wanted:
+        meant = [folder for folder in known if folder.run_id.startswith(wanted)]
+    return Run(*_only(meant, known, wanted, root), persister)
+
+
+def _known(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
+    return {folder: info for folder in run_folders(root, project) if (info := folder.info())}
+
+
+def _only(
+    meant: list[RunFolder], known: dict[RunFolder, RunInfo], wanted: str, root: Path
+) -> tuple[RunFolder, RunInfo]:
     if len(meant) != 1:
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
         raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
-    return meant[0]
+    return meant[0], known[meant[0]]
 
 
 def _newest_row(folder: RunFolder, persister: BaseStatePersister | None) -> Row | None:

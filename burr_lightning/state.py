@@ -153,6 +153,5 @@ def json_value(value: Any) -> Any:
 
 @serde.serialize.register
 def _summary(value: MetricHistory, **kwargs: Any) -> dict[str, Any]:
-    """What Burr's trackers write of a history: bounded, however long the run."""
-    newest = {name: json_value(value.latest(name)[1]) for name in value.names}
-    return {"epochs": len(value), "checks": value.checks, "newest": newest}
+    """What Burr's trackers write of a history: `metrics`, beside it, has the newest values."""
+    return {"epochs": len(value), "checks": value.checks}

@@ -11,7 +11,8 @@ from lightning.pytorch.trainer.connectors.callback_connector import _CallbackCon
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
-from burr_lightning.lightning_access import can_stop, reached_limit
+from burr_lightning.errors import TrainerError
+from burr_lightning.lightning_access import can_stop, reached_limit, refuse_other_trainers
 from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -82,3 +83,9 @@ def test_a_torn_line_at_the_end_of_a_log_is_left_out(tmp_path):
 
 def test_the_tracker_is_burrs_own_in_burrs_own_place(own_home):
     assert local_tracker("digits").storage_dir == str(own_home / "home" / ".burr" / "digits")
+
+
+def test_several_processes_are_refused_with_what_to_do(make_trainer):
+    trainer = make_trainer(devices=2, strategy="ddp")
+    with pytest.raises(TrainerError, match=r"this trainer has 2\. Use Trainer\(devices=1\)"):
+        refuse_other_trainers(trainer)

@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 from burr_lightning import BurrCallback, Run, list_runs
 from burr_lightning.errors import RunNotFoundError
+from burr_lightning.runs import find_run
 from burr_lightning.steps import MachinePath
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -17,33 +19,66 @@ def train(make_trainer):
     return fit
 
 
-def test_a_run_is_opened_by_its_id_a_beginning_of_it_or_as_the_latest(train):
+def test_a_run_is_found_by_its_id_a_beginning_of_it_or_as_the_latest(train):
     train("first-try")
     train("second-try", project="other")
-    assert Run.open("first-try").run_id == "first-try"
-    assert Run.open("sec").project == "other"
-    assert Run.open("latest").run_id == "second-try"
-    assert Run.open("latest", "lightning").run_id == "first-try"
+    assert find_run("first-try").run_id == "first-try"
+    assert find_run("sec").project == "other"
+    assert find_run("latest").run_id == "second-try"
+    assert find_run("latest", "lightning").run_id == "first-try"
 
 
 def test_an_exact_id_is_meant_also_where_it_begins_another(train):
     train("a")
     train("ab")
-    assert Run.open("a").run_id == "a"
+    assert find_run("a").run_id == "a"
+
+
+def test_a_run_is_opened_by_its_whole_id_only(train):
+    train("ab")
+    with pytest.raises(RunNotFoundError, match="No run matches 'a'"):
+        Run.open("a")
+    train("ab", project="other")
+    with pytest.raises(RunNotFoundError, match=r"'ab' may mean lightning/ab, other/ab in"):
+        Run.open("ab")
+    assert Run.open("ab", "other").project == "other"
+
+
+def test_a_fast_dev_run_is_not_taken_for_another_run(train, make_trainer):
+    train("ab")
+    burr = BurrCallback(run_id="a")
+    make_trainer(burr, fast_dev_run=True).fit(ScriptedModule(val_loss=[1.0]), *[scripted_loader()] * 2)
+    assert burr.best_model_path == ""
+    with pytest.raises(RunNotFoundError, match="No run matches 'a'"):
+        burr.run  # noqa: B018
+
+
+def test_the_best_checkpoint_can_be_tested_from_another_process(train, make_trainer):
+    class Tested(ScriptedModule):
+        def test_step(self, batch, batch_idx):
+            self.log("weight", self.layer.weight.sum())
+
+    train("a", max_epochs=3)
+    burr = BurrCallback(run_id="a")
+    assert burr.best_model_path == str(Run.open("a").best_checkpoint)
+    trainer = make_trainer(burr)
+    [result] = trainer.test(Tested(val_loss=[1.0]), scripted_loader(), ckpt_path="best", verbose=False)
+    weight = torch.load(burr.best_model_path, weights_only=True)["state_dict"]["layer.weight"].sum()
+    assert result["weight"] == pytest.approx(weight.item())
 
 
 def test_a_name_that_may_mean_several_runs_is_an_error_that_lists_them(train):
     train("digits-1")
     train("digits-2")
     with pytest.raises(RunNotFoundError, match=r"'digits' may mean lightning/digits-1, lightning/digits-2"):
-        Run.open("digits")
+        find_run("digits")
     with pytest.raises(
         RunNotFoundError, match=r"No run matches 'x' in .*runs\. Runs there: lightning/"
     ) as error:
         Run.open("x")
     assert error.value.available == ["lightning/digits-1", "lightning/digits-2"]
     with pytest.raises(RunNotFoundError, match="Runs there: none"):
-        Run.open("latest", "nothing")
+        find_run("latest", "nothing")
 
 
 def test_runs_are_listed_newest_first(train):

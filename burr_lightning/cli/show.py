@@ -40,9 +40,9 @@ def show(run_id: str, project: str | None, root_dir: Path | None, as_json: bool)
     from 0, and only those that are safely stored count. In the machine's path, "×40" stands behind
     what came 40 times in a row, with the mean times.
     """
-    from ..runs import Run
+    from ..runs import find_run
 
-    run = Run.open(run_id, project, root_dir=root_dir)
+    run = find_run(run_id, project, root_dir=root_dir)
     if as_json:
         print_json(details(run))
     else:
