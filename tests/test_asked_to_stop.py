@@ -9,15 +9,11 @@ import pytest
 import torch
 from burr.lifecycle import PreRunStepHook
 from lightning.pytorch.callbacks import EarlyStopping, Timer
+from looks import walked
 
 from burr_lightning import BurrCallback
 from burr_lightning.conditions import reached
 from burr_lightning.testing import ScriptedModule, scripted_loader
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
-
 
 TWO_EPOCHS = ["process_data", *["train_epoch", "validate"] * 2, "best_model"]
 

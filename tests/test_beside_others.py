@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,10 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from looks import NAN, walked
 
 from burr_lightning import BurrCallback, list_runs
 from burr_lightning.testing import ScriptedModule, scripted_loader
-
-NAN = pytest.approx(math.nan, nan_ok=True)
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
 
 
 class Evaluated(ScriptedModule):

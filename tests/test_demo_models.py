@@ -26,6 +26,7 @@ from lightning.pytorch.demos.boring_classes import (
 )
 from lightning.pytorch.demos.lstm import LightningLSTM
 from lightning.pytorch.demos.transformer import LightningTransformer
+from looks import walked
 from torch.utils.data import DataLoader
 
 from burr_lightning import BurrCallback
@@ -33,10 +34,6 @@ from burr_lightning import BurrCallback
 TRAINED = ["process_data", *["train_epoch"] * 2, "best_model"]
 VALIDATED = ["process_data", *["train_epoch", "validate"] * 2, "best_model"]
 FOUR_BATCHES = {"max_epochs": 2, "limit_train_batches": 4, "limit_val_batches": 2}
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
 
 
 def assert_finished_after_two_epochs(burr: BurrCallback, steps: int = 8) -> None:

@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from looks import walked
 
 from burr_lightning import BurrCallback
 from burr_lightning.testing import scripted_loader
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
 
 
 class OneOptimizer(LightningModule):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,30 +11,13 @@ import pytest
 import torch
 from burr.lifecycle import PostRunStepHook
 from lightning.pytorch.callbacks import Timer
+from looks import NAN, CountsBatches, walked
 from torch.utils.data import DataLoader, IterableDataset
 
 from burr_lightning import BurrCallback
 from burr_lightning.conditions import reached
 from burr_lightning.errors import RunNotFoundError
 from burr_lightning.testing import ScriptedModule, scripted_loader
-
-NAN = pytest.approx(math.nan, nan_ok=True)
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
-
-
-class CountsBatches(ScriptedModule):
-    """Notes the epoch and the number of every batch that it trained on, and in which fit."""
-
-    def __init__(self, **script: Any) -> None:
-        super().__init__(**script)
-        self.seen: list[tuple[int, int]] = []
-
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        self.seen.append((self.current_epoch, batch_idx))
-        return super().training_step(batch, batch_idx)
 
 
 @pytest.mark.parametrize(("limit", "trained"), [(3, 3), (0.5, 2)])

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from burr.lifecycle import PostRunStepHook
 from lightning.pytorch import LightningModule
+from looks import NAN, walked
 
 from burr_lightning import BurrCallback
 from burr_lightning.conditions import plateau, reached
 from burr_lightning.testing import ScriptedModule, scripted_loader
-
-NAN = pytest.approx(math.nan, nan_ok=True)
-
-
-def walked(burr: BurrCallback) -> list[str]:
-    return [step.action for step in burr.run.path]
 
 
 def epochs_of(burr: BurrCallback) -> list[int | None]:
