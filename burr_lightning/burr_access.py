@@ -1,15 +1,11 @@
 """Everything this library asks of Burr's application, tracker and streams, private names included.
 
-Read off apache-burr 0.43; `tests/test_burr_access.py` fails loudly when a private name changes.
+Read off apache-burr 0.43; `tests/test_lightning_access.py` fails loudly when a private name changes.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from burr.core import Application, ApplicationBuilder, State
@@ -104,58 +100,3 @@ class OpenPhase:
 def local_tracker(project: str) -> LocalTrackingClient:
     """Burr's own tracker in Burr's own place, where ``burr`` shows it with no configuration."""
     return LocalTrackingClient(project=project)
-
-
-def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None:
-    """Where a local tracker keeps a run, ``None`` for a tracker of another kind."""
-    if not isinstance(tracker, LocalTrackingClient):
-        return None
-    return Path(tracker.storage_dir).absolute() / run_id
-
-
-def forget_undone(folder: Path, sequence_id: int) -> None:
-    """Take the steps after a commit out of a local tracker's log: they are run again under their numbers.
-
-    Burr's page would add the two together, and show nothing at all of a project in which the last line
-    of a log is torn. What is taken out is kept beside the log, in ``undone.jsonl``.
-
-    Args:
-        folder: Where the tracker keeps the run.
-        sequence_id: The newest step that has a row.
-    """
-    log = folder / LocalTrackingClient.LOG_FILENAME
-    if not log.exists():
-        return
-    done: list[str] = []
-    undone: list[str] = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        (done if _step_of(line) <= sequence_id else undone).append(line)
-    if undone:
-        with open(folder / "undone.jsonl", "a", encoding="utf-8") as kept:
-            kept.writelines(undone)
-        shortened = log.with_suffix(".tmp")
-        shortened.write_text("".join(done), encoding="utf-8")
-        shortened.replace(log)
-
-
-def _step_of(line: str) -> float:
-    """The number of the step that a line of a log belongs to; a torn line belongs to none."""
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError:
-        return math.inf
-    return float(entry.get("sequence_id", entry.get("action_sequence_id", 0)))
-
-
-def set_aside(folder: Path) -> Path | None:
-    """Rename what a local tracker kept of an earlier run of the same name, so that it is not mixed.
-
-    Returns:
-        Its new place, ``None`` where there was nothing.
-    """
-    log = folder / LocalTrackingClient.LOG_FILENAME
-    if not log.exists():
-        return None
-    written = datetime.fromtimestamp(log.stat().st_mtime)
-    kept = folder.with_name(f"{folder.name}-until-{written:%Y%m%d-%H%M%S}")
-    return folder.rename(kept)

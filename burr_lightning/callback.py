@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,15 +31,19 @@ from .layout import (
     new_run_id,
 )
 from .lightning_access import (
+    allow_finished_epochs,
     explain_disabled_checkpointing,
     preload_checkpoint,
     refuse_other_trainers,
     run_last,
+    waits_to_be_restored,
 )
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun, RunSettings
 from .runs import Run
+
+log = logging.getLogger(__name__)
 
 _CHECKPOINT_KEY = "burr_lightning"
 
@@ -71,6 +76,7 @@ class BurrCallback(Checkpoint):
     Raises:
         RunIdError: If ``run_id`` or ``project`` cannot name a folder.
         MachineError: If ``machine`` cannot drive a training run.
+        ArgumentError: If an argument is of another kind than it has to be.
         ValueError: If ``mode`` is neither ``"min"`` nor ``"max"``.
 
     Example:
@@ -105,6 +111,7 @@ class BurrCallback(Checkpoint):
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
         self._hooks, self._persister, self._tracker = tuple(hooks), persister, tracker
+        self._settings()
         self._opened: OpenRun | None = None
         self._resumed_from: Path | None = None
         self._rng_state: dict[str, Any] | None = None
@@ -188,17 +195,14 @@ class BurrCallback(Checkpoint):
         if standing.checkpoint is not None:
             self._resumed_from = standing.checkpoint
             preload_checkpoint(trainer, standing.checkpoint)
+            allow_finished_epochs(trainer, standing.state["epoch"] + 1)
         if standing.finished:
             trainer.should_stop = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on with the random numbers of the commit; Lightning makes its first iterator after this."""
-        if self._resumed_from is not None and trainer.ckpt_path is not None:
-            raise ResumeError(
-                f"trainer.fit(ckpt_path={str(trainer.ckpt_path)!r}): the run {self.app.uid!r} exists and "
-                f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
-                f"run_id to start a run from that checkpoint."
-            )
+        if self._resumed_from is not None and not waits_to_be_restored(trainer):
+            preload_checkpoint(trainer, self._resumed_from)
         if self._rng_state is not None:
             set_rng_state(self._rng_state)
 
@@ -212,8 +216,15 @@ class BurrCallback(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take the random number generators out of a commit of this run."""
-        if self._resumed_from is not None and _CHECKPOINT_KEY in checkpoint:
-            self._rng_state = checkpoint[_CHECKPOINT_KEY]["rng"]
+        if self._resumed_from is None or self._rng_state is not None:
+            return
+        if trainer.ckpt_path is not None:
+            raise ResumeError(
+                f"trainer.fit(ckpt_path={str(trainer.ckpt_path)!r}): the run {self.app.uid!r} exists and "
+                f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
+                f"run_id to start a run from that checkpoint."
+            )
+        self._rng_state = checkpoint[_CHECKPOINT_KEY]["rng"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
@@ -277,10 +288,18 @@ class BurrCallback(Checkpoint):
         if run is None or not run.is_open:
             return
         action = run.driver.open_action
-        run.driver.failed(exception)
         error = f"{type(exception).__name__}: {exception}"
+        try:
+            run.driver.failed(exception)
+        except Exception:
+            log.exception("A Burr hook failed while it was told of %s.", error)
         run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let go of a run that Lightning leaves without an end, as its Tuner does."""
+        if self._opened is not None:
+            self._opened.close()
 
     @property
     def _fitting(self) -> OpenRun:

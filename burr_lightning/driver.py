@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,8 +20,14 @@ from .fingerprint import changes, data_fingerprint
 from .machines import conditions, follow, is_phase, leaves_training
 from .state import PhaseReport, recorded
 
+log = logging.getLogger(__name__)
+
 _TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
-"""An action that asks for one of these may change what a checkpoint holds."""
+"""An action that asks for one of these may change what a checkpoint holds.
+
+Before the first epoch there is no checkpoint to put the change into, so no row is written from there on
+until there is one: at a resume such an action runs again.
+"""
 
 
 class Driver:
@@ -51,6 +58,8 @@ class Driver:
         self._started = False
         self._validated = False
         self._asked_to_stop = False
+        self._cut_short = False
+        self._uncommitted = False
         self._stepping: str | None = None
         self._reason: str | None = None
         self._recorded: dict[str, Any] = {}
@@ -78,7 +87,7 @@ class Driver:
         """The data is set up, and the first epoch is about to begin."""
         self._started = True
         access.begin_next_epoch(self._trainer)
-        if self.state["data"] is not None:
+        if self.state["data"] is not None and not access.reloads_data(self._trainer):
             found = changes(self.state["data"], data_fingerprint(self._trainer))
             if found:
                 raise DataChangedError(self.app.uid, found)
@@ -89,6 +98,7 @@ class Driver:
     def epoch_started(self) -> None:
         """An epoch of training begins."""
         self._recorded = access.logged_metrics(self._trainer)
+        self._cut_short = False
         self._open(TrainEpoch)
 
     def batch_started(self) -> None:
@@ -125,6 +135,7 @@ class Driver:
         after = recorded(self.state, self._report(self._validation_metrics))
         following, _ = follow(self.app.graph, self._phase.action.name, after)
         if leaves_training(self.app.graph, following):
+            self._cut_short = True
             self._stop_lightning()
 
     def epoch_ended(self) -> None:
@@ -134,13 +145,21 @@ class Driver:
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         ours = self._asked_to_stop
         limit = access.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
-        self._close(self._report(self._unrecorded(), ends_epoch=True, limit=limit))
+        checked = self._validation_metrics if self._cut_short else {}
+        logged = {n: v for n, v in self._unrecorded().items() if checked.get(n) is not v}
+        self._close(self._report(logged, checked=checked, ends_epoch=True, limit=limit))
         self._refuse_unknown_metrics()
         self._commit(with_checkpoint=True)
         self._run_ordinary_actions()
         if self.ended:
             self._stop_lightning()
-        elif self._asked_to_stop:
+        elif self._cut_short:
+            log.warning(
+                "Epoch %d was cut short after a validation, by a condition that no longer holds with what "
+                "was logged at its end: the run goes on. A condition on metrics of the training is best "
+                "put together with validation at the end of the epoch.",
+                self.state["epoch"],
+            )
             self._trainer.should_stop = self._asked_to_stop = False
 
     def training_ended(self) -> None:
@@ -163,7 +182,13 @@ class Driver:
 
     def _open(self, kind: type[PhaseAction]) -> None:
         name, _ = self._next()
-        if name is None or not isinstance(self.app.graph.get_action(name), kind):
+        if name is None:
+            raise MachineError(
+                f"The machine ended after {position_of(self.app)!r}, and Lightning goes on: min_epochs or "
+                f"min_steps is not met. Put burr_lightning.machines.CAN_STOP & ... on the transitions that "
+                f"leave the training."
+            )
+        if not isinstance(self.app.graph.get_action(name), kind):
             raise MachineError(
                 f"Lightning begins what a {kind.__name__} action stands for, but after "
                 f"{position_of(self.app)!r} the machine goes on to {name!r}. Add a transition to a "
@@ -180,6 +205,7 @@ class Driver:
         self,
         logged: dict[str, Any],
         *,
+        checked: dict[str, Any] | None = None,
         is_check: bool = True,
         ends_epoch: bool = False,
         validation_due: bool = False,
@@ -195,6 +221,7 @@ class Driver:
             global_step=trainer.global_step,
             metrics={name: float(value) for name, value in logged.items()},
             directions=access.declared_directions(trainer) if is_check else {},
+            checked={name: float(value) for name, value in (checked or {}).items()},
             is_check=is_check,
             ends_epoch=ends_epoch,
             validation_due=validation_due,
@@ -224,7 +251,10 @@ class Driver:
             provided = self._inputs()
             self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
             self._stepping = None
-            self._commit(with_checkpoint=bool(asked & _TOUCHING) and self.state["epoch"] >= 0)
+            touched = bool(asked & _TOUCHING)
+            started = self.state["epoch"] >= 0
+            self._uncommitted |= touched and not started
+            self._commit(with_checkpoint=touched and started)
             name, _ = self._next()
 
     def _asked_inputs(self, name: str) -> set[str]:
@@ -249,8 +279,9 @@ class Driver:
         return f"{condition.name} is true"
 
     def _commit(self, *, with_checkpoint: bool) -> None:
-        if self._commits is None:
+        if self._commits is None or (self._uncommitted and not with_checkpoint):
             return
+        self._uncommitted = False
         position, sequence_id = position_of(self.app), self.app.sequence_id
         assert position is not None
         assert sequence_id is not None

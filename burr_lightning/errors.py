@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 _SHOWN = 10
 """How many names an error lists."""
 
 
 class BurrLightningError(Exception):
-    """The base of every error that this library raises."""
+    """The base of every error that this library raises; each one can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[BurrLightningError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class RunIdError(BurrLightningError, ValueError):
@@ -22,6 +33,10 @@ class RunIdError(BurrLightningError, ValueError):
     def __init__(self, value: object, argument: str, rule: str) -> None:
         self.value = value
         super().__init__(f"BurrCallback({argument}={value!r}): {rule}")
+
+
+class ArgumentError(BurrLightningError, TypeError):
+    """An argument of another kind than it has to be."""
 
 
 class MachineError(BurrLightningError, ValueError):
@@ -102,7 +117,7 @@ class RunLockedError(BurrLightningError, RuntimeError):
         self.run_id = run_id
         self.holder = holder
         super().__init__(
-            f"Run {run_id!r} is being trained by another process ({holder}). "
+            f"Run {run_id!r} is being trained by {holder}. "
             f"Wait for it, stop it, or start a run of your own with another run_id."
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 _SAMPLES = 2
 
@@ -68,28 +68,40 @@ def _loader(loader: Any) -> dict[str, Any]:
     if not isinstance(loader, DataLoader) or isinstance(dataset, IterableDataset):
         return {"samples": None, "first_samples": None, "batches": None}
     samples = len(dataset) if isinstance(dataset, Sized) else None
-    return {"samples": samples, "first_samples": _first_samples(dataset, samples), "batches": None}
+    return {"samples": samples, "first_samples": _first_samples(loader, samples), "batches": None}
 
 
-def _first_samples(dataset: Any, samples: int | None) -> str | None:
+def _first_samples(loader: DataLoader[Any], samples: int | None) -> str | None:
+    """The hash of the first samples; ``None`` where they cannot be read, or differ when read again."""
     if not samples:
         return None
     with isolate_rng():
-        once, again = _read(dataset, samples), _read(dataset, samples)
+        once, again = _read(loader, samples), _read(loader, samples)
     return once if once == again else None
 
 
-def _read(dataset: Any, samples: int) -> str | None:
-    """The hash of the first samples, read with fixed seeds so that augmentation does not change it."""
+def _read(loader: DataLoader[Any], samples: int) -> str | None:
+    """The hash of the first samples, read with fixed seeds so that augmentation does not change it.
+
+    Where the loader has workers, a worker reads them: a file that the data set opens at first use must
+    not be open in this process when the next workers are forked from it.
+    """
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
     digest = hashlib.sha256()
     try:
-        for index in range(min(_SAMPLES, samples)):
-            for piece in _pieces(dataset[index]):
+        reader = DataLoader(
+            Subset(loader.dataset, range(min(_SAMPLES, samples))),
+            batch_size=None,
+            num_workers=min(1, loader.num_workers),
+            worker_init_fn=loader.worker_init_fn,
+            multiprocessing_context=loader.multiprocessing_context if loader.num_workers else None,
+        )
+        for sample in reader:
+            for piece in _pieces(sample):
                 digest.update(piece)
-    except (LookupError, TypeError, ValueError, RuntimeError):
+    except Exception:  # whatever a data set raises for a sample that training may never ask for
         return None
     return digest.hexdigest()[:16]
 
@@ -98,7 +110,7 @@ def _pieces(sample: Any) -> Iterator[bytes]:
     if isinstance(sample, torch.Tensor):
         yield str(sample.dtype).encode()
         yield sample.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-    elif isinstance(sample, np.ndarray):
+    elif isinstance(sample, (np.ndarray, np.generic)):
         yield str(sample.dtype).encode() + sample.tobytes()
     elif isinstance(sample, Mapping):
         for key, value in sample.items():

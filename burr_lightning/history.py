@@ -128,7 +128,7 @@ class MetricHistory:
         ends_epoch: bool = True,
         directions: Mapping[str, Mode] | None = None,
     ) -> MetricHistory:
-        """A history with one check more.
+        """A history with one check more; appending the same check twice gives the same history.
 
         Args:
             epoch: The epoch the metrics belong to, 0-based. Epochs may be left out (a run that began
@@ -142,9 +142,12 @@ class MetricHistory:
         """
         if epoch < self._epochs:
             raise ValueError(f"append(epoch={epoch}): epoch {self._epochs - 1} is already over.")
-        log = self._log if self._size == len(self._log.checks) else self._copied_log()
-        values = {name: float(value) for name, value in metrics.items()}
-        log.append(Check(epoch, ends_epoch, values), directions or {})
+        check = Check(epoch, ends_epoch, {name: float(value) for name, value in metrics.items()})
+        known = self._log.checks[self._size :]
+        if len(known) == 1 and repr(known[0]) == repr(check):
+            return self._at_tip(self._log)
+        log = self._copied_log() if known else self._log
+        log.append(check, directions or {})
         return self._at_tip(log)
 
     def _copied_log(self) -> _Log:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import pickle
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -112,19 +113,35 @@ def _who_asked_to_stop(trainer: Trainer) -> str:
     return "trainer.should_stop was set by another callback or by the module"
 
 
+def reloads_data(trainer: Trainer) -> bool:
+    """Whether the data may be other data in each epoch."""
+    return bool(trainer.reload_dataloaders_every_n_epochs)  # type: ignore[attr-defined]
+
+
 def logged_metrics(trainer: Trainer) -> dict[str, torch.Tensor]:
     """The newest value of everything logged so far; a value not logged again is the same object."""
-    return {name: value for name, value in trainer.callback_metrics.items() if value.numel() == 1}
+    return {name: value for name, value in trainer.callback_metrics.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.numel() == 1 and not value.is_complex()
+    return isinstance(value, (int, float))
 
 
 def declared_directions(trainer: Trainer) -> dict[str, Mode]:
-    """The direction of every logged torchmetrics metric that declares one, by logged name."""
+    """The direction of every logged torchmetrics metric that declares one, under each name it has.
+
+    Lightning adds to a name what it was logged for: ``_step``, ``_epoch``, ``/dataloader_idx_0``.
+    """
     loop = trainer.fit_loop.epoch_loop
     directions: dict[str, Mode] = {}
     for result in [*loop._results.values(), *loop.val_loop._results.values()]:
         metric = result.value
         if isinstance(metric, Metric) and isinstance(metric.higher_is_better, bool):
-            directions[result.meta.name] = "max" if metric.higher_is_better else "min"
+            names = re.compile(re.escape(result.meta.name) + r"(_step|_epoch)?(/dataloader_idx_\d+)?")
+            direction: Mode = "max" if metric.higher_is_better else "min"
+            directions |= {name: direction for name in trainer.callback_metrics if names.fullmatch(name)}
     return directions
 
 
@@ -141,6 +158,20 @@ def preload_checkpoint(trainer: Trainer, path: Path) -> None:
             str(error).split("\n")[0],
         )
         connector.resume_start(path, weights_only=False)
+
+
+def waits_to_be_restored(trainer: Trainer) -> bool:
+    """Whether a preloaded checkpoint is still there.
+
+    A finder of learning rates or batch sizes drops it: it restores one of its own from ``on_fit_start``.
+    """
+    return bool(trainer._checkpoint_connector._loaded_checkpoint)
+
+
+def allow_finished_epochs(trainer: Trainer, epochs: int) -> None:
+    """Let Lightning restore a run of more epochs than today's ``max_epochs``: it refuses to."""
+    if trainer.max_epochs not in (None, -1) and trainer.max_epochs < epochs:
+        trainer.fit_loop.max_epochs = epochs
 
 
 def begin_next_epoch(trainer: Trainer) -> None:
@@ -176,7 +207,8 @@ def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:
             raise MisconfigurationException(
                 f"Trainer(enable_checkpointing=False, callbacks=[{ours.__name__}(...)]): this callback "
                 f"commits a checkpoint after every epoch, so that the run can be resumed. Leave "
-                f"enable_checkpointing out: Lightning adds no ModelCheckpoint beside it."
+                f"enable_checkpointing out (and barebones, which implies it): Lightning adds no "
+                f"ModelCheckpoint beside it."
             )
         configure(connector, enable_checkpointing)
 

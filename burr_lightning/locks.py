@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from weakref import WeakSet
 
 from .errors import RunLockedError
 
@@ -38,18 +39,37 @@ class RunLock:
             if time.monotonic() > deadline:
                 holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
                 os.close(descriptor)
-                raise RunLockedError(self._run_id, holder or "unknown")
+                raise RunLockedError(self._run_id, holder or "a process that did not say which")
             time.sleep(0.02)
         os.ftruncate(descriptor, 0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {started}".encode(), 0)
         self._descriptor = descriptor
+        _HELD.add(self)
 
     def release(self) -> None:
         """Let another process own the run; nothing happens where the lock is not held."""
         if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._close()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        _HELD.discard(self)
+
+
+_HELD: WeakSet[RunLock] = WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """A forked process, a data loader's worker say, shares the lock: it must not outlive its holder."""
+    for lock in list(_HELD):
+        lock._close()
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def is_held(path: Path) -> bool:

@@ -17,6 +17,8 @@ def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
     return bool(state["can_stop"]), ""
 
 
+PROVIDED_INPUTS = frozenset({"trainer", "pl_module", "datamodule", "fingerprint", "reason"})
+"""What an ordinary action can ask for by declaring it as an input."""
 VALIDATION_DUE = Condition.when(validation_due=True)
 """Lightning validates next."""
 FINISHED = Condition.when(finished=True)
@@ -93,8 +95,9 @@ def checked_machine(graph: object) -> Graph:
     """The graph itself, when it can drive a training run.
 
     Raises:
-        MachineError: If it is no Burr graph, has no `TrainEpoch` action, or has actions that cannot
-            be reached from its entry point.
+        MachineError: If it is no Burr graph, has no `TrainEpoch` action, has actions that cannot be
+            reached or transitions that cannot be taken, ends nowhere, or has an action that asks for
+            an input which nobody gives.
     """
     if not isinstance(graph, Graph):
         raise MachineError(
@@ -107,13 +110,48 @@ def checked_machine(graph: object) -> Graph:
             f"BurrCallback(machine=...): the graph has no train_epoch, so it cannot train. Its actions "
             f"are {', '.join(names)}. Add burr_lightning.actions.TrainEpoch() as 'train_epoch'."
         )
-    unreachable = sorted(set(names) - _reachable(graph, entrypoint(graph)))
+    start = entrypoint(graph)
+    reachable = _reachable(graph, start)
+    unreachable = sorted(set(names) - reachable)
     if unreachable:
         raise MachineError(
-            f"BurrCallback(machine=...): no path leads from {entrypoint(graph)!r} to "
-            f"{', '.join(unreachable)}. Add a transition to each, or leave it out."
+            f"BurrCallback(machine=...): no path leads from {start!r}, where the machine begins (at "
+            f"'process_data', else at the first action), to {', '.join(unreachable)}. Add a transition to "
+            f"each, or leave it out."
         )
+    if not any(is_terminal(graph, name) for name in reachable):
+        raise MachineError(
+            "BurrCallback(machine=...): the machine ends nowhere. Add an action that no transition leaves, "
+            "as BestModel(), and a transition to it: (phase, 'best_model', burr_lightning.machines.FINISHED)."
+        )
+    _refuse_dead_transitions(graph)
+    _refuse_unknown_inputs(graph)
     return graph
+
+
+def _refuse_dead_transitions(graph: Graph) -> None:
+    taken_always: dict[str, str] = {}
+    for transition in graph.transitions:
+        source, target = transition.from_.name, transition.to.name
+        if source in taken_always:
+            raise MachineError(
+                f"BurrCallback(machine=...): the transition from {source!r} to {target!r} is never taken: "
+                f"the default one to {taken_always[source]!r} comes before it. Put the default last."
+            )
+        if transition.condition.name == "default":
+            taken_always[source] = target
+
+
+def _refuse_unknown_inputs(graph: Graph) -> None:
+    for action in graph.actions:
+        required, _ = action.optional_and_required_inputs
+        given = {"phase"} if isinstance(action, PhaseAction) else PROVIDED_INPUTS
+        unknown = sorted(name for name in required - given if not name.startswith("__"))
+        if unknown:
+            raise MachineError(
+                f"BurrCallback(machine=...): the action {action.name!r} asks for the input "
+                f"{', '.join(unknown)}, which nobody gives. It can ask for {', '.join(sorted(given))}."
+            )
 
 
 def entrypoint(graph: Graph) -> str:

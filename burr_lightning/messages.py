@@ -13,20 +13,25 @@ if TYPE_CHECKING:
     from .opening import OpenRun
 
 
+_SHOWN = 3
+
+
 def opened(run: OpenRun) -> Iterator[str]:
     """What is said when a run is opened."""
     standing = run.standing
     name = f"Run {run.settings.run_id!r} of project {run.settings.project!r}"
     if run.set_aside is not None:
         yield f"Burr's tracker knew another run of that name; it is kept as {run.set_aside.name!r}."
-    for skipped in standing.skipped:
+    for skipped in standing.skipped[:_SHOWN]:
         yield f"{name}: the commit of {skipped}; it cannot be used."
+    if len(standing.skipped) > _SHOWN:
+        yield f"{name}: nor can {len(standing.skipped) - _SHOWN} older ones."
     epoch = standing.state["epoch"]
     if standing.finished:
         yield f"{name} is finished and is not trained again. {_result(standing.state)}"
         yield (
-            "To continue it, raise the limit that ended it (Trainer(max_epochs=...)) or change "
-            "stop_when; to start a new run, give BurrCallback another run_id."
+            "To continue it, raise the limit that ended it (Trainer(max_epochs=...)), change stop_when or "
+            "take away the callback that stopped it; to start a new run, give BurrCallback another run_id."
         )
     elif standing.checkpoint is not None:
         yield f"{name} goes on after epoch {epoch}."
@@ -36,9 +41,14 @@ def opened(run: OpenRun) -> Iterator[str]:
 
 def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[str]:
     """What is said when a run ends as it should."""
+    if state["epoch"] < 0:
+        yield f"Run {run_id!r} ended before its first epoch: Lightning had nothing to train."
+        return
     yield f"Run {run_id!r} ended after epoch {state['epoch']}. {_result(state)}"
     if folder is not None and state["best"] and state["best"]["checkpoint"]:
-        yield f"Best checkpoint: {folder.path / state['best']['checkpoint']}"
+        best = folder.path / state["best"]["checkpoint"]
+        kept = "" if best.exists() else " (not kept: Checkpoints(keep_best=0))"
+        yield f"Best checkpoint: {best}{kept}"
 
 
 def failed(run_id: str, action: str | None, error: BaseException, state: State[Any]) -> str:

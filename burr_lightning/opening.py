@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from burr.core import State
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
-from burr.lifecycle.base import LifecycleAdapter
+from burr.lifecycle.base import LifecycleAdapter, PostRunStepHook
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
-from .burr_access import build_application, forget_undone, local_tracker, set_aside, tracker_folder
+from .burr_access import build_application, local_tracker
 from .commits import Checkpoints, Committer
 from .driver import Driver
-from .errors import BurrLightningError, ResumeError
+from .errors import ArgumentError, BurrLightningError, ResumeError, RunLockedError
 from .layout import Outcome, RunFolder, RunInfo, default_persister
-from .locks import RunLock
+from .locks import RunLock, is_held
 from .machines import follow, is_phase, is_terminal
 from .metric import Mode
 from .rows import StateRows
-from .state import best_of, initial_state, json_value
+from .state import best_of, initial_state, short
+from .tracked import forget_undone, own, owner_of, set_aside, tracker_folder
+
+_Written = TypeVar("_Written")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,20 @@ class RunSettings:
     hooks: Sequence[LifecycleAdapter]
     persister: BaseStatePersister | None
     tracker: bool | LifecycleAdapter
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.checkpoints, Checkpoints):
+            self._refuse("checkpoints", "Checkpoints(keep_last=..., keep_best=...)")
+        if self.persister is not None and not isinstance(self.persister, BaseStatePersister):
+            self._refuse("persister", "a synchronous Burr persister, as SQLitePersister(path)")
+        if not isinstance(self.tracker, (bool, PostRunStepHook)):
+            self._refuse("tracker", "True, False, or a tracking client of Burr's")
+        if self.root.exists() and not self.root.is_dir():
+            raise ArgumentError(f"BurrCallback(root_dir='{self.root}'): this is a file, not a folder.")
+
+    def _refuse(self, argument: str, rule: str) -> None:
+        given = getattr(self, argument)
+        raise ArgumentError(f"BurrCallback({argument}={given!r}): it must be {rule}.")
 
 
 @dataclass(frozen=True)
@@ -130,7 +147,7 @@ class OpenRun:
         commits.go_on_from(row)
         finished = is_terminal(graph, row.position)
         if not finished:
-            state, position = self._as_configured_now(row.state, trainer, hparams), row.position
+            state, position = self._as_configured_now(row.state, commits, trainer, hparams), row.position
         elif again := self._continued(commits, row.state["checkpoint"], trainer, hparams):
             (state, position), finished = again, False
         else:
@@ -142,18 +159,24 @@ class OpenRun:
     ) -> tuple[State[Any], str] | None:
         """Where a finished run goes on, if what ended it no longer holds."""
         for row in commits.rows_of(checkpoint):
-            state = self._as_configured_now(row.state, trainer, hparams)
+            state = self._as_configured_now(row.state, commits, trainer, hparams)
             following, _ = follow(self.settings.machine, row.position, state)
             if is_phase(self.settings.machine, following):
                 return state, row.position
         return None
 
-    def _as_configured_now(self, state: State[Any], trainer: Trainer, hparams: dict[str, Any]) -> State[Any]:
+    def _as_configured_now(
+        self, state: State[Any], commits: Committer, trainer: Trainer, hparams: dict[str, Any]
+    ) -> State[Any]:
         """A stored state under the limits, the monitored metric and the hyperparameters of today."""
         metric, mode = self.settings.monitor, self.settings.mode
         monitor = {"metric": metric, "mode": mode} if metric else None
-        best = best_of(state["history"], monitor, state["best"]) if monitor else state["best"]
-        state = state.update(monitor=monitor, best=best, hparams=json_value(hparams))
+        if monitor != state["monitor"]:
+            best = best_of(state["history"], monitor)
+            if best is not None:
+                best["checkpoint"] = commits.checkpoint_of(best["epoch"])
+            state = state.update(monitor=monitor, best=best)
+        state = state.update(hparams=short(hparams))
         epochs, steps = state["epoch"] + 1, state["global_step"]
         if epochs == 0:
             return state
@@ -169,23 +192,33 @@ class OpenRun:
     def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
-        if tracked is not None and known is None:
-            self.set_aside = set_aside(tracked)
-        elif tracked is not None:
+        if tracked is not None and owner_of(tracked) == folder.root and known is not None:
             newest = self.standing.sequence_id
             forget_undone(tracked, -1 if newest is None else newest)
+        elif tracked is not None:
+            self.set_aside = self._set_aside(tracked)
+            _writing_tracker(lambda: own(tracked, folder.root))
         folder.write_info(
             RunInfo(
                 self.settings.run_id,
                 self.settings.project,
                 self.settings.monitor,
-                str(tracked) if tracked else None,
+                str(tracked) if tracked else (known.tracker if known else None),
                 known.created if known else time.time(),
                 type(self.settings.persister).__name__ if self.settings.persister else None,
             )
         )
         if not self.standing.finished:
             folder.clear_outcome()
+
+    def _set_aside(self, tracked: Path) -> Path | None:
+        """Keep another run of the same name apart, unless it is being trained right now."""
+        owner = owner_of(tracked)
+        if owner is not None:
+            other = RunFolder(owner, self.settings.project, self.settings.run_id)
+            if owner != self.settings.root and is_held(other.lock):
+                raise RunLockedError(self.settings.run_id, f"another process, from {owner}")
+        return set_aside(tracked)
 
     def _driver(
         self,
@@ -195,8 +228,8 @@ class OpenRun:
         tracker: LifecycleAdapter | None,
     ) -> Driver:
         settings, standing = self.settings, self.standing
-        try:
-            app = build_application(
+        app = _writing_tracker(
+            lambda: build_application(
                 settings.machine,
                 settings.run_id,
                 settings.project,
@@ -206,11 +239,7 @@ class OpenRun:
                 tracker,
                 settings.hooks,
             )
-        except OSError as error:
-            raise BurrLightningError(
-                f"Burr's tracker cannot write ({error}). Give BurrCallback(tracker=...) a "
-                f"LocalTrackingClient with a storage_dir that can be written, or tracker=False."
-            ) from error
+        )
         return Driver(trainer, module, app, commits)
 
     @property
@@ -233,3 +262,13 @@ class OpenRun:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _writing_tracker(write: Callable[[], _Written]) -> _Written:
+    try:
+        return write()
+    except OSError as error:
+        raise BurrLightningError(
+            f"Burr's tracker cannot write ({error}). Give BurrCallback(tracker=...) a "
+            f"LocalTrackingClient with a storage_dir that can be written, or tracker=False."
+        ) from error

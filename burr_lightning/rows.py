@@ -71,15 +71,14 @@ class StateRows:
         """The row of one step of the machine, ``None`` where that step was not followed by a commit."""
         return self._row(sequence_id)
 
-    def backwards(self) -> Iterator[Row]:
-        """All rows, the newest first."""
-        row = self.newest()
-        newest = row.sequence_id if row else -1
-        if row:
-            yield row
-        for sequence_id in range(newest - 1, -1, -1):
-            if row := self.at(sequence_id):
-                yield row
+    def checkpoints(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """The step of each row and the checkpoint that it names, the newest first."""
+        newest = self._load(None)
+        if newest is None:
+            return
+        for sequence_id in range(newest["sequence_id"], -1, -1):
+            if stored := self._load(sequence_id):
+                yield sequence_id, stored["state"]["checkpoint"]
 
     def go_on_from(self, row: Row) -> None:
         """Let the rows to come refer to this one for the history before them."""

@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,9 @@ from burr.core import State, serde
 
 from .history import MetricHistory
 from .metric import Mode, MonitoredMetric
+
+_LONGEST = 200
+"""Characters of a hyperparameter that are kept."""
 
 
 def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | None) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "monitor": {"metric": monitor, "mode": mode} if monitor else None,
         "best": None,
         "checkpoint": None,
-        "hparams": json_value(hparams),
+        "hparams": short(hparams),
         "data": None,
         "validation_due": False,
         "can_stop": True,
@@ -67,6 +71,8 @@ class PhaseReport:
     """What was logged in it."""
     directions: dict[str, Mode] = field(default_factory=dict)
     """The direction of each metric that declares one."""
+    checked: dict[str, float] = field(default_factory=dict)
+    """What a validation logged that cut the epoch short: a check of its own, before the epoch's end."""
     is_check: bool = True
     """Whether its metrics count as a check; those in the middle of an epoch's training do not."""
     ends_epoch: bool = False
@@ -86,12 +92,14 @@ class PhaseReport:
 def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
     """The state after a phase: the reducer of every phase action."""
     history: MetricHistory = state["history"]
+    if report.checked:
+        history = history.append(report.epoch, report.checked, ends_epoch=False, directions=report.directions)
     if report.is_check:
         history = history.append(
             report.epoch, report.metrics, ends_epoch=report.ends_epoch, directions=report.directions
         )
     state = state.update(
-        metrics={**state["metrics"], **report.metrics},
+        metrics={**state["metrics"], **report.checked, **report.metrics},
         history=history,
         global_step=report.global_step,
         validation_due=report.validation_due,
@@ -101,25 +109,36 @@ def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
         return state
     return state.update(
         epoch=report.epoch,
-        best=best_of(history, state["monitor"], state["best"]),
+        best=better(state["best"], history, state["monitor"]),
         finished=report.limit is not None,
         stop_reason=report.limit,
     )
 
 
-def best_of(
-    history: MetricHistory, monitor: Mapping[str, Any] | None, known: Mapping[str, Any] | None
+def better(
+    best: Mapping[str, Any] | None, history: MetricHistory, monitor: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """The best epoch so far; the checkpoint of the one known before is kept while it is the best."""
+    """The best epoch, now that another one has ended: by the value at its end, which its checkpoint has."""
     metric = monitored(history, monitor)
-    if metric is None:
+    known = dict(best) if best is not None else None
+    if metric is None or metric.name not in history:
+        return known
+    epoch, value = len(history) - 1, history[metric.name][-1]
+    if not metric.improves(value, over=known["value"] if known else metric.worst):
+        return known
+    return {"epoch": epoch, "value": value, "checkpoint": None}
+
+
+def best_of(history: MetricHistory, monitor: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The best epoch of a whole history."""
+    metric = monitored(history, monitor)
+    if metric is None or metric.name not in history:
         return None
-    progress = history.progress(metric.name, metric.mode)
-    if progress.best_epoch < 0:
-        return None
-    same = known is not None and known["epoch"] == progress.best_epoch
-    checkpoint = known["checkpoint"] if known is not None and same else None
-    return {"epoch": progress.best_epoch, "value": progress.best, "checkpoint": checkpoint}
+    best: dict[str, Any] | None = None
+    for epoch, value in enumerate(history[metric.name]):
+        if metric.improves(value, over=best["value"] if best else metric.worst):
+            best = {"epoch": epoch, "value": value, "checkpoint": None}
+    return best
 
 
 def monitored(history: MetricHistory, monitor: Mapping[str, Any] | None) -> MonitoredMetric | None:
@@ -149,6 +168,16 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return str(value)
+
+
+def short(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as JSON, each cut where it is long: they are part of every row."""
+    shortened: dict[str, Any] = {}
+    for name, value in hparams.items():
+        text = json.dumps(json_value(value))
+        long = len(text) > _LONGEST
+        shortened[str(name)] = f"{text[:_LONGEST]}... ({len(text)} characters)" if long else json.loads(text)
+    return shortened
 
 
 @serde.serialize.register

@@ -182,7 +182,7 @@ def test_two_owners_are_one_too_many_and_the_error_names_the_first(tmp_path):
     assert not is_held(tmp_path / "lock")
     first.acquire()
     assert is_held(tmp_path / "lock")
-    with pytest.raises(RunLockedError, match=f"another process .process {os.getpid()} on ") as error:
+    with pytest.raises(RunLockedError, match=f"is being trained by process {os.getpid()} on ") as error:
         second.acquire()
     assert str(os.getpid()) in error.value.holder
     first.release()

@@ -18,9 +18,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from burr_lightning import BurrCallback, Run
-from burr_lightning.actions import BestModel, TrainEpoch
+from burr_lightning.actions import BestModel, TrainEpoch, Validate
 from burr_lightning.conditions import plateau, reached
 from burr_lightning.errors import (
+    ArgumentError,
     BurrLightningError,
     ConditionError,
     MachineError,
@@ -253,6 +254,16 @@ def graph(*transitions, **actions):
     return GraphBuilder().with_actions(**actions).with_transitions(*transitions).build()
 
 
+@action(reads=[], writes=["answer"])
+def wants(state: State, answer: str) -> State:
+    return state.update(answer=answer)
+
+
+def shadowed():
+    default_first = [("train_epoch", "train_epoch"), ("train_epoch", "end", FINISHED)]
+    return graph(*default_first, train_epoch=TrainEpoch(), end=BestModel())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -260,7 +271,7 @@ def graph(*transitions, **actions):
         ({"machine": "train"}, "a machine is a Burr Graph"),
         (
             {"machine": graph(train_epoch=TrainEpoch(), lost=BestModel())},
-            "no path leads from 'train_epoch' to lost",
+            "no path leads from 'train_epoch', .*to lost",
         ),
         ({"machine": graph(train_epoch=TrainEpoch()), "stop_when": plateau("a")}, "stop_when belongs to"),
         ({"stop_when": lambda state: True}, "must be a Burr condition"),
@@ -272,14 +283,34 @@ def test_a_machine_that_cannot_train_is_refused_at_construction(options, message
 
 
 def test_a_machine_without_a_way_on_says_what_lightning_is_doing(make_trainer):
-    burr = BurrCallback(machine=graph(("first", "train_epoch"), first=note, train_epoch=TrainEpoch()))
-    trainer = make_trainer(burr, max_epochs=3)
-    fit(trainer)
-    assert trainer.current_epoch == 1
-    stuck = graph(("train_epoch", "train_epoch", Condition.expr("epoch < 0")), train_epoch=TrainEpoch())
-    trainer = make_trainer(BurrCallback(machine=stuck), max_epochs=3, min_epochs=2)
-    with pytest.raises(MachineError, match="after 'train_epoch' the machine goes on to None"):
+    ends = graph(("train_epoch", "best_model"), train_epoch=TrainEpoch(), best_model=BestModel())
+    trainer = make_trainer(BurrCallback(machine=ends), max_epochs=3, min_epochs=2)
+    with pytest.raises(MachineError, match=r"ended after 'best_model', and Lightning goes on.*CAN_STOP"):
         fit(trainer)
+    stuck = graph(
+        ("train_epoch", "best_model", FINISHED),
+        ("train_epoch", "validate", Condition.expr("epoch >= 0")),
+        train_epoch=TrainEpoch(),
+        validate=Validate(),
+        best_model=BestModel(),
+    )
+    trainer = make_trainer(BurrCallback(machine=stuck), max_epochs=3)
+    with pytest.raises(MachineError, match="after 'train_epoch' the machine goes on to 'validate'"):
+        trainer.fit(ScriptedModule(loss=[1.0]), scripted_loader())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoints": 3}, r"BurrCallback\(checkpoints=3\): it must be Checkpoints"),
+        ({"persister": "x.sqlite"}, r"persister='x.sqlite'\): it must be a synchronous Burr persister"),
+        ({"tracker": "yes"}, r"tracker='yes'\): it must be True, False, or a tracking client"),
+        ({"root_dir": __file__}, "this is a file, not a folder"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_at_construction(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        BurrCallback(**options)
 
 
 def test_a_mode_is_checked_at_construction():

@@ -168,7 +168,7 @@ def test_a_stop_in_the_middle_of_an_epoch_trains_no_batch_more(make_trainer):
     trainer.fit(ScriptedModule(val_loss=[0.5, 0.4, 0.3, 0.2, 0.1, 0.9, 0.8]), *[scripted_loader(4)] * 2)
     assert trainer.global_step == 7
     assert burr.state["epoch"] == 1
-    assert burr.history.checks == 7
+    assert burr.history.progress("val_loss", "min").checks == 7
     assert burr.state["stop_reason"] == (
         "plateau(val_loss, patience=2): no improvement on 0.1 (epoch 1) for 2 checks"
     )

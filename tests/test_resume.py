@@ -19,7 +19,7 @@ from burr_lightning.actions import BestModel, TrainEpoch
 from burr_lightning.conditions import plateau, reached
 from burr_lightning.errors import DataChangedError, ResumeError, RunLockedError
 from burr_lightning.locks import RunLock
-from burr_lightning.machines import default_machine
+from burr_lightning.machines import FINISHED, default_machine
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -217,7 +217,7 @@ def test_fit_with_a_ckpt_path_starts_a_run_but_does_not_mix_with_one_that_exists
 
 def test_a_machine_that_lacks_the_action_a_run_stopped_after_is_refused(make_trainer):
     fit(make_trainer, BurrCallback(run_id="a"), max_epochs=1)
-    other = GraphBuilder().with_actions(train_epoch=TrainEpoch()).with_transitions(("train_epoch",) * 2)
+    other = GraphBuilder().with_actions(train_epoch=TrainEpoch())
     with pytest.raises(ResumeError, match="'best_model', and the machine has none of that name"):
         fit(make_trainer, BurrCallback(run_id="a", machine=other.build()), max_epochs=2)
 
@@ -243,7 +243,11 @@ def test_a_damaged_checkpoint_is_told_and_an_older_one_used(make_trainer, caplog
 
 
 def test_a_run_of_which_no_checkpoint_is_left_starts_afresh_and_says_so(make_trainer, caplog):
-    machine = GraphBuilder().with_actions(train_epoch=TrainEpoch()).with_transitions(("train_epoch",) * 2)
+    machine = (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), best_model=BestModel())
+        .with_transitions(("train_epoch", "best_model", FINISHED), ("train_epoch", "train_epoch"))
+    )
     fit(make_trainer, BurrCallback(run_id="a", machine=machine.build()), max_epochs=2)
     for checkpoint in (Run.open("a").folder / "checkpoints").iterdir():
         checkpoint.unlink()

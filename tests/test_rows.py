@@ -100,14 +100,14 @@ def test_values_that_json_cannot_hold_come_back(tmp_path):
 def test_a_run_without_rows_has_none():
     rows = StateRows(InMemoryPersister(), "project", "run")
     assert rows.newest() is None
-    assert list(rows.backwards()) == []
+    assert list(rows.checkpoints()) == []
 
 
-def test_rows_come_newest_first(tmp_path):
+def test_the_checkpoints_of_rows_come_newest_first(tmp_path):
     rows = StateRows(sqlite(tmp_path), "project", "run")
-    for state in after_epochs(4):
-        rows.save(3 * state["epoch"], "validate", state)
-    assert [row.sequence_id for row in rows.backwards()] == [9, 6, 3, 0]
+    for state in after_epochs(3):
+        rows.save(3 * state["epoch"], "validate", state.update(checkpoint={"path": str(state["epoch"])}))
+    assert list(rows.checkpoints()) == [(6, {"path": "2"}), (3, {"path": "1"}), (0, {"path": "0"})]
 
 
 def test_a_hole_in_the_history_is_an_error_not_a_shorter_history(tmp_path):

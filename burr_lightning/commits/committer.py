@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -87,28 +86,38 @@ class Committer:
             column = history[metric.name]
             values = {name.epoch: column[name.epoch] for name in names if name.epoch < len(column)}
         for name in to_prune(names, self._keep, metric, values):
-            if paths[name] != self._folder.path / state["checkpoint"]["path"]:
-                paths[name].unlink()
+            paths[name].unlink()
 
     def resume_point(self) -> ResumePoint | None:
         """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
         skipped: dict[str, None] = {}
         newest = None
-        for row in self._rows.backwards():
-            newest = row.sequence_id if newest is None else newest
-            facts = row.state["checkpoint"]
-            if facts is None:
-                return ResumePoint(row, newest, None, tuple(skipped))
-            path = self._folder.path / facts["path"]
+        for sequence_id, facts in self._rows.checkpoints():
+            newest = sequence_id if newest is None else newest
+            path = self._folder.path / facts["path"] if facts else None
+            if facts is None or path is None:
+                return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
             if is_whole(path, facts["sha256"]):
-                return ResumePoint(row, newest, path, tuple(skipped))
+                return ResumePoint(self._rows.at(sequence_id), newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
             skipped[f"epoch {facts['epoch']}: {facts['path']} {state}"] = None
         return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
     def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
         """The rows of one boundary, the newest first: those that name the same checkpoint."""
-        return takewhile(lambda row: row.state["checkpoint"] == checkpoint, self._rows.backwards())
+        for sequence_id, facts in self._rows.checkpoints():
+            if facts != checkpoint:
+                return
+            if row := self._rows.at(sequence_id):
+                yield row
+
+    def checkpoint_of(self, epoch: int) -> str | None:
+        """The newest checkpoint on disk of an epoch, relative to the run's folder."""
+        for path in sorted(self._folder.checkpoints.iterdir(), reverse=True):
+            name = CheckpointName.parse(path)
+            if name is not None and name.epoch == epoch:
+                return path.relative_to(self._folder.path).as_posix()
+        return None
 
     def go_on_from(self, row: Row) -> None:
         """Let the commits to come refer to this one."""

@@ -1,0 +1,83 @@
+"""What Burr's local tracker keeps of a run, and whose run it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime
+from pathlib import Path
+
+from burr.lifecycle.base import LifecycleAdapter
+from burr.tracking import LocalTrackingClient
+
+_OWNER = "burr_lightning.json"
+
+
+def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None:
+    """Where a local tracker keeps a run, ``None`` for a tracker of another kind."""
+    if not isinstance(tracker, LocalTrackingClient):
+        return None
+    return Path(tracker.storage_dir).absolute() / run_id
+
+
+def forget_undone(folder: Path, sequence_id: int) -> None:
+    """Take the steps after a commit out of a local tracker's log: they are run again under their numbers.
+
+    Burr's page would add the two together, and show nothing at all of a project in which the last line
+    of a log is torn. What is taken out is kept beside the log, in ``undone.jsonl``.
+
+    Args:
+        folder: Where the tracker keeps the run.
+        sequence_id: The newest step that has a row.
+    """
+    log = folder / LocalTrackingClient.LOG_FILENAME
+    if not log.exists():
+        return
+    done: list[str] = []
+    undone: list[str] = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        (done if _step_of(line) <= sequence_id else undone).append(line)
+    if undone:
+        with open(folder / "undone.jsonl", "a", encoding="utf-8") as kept:
+            kept.writelines(undone)
+        shortened = log.with_suffix(".tmp")
+        shortened.write_text("".join(done), encoding="utf-8")
+        shortened.replace(log)
+
+
+def _step_of(line: str) -> float:
+    """The number of the step that a line of a log belongs to; a torn line belongs to none."""
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError:
+        return math.inf
+    return float(entry.get("sequence_id", entry.get("action_sequence_id", 0)))
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename what a local tracker kept of an earlier run of the same name, so that it is not mixed.
+
+    Returns:
+        Its new place, ``None`` where there was nothing.
+    """
+    log = folder / LocalTrackingClient.LOG_FILENAME
+    if not log.exists():
+        return None
+    written = datetime.fromtimestamp(log.stat().st_mtime)
+    kept = folder.with_name(f"{folder.name}-until-{written:%Y%m%d-%H%M%S-%f}")
+    return folder.rename(kept)
+
+
+def owner_of(folder: Path) -> Path | None:
+    """The root folder of the run that a tracker's folder belongs to, ``None`` where it does not say."""
+    try:
+        stored: dict[str, str] = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Path(stored["root"])
+
+
+def own(folder: Path, root: Path) -> None:
+    """Say whose run a tracker's folder belongs to: all root folders share Burr's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _OWNER).write_text(json.dumps({"root": str(root)}), encoding="utf-8")
