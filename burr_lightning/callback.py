@@ -40,8 +40,9 @@ from .lightning_access import (
 )
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
-from .opening import OpenRun, RunSettings
+from .opening import OpenRun
 from .runs import Run
+from .settings import RunSettings
 
 log = logging.getLogger(__name__)
 
@@ -172,11 +173,9 @@ class BurrCallback(Checkpoint):
         return str(run.last_checkpoint or "") if run else ""
 
     def _stored(self) -> Run | None:
-        if self.run_id is None and self._opened is None:
-            return None
         try:
             return self.run
-        except RunNotFoundError:
+        except (RuntimeError, RunNotFoundError):
             return None
 
     # Lightning's hooks

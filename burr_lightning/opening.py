@@ -1,80 +1,27 @@
-"""Opening a run: who owns it, where it stands, and from which commit it goes on."""
+"""Opening a run: owning it, its stores and its tracker, until it is let go."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from burr.core import State
-from burr.core.graph import Graph
-from burr.core.persistence import BaseStatePersister
-from burr.lifecycle.base import LifecycleAdapter, PostRunStepHook
+from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
-from . import lightning_access as access
 from .burr_access import build_application, local_tracker
-from .commits import Checkpoints, Committer
+from .commits import Committer
 from .driver import Driver
-from .errors import ArgumentError, BurrLightningError, ResumeError, RunLockedError
+from .errors import BurrLightningError, RunLockedError
 from .layout import Outcome, RunFolder, RunInfo, default_persister
 from .locks import RunLock, is_held
-from .machines import follow, is_phase, is_terminal
-from .metric import Mode
 from .rows import StateRows
-from .state import best_of, initial_state, short
+from .settings import RunSettings
+from .standing import standing_of
 from .tracked import forget_undone, own, owner_of, set_aside, tracker_folder
 
 _Written = TypeVar("_Written")
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What the user configured of a run."""
-
-    run_id: str
-    project: str
-    root: Path
-    machine: Graph
-    monitor: str | None
-    mode: Mode | None
-    checkpoints: Checkpoints
-    hooks: Sequence[LifecycleAdapter]
-    persister: BaseStatePersister | None
-    tracker: bool | LifecycleAdapter
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.checkpoints, Checkpoints):
-            self._refuse("checkpoints", "Checkpoints(keep_last=..., keep_best=...)")
-        if self.persister is not None and not isinstance(self.persister, BaseStatePersister):
-            self._refuse("persister", "a synchronous Burr persister, as SQLitePersister(path)")
-        if not isinstance(self.tracker, (bool, PostRunStepHook)):
-            self._refuse("tracker", "True, False, or a tracking client of Burr's")
-        if self.root.exists() and not self.root.is_dir():
-            raise ArgumentError(f"BurrCallback(root_dir='{self.root}'): this is a file, not a folder.")
-
-    def _refuse(self, argument: str, rule: str) -> None:
-        given = getattr(self, argument)
-        raise ArgumentError(f"BurrCallback({argument}={given!r}): it must be {rule}.")
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a run stands when it is opened."""
-
-    state: State[Any]
-    position: str | None
-    """The action that ran last, ``None`` where none has."""
-    sequence_id: int | None
-    """The newest step that has a row."""
-    checkpoint: Path | None
-    """What to restore before going on."""
-    finished: bool
-    """Whether the machine has nothing more to do."""
-    skipped: tuple[str, ...] = ()
-    """Newer commits that could not be used, and why."""
 
 
 class OpenRun:
@@ -108,7 +55,7 @@ class OpenRun:
             if self.folder is not None:
                 commits = self._committer(self.folder)
                 tracker = self._tracker()
-            self.standing = self._standing(commits, trainer, module)
+            self.standing = standing_of(settings, commits, trainer, module)
             if self.folder is not None:
                 self._write_info(self.folder, tracker)
             self.driver = self._driver(trainer, module, commits, tracker)
@@ -128,66 +75,6 @@ class OpenRun:
         if isinstance(tracker, bool):
             return local_tracker(self.settings.project) if tracker else None
         return tracker
-
-    def _standing(self, commits: Committer | None, trainer: Trainer, module: LightningModule) -> Standing:
-        hparams = dict(getattr(module, "hparams", {}))
-        point = commits.resume_point() if commits else None
-        if commits is None or point is None or point.row is None:
-            state: State[Any] = State(initial_state(hparams, self.settings.monitor, self.settings.mode))
-            newest, skipped = (point.newest_sequence_id, point.skipped) if point else (None, ())
-            return Standing(state, None, newest, None, False, skipped)
-        graph, row = self.settings.machine, point.row
-        names = [action.name for action in graph.actions]
-        if row.position not in names:
-            raise ResumeError(
-                f"Run {self.settings.run_id!r} stopped after the action {row.position!r}, and the machine "
-                f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
-                f"started with, or start a new run with another run_id."
-            )
-        commits.go_on_from(row)
-        finished = is_terminal(graph, row.position)
-        if not finished:
-            state, position = self._as_configured_now(row.state, commits, trainer, hparams), row.position
-        elif again := self._continued(commits, row.state["checkpoint"], trainer, hparams):
-            (state, position), finished = again, False
-        else:
-            state, position = row.state, row.position
-        return Standing(state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped)
-
-    def _continued(
-        self, commits: Committer, checkpoint: dict[str, Any], trainer: Trainer, hparams: dict[str, Any]
-    ) -> tuple[State[Any], str] | None:
-        """Where a finished run goes on, if what ended it no longer holds."""
-        for row in commits.rows_of(checkpoint):
-            state = self._as_configured_now(row.state, commits, trainer, hparams)
-            following, _ = follow(self.settings.machine, row.position, state)
-            if is_phase(self.settings.machine, following):
-                return state, row.position
-        return None
-
-    def _as_configured_now(
-        self, state: State[Any], commits: Committer, trainer: Trainer, hparams: dict[str, Any]
-    ) -> State[Any]:
-        """A stored state under the limits, the monitored metric and the hyperparameters of today."""
-        metric, mode = self.settings.monitor, self.settings.mode
-        monitor = {"metric": metric, "mode": mode} if metric else None
-        if monitor != state["monitor"]:
-            best = best_of(state["history"], monitor)
-            if best is not None:
-                best["checkpoint"] = commits.checkpoint_of(best["epoch"])
-            state = state.update(monitor=monitor, best=best)
-        state = state.update(hparams=short(hparams))
-        epochs, steps = state["epoch"] + 1, state["global_step"]
-        if epochs == 0:
-            return state
-        limit = access.reached_limit(trainer, epochs, steps)
-        if state["finished"] and access.stays_stopped(trainer, state["stop_reason"]):
-            limit = state["stop_reason"]
-        return state.update(
-            finished=limit is not None,
-            stop_reason=limit or (None if state["finished"] else state["stop_reason"]),
-            can_stop=access.can_stop(trainer, epochs, steps),
-        )
 
     def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
         known = folder.info()

@@ -11,31 +11,26 @@ LAYERS = [
     {"errors", "metric", "history"},
     {"conditions"},
     {
-        "state",
-        "actions",
-        "machines",
-        "burr_access",
-        "layout",
-        "locks",
-        "rows",
-        "steps",
-        "tracked",
-        "plots",
-        "runs",
+        *("state", "actions", "machines", "burr_access", "tracked", "steps"),
+        *("layout", "locks", "rows", "plots", "runs"),
     },
     {"commits"},
-    {"lightning_access", "fingerprint", "driver", "messages", "opening", "callback"},
+    {
+        *("settings", "lightning_access", "fingerprint", "driver"),
+        *("standing", "messages", "opening", "callback"),
+    },
     {"cli"},
     {"testing"},
 ]
+LIGHTNING = {"lightning", "pytorch_lightning", "lightning_fabric"}
 FORBIDDEN = [
-    {"torch", "lightning", "burr"},
-    {"torch", "lightning"},
-    {"torch", "lightning"},
-    {"lightning"},
-    set(),
-    {"torch", "lightning"},
-    set(),
+    {*LIGHTNING, "torch", "burr"},
+    {*LIGHTNING, "torch"},
+    {*LIGHTNING, "torch"},
+    LIGHTNING,
+    {"pytorch_lightning"},
+    {*LIGHTNING, "torch"},
+    {"pytorch_lightning"},
 ]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 

@@ -73,15 +73,15 @@ def test_a_lock_does_not_outlive_its_holder_in_a_forked_process(tmp_path):
         lock = RunLock(Path(sys.argv[1]), "a")
         lock.acquire()
         if os.fork() == 0:
+            print("forked", flush=True)
             sys.stdin.read()
             os._exit(0)
-        print("held", flush=True)
         os.wait()
         """
     )
     command = [sys.executable, "-c", script, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
+        assert process.stdout.readline() == "forked\n"
         assert is_held(tmp_path / "lock")
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -1,0 +1,45 @@
+"""What the user configured of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from burr.core.graph import Graph
+from burr.core.persistence import BaseStatePersister
+from burr.lifecycle.base import LifecycleAdapter, PostRunStepHook
+
+from .commits import Checkpoints
+from .errors import ArgumentError
+from .metric import Mode
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the user configured of a run."""
+
+    run_id: str
+    project: str
+    root: Path
+    machine: Graph
+    monitor: str | None
+    mode: Mode | None
+    checkpoints: Checkpoints
+    hooks: Sequence[LifecycleAdapter]
+    persister: BaseStatePersister | None
+    tracker: bool | LifecycleAdapter
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.checkpoints, Checkpoints):
+            self._refuse("checkpoints", "Checkpoints(keep_last=..., keep_best=...)")
+        if self.persister is not None and not isinstance(self.persister, BaseStatePersister):
+            self._refuse("persister", "a synchronous Burr persister, as SQLitePersister(path)")
+        if not isinstance(self.tracker, (bool, PostRunStepHook)):
+            self._refuse("tracker", "True, False, or a tracking client of Burr's")
+        if self.root.exists() and not self.root.is_dir():
+            raise ArgumentError(f"BurrCallback(root_dir='{self.root}'): this is a file, not a folder.")
+
+    def _refuse(self, argument: str, rule: str) -> None:
+        given = getattr(self, argument)
+        raise ArgumentError(f"BurrCallback({argument}={given!r}): it must be {rule}.")

@@ -1,0 +1,118 @@
+"""Where a run stands when it is opened, and from which commit it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burr.core import State
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_access as access
+from .commits import Committer
+from .errors import ResumeError
+from .machines import follow, is_phase, is_terminal
+from .settings import RunSettings
+from .state import best_of, initial_state, short
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands when it is opened."""
+
+    state: State[Any]
+    position: str | None
+    """The action that ran last, ``None`` where none has."""
+    sequence_id: int | None
+    """The newest step that has a row."""
+    checkpoint: Path | None
+    """What to restore before going on."""
+    finished: bool
+    """Whether the machine has nothing more to do."""
+    skipped: tuple[str, ...] = ()
+    """Newer commits that could not be used, and why."""
+
+
+def standing_of(
+    settings: RunSettings, commits: Committer | None, trainer: Trainer, module: LightningModule
+) -> Standing:
+    """Where a run stands, under what the user configured today.
+
+    Args:
+        settings: What the user configured.
+        commits: The run's commits; ``None`` for a run that leaves nothing on disk.
+        trainer: The trainer that will run it; its limits count.
+        module: The module in training; its hyperparameters are taken.
+
+    Raises:
+        ResumeError: If the machine does not have the action that the run stopped after.
+    """
+    hparams = dict(getattr(module, "hparams", {}))
+    point = commits.resume_point() if commits else None
+    if commits is None or point is None or point.row is None:
+        state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
+        newest, skipped = (point.newest_sequence_id, point.skipped) if point else (None, ())
+        return Standing(state, None, newest, None, False, skipped)
+    graph, row = settings.machine, point.row
+    names = [action.name for action in graph.actions]
+    if row.position not in names:
+        raise ResumeError(
+            f"Run {settings.run_id!r} stopped after the action {row.position!r}, and the machine "
+            f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
+            f"started with, or start a new run with another run_id."
+        )
+    commits.go_on_from(row)
+    finished = is_terminal(graph, row.position)
+    if not finished:
+        state, position = _as_configured_now(settings, commits, row.state, trainer, hparams), row.position
+    elif again := _continued(settings, commits, row.state["checkpoint"], trainer, hparams):
+        (state, position), finished = again, False
+    else:
+        state, position = row.state, row.position
+    return Standing(state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped)
+
+
+def _continued(
+    settings: RunSettings,
+    commits: Committer,
+    checkpoint: dict[str, Any],
+    trainer: Trainer,
+    hparams: dict[str, Any],
+) -> tuple[State[Any], str] | None:
+    """Where a finished run goes on, if what ended it no longer holds."""
+    for row in commits.rows_of(checkpoint):
+        state = _as_configured_now(settings, commits, row.state, trainer, hparams)
+        following, _ = follow(settings.machine, row.position, state)
+        if is_phase(settings.machine, following):
+            return state, row.position
+    return None
+
+
+def _as_configured_now(
+    settings: RunSettings,
+    commits: Committer,
+    state: State[Any],
+    trainer: Trainer,
+    hparams: dict[str, Any],
+) -> State[Any]:
+    """A stored state under the limits, the monitored metric and the hyperparameters of today."""
+    metric, mode = settings.monitor, settings.mode
+    monitor = {"metric": metric, "mode": mode} if metric else None
+    if monitor != state["monitor"]:
+        best = best_of(state["history"], monitor)
+        if best is not None:
+            best["checkpoint"] = commits.checkpoint_of(best["epoch"])
+        state = state.update(monitor=monitor, best=best)
+    state = state.update(hparams=short(hparams))
+    epochs, steps = state["epoch"] + 1, state["global_step"]
+    if epochs == 0:
+        return state
+    limit = access.reached_limit(trainer, epochs, steps)
+    if state["finished"] and access.stays_stopped(trainer, state["stop_reason"]):
+        limit = state["stop_reason"]
+    return state.update(
+        finished=limit is not None,
+        stop_reason=limit or (None if state["finished"] else state["stop_reason"]),
+        can_stop=access.can_stop(trainer, epochs, steps),
+    )
