@@ -37,8 +37,9 @@ def test_a_python_block_runs(code, tmp_path):
 
 @pytest.mark.parametrize(("block", "target"), [(1, "demo"), (2, "test")])
 def test_the_plain_lines_are_those_that_make_runs(block, target):
-    command = ["make", "--dry-run", "--always-make", target]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--dry-run", "--always-make", "--no-print-directory", target]
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=outer)
     made = [line for line in done.stdout.splitlines() if not line.startswith("touch ")]
     assert blocks(ROOT / "README.md", "console")[block].splitlines() == made
 
