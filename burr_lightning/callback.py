@@ -173,9 +173,11 @@ class BurrCallback(Checkpoint):
         return str(run.last_checkpoint or "") if run else ""
 
     def _stored(self) -> Run | None:
+        if self.run_id is None and self._opened is None:
+            return None
         try:
             return self.run
-        except (RuntimeError, RunNotFoundError):
+        except RunNotFoundError:
             return None
 
     # Lightning's hooks
@@ -247,7 +249,7 @@ class BurrCallback(Checkpoint):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` closes and ``validate`` opens."""
-        if not trainer.sanity_checking and trainer.state.fn == "fit":
+        if _validates_in_fit(trainer):
             self._fitting.driver.validation_started()
 
     def on_validation_batch_end(
@@ -260,12 +262,12 @@ class BurrCallback(Checkpoint):
         dataloader_idx: int = 0,
     ) -> None:
         """An item of the open phase."""
-        if not trainer.sanity_checking and trainer.state.fn == "fit":
+        if _validates_in_fit(trainer):
             self._fitting.driver.batch_ended(batch_idx)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``validate`` stays open until the next batch, or the end of the epoch."""
-        if not trainer.sanity_checking and trainer.state.fn == "fit":
+        if _validates_in_fit(trainer):
             self._fitting.driver.validation_ended()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -318,6 +320,11 @@ class BurrCallback(Checkpoint):
             persister=self._persister,
             tracker=self._tracker,
         )
+
+
+def _validates_in_fit(trainer: Trainer) -> bool:
+    """Whether it is a validation of the training: not the sanity check, not ``trainer.validate``."""
+    return not trainer.sanity_checking and trainer.state.fn == "fit"
 
 
 explain_disabled_checkpointing(BurrCallback)
