@@ -245,8 +245,8 @@ class Listens(Callback):
         self.started = True
 
 
-@pytest.mark.parametrize("max_epochs", [1, 2, 3])
-def test_a_finished_run_stays_finished_with_fewer_epochs_and_starts_no_training(make_trainer, max_epochs):
+@pytest.mark.parametrize("max_epochs", [1, 3, 9])
+def test_a_finished_run_stays_finished_under_any_limit_and_starts_no_training(make_trainer, max_epochs):
     stop = plateau("val_loss", 2)
     module = ScriptedModule(val_loss=[0.5, 0.6, 0.7])
     fit(make_trainer, BurrCallback(run_id="a", stop_when=stop), module, max_epochs=9)
