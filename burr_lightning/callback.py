@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from burr.core import Application, Condition, State
+from burr.core import Condition
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
 from burr.lifecycle.base import LifecycleAdapter
@@ -19,8 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .commits import Checkpoints
 from .commits.rng import rng_state, set_rng_state
-from .errors import ResumeError, RunNotFoundError
-from .history import MetricHistory
+from .errors import ResumeError
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -41,7 +40,7 @@ from .lightning_access import (
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun
-from .runs import Run
+from .reading import RunReader
 from .settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ log = logging.getLogger(__name__)
 _CHECKPOINT_KEY = "burr_lightning"
 
 
-class BurrCallback(Checkpoint):
+class BurrCallback(RunReader, Checkpoint):
     """Turns a training run into a Burr state machine.
 
     Every epoch becomes a Burr action that is committed to disk when it ends. The same script run
@@ -116,71 +115,6 @@ class BurrCallback(Checkpoint):
         self._opened: OpenRun | None = None
         self._resumed_from: Path | None = None
         self._rng_state: dict[str, Any] | None = None
-
-    # What a user reads
-
-    @property
-    def app(self) -> Application[Any]:
-        """The Burr application of the newest ``fit``.
-
-        Raises:
-            RuntimeError: Before the first one.
-        """
-        if self._opened is None:
-            raise RuntimeError("There is no application before trainer.fit has begun.")
-        return self._opened.driver.app
-
-    @property
-    def state(self) -> State[Any]:
-        """The state of the machine; see `burr_lightning.state` for its keys.
-
-        Raises:
-            RuntimeError: Before the first ``fit``.
-        """
-        return self.app.state
-
-    @property
-    def history(self) -> MetricHistory:
-        """The metrics so far.
-
-        Raises:
-            RuntimeError: Before the first ``fit``.
-        """
-        history: MetricHistory = self.state["history"]
-        return history
-
-    @property
-    def run(self) -> Run:
-        """The run as it is stored.
-
-        Raises:
-            RunNotFoundError: If nothing is stored of it, as after a ``fast_dev_run``.
-            RuntimeError: Before the first ``fit``, where no ``run_id`` was given.
-        """
-        run_id = self.run_id or self.app.uid
-        return Run.open(run_id, self.project, root_dir=self.root, persister=self._persister)
-
-    @property
-    def best_model_path(self) -> str:
-        """The best checkpoint's path, empty while there is none: ``ckpt_path="best"`` asks for it."""
-        run = self._stored()
-        return str(run.best_checkpoint or "") if run else ""
-
-    @property
-    def last_model_path(self) -> str:
-        """The newest checkpoint's path, empty while there is none."""
-        run = self._stored()
-        return str(run.last_checkpoint or "") if run else ""
-
-    def _stored(self) -> Run | None:
-        if self.run_id is None and self._opened is None:
-            return None
-        try:
-            return self.run
-        except RunNotFoundError:
-            return None
-
-    # Lightning's hooks
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Open the run, and have Lightning restore it where it stopped."""

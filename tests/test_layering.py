@@ -17,7 +17,7 @@ LAYERS = [
     {"commits"},
     {
         *("settings", "lightning_access", "fingerprint", "driver"),
-        *("standing", "messages", "opening", "callback"),
+        *("standing", "messages", "opening", "reading", "callback"),
     },
     {"cli"},
     {"testing"},

@@ -1,0 +1,85 @@
+"""What a user reads of a run through the callback that drives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from burr.core import Application, State
+from burr.core.persistence import BaseStatePersister
+
+from .errors import RunNotFoundError
+from .history import MetricHistory
+from .opening import OpenRun
+from .runs import Run
+
+
+class RunReader:
+    """The reading side of `BurrCallback`: the application while it runs, the run as it is stored."""
+
+    run_id: str | None
+    project: str
+    root: Path
+    _persister: BaseStatePersister | None
+    _opened: OpenRun | None
+
+    @property
+    def app(self) -> Application[Any]:
+        """The Burr application of the newest ``fit``.
+
+        Raises:
+            RuntimeError: Before the first one.
+        """
+        if self._opened is None:
+            raise RuntimeError("There is no application before trainer.fit has begun.")
+        return self._opened.driver.app
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of the machine; see `burr_lightning.state` for its keys.
+
+        Raises:
+            RuntimeError: Before the first ``fit``.
+        """
+        return self.app.state
+
+    @property
+    def history(self) -> MetricHistory:
+        """The metrics so far.
+
+        Raises:
+            RuntimeError: Before the first ``fit``.
+        """
+        history: MetricHistory = self.state["history"]
+        return history
+
+    @property
+    def run(self) -> Run:
+        """The run as it is stored.
+
+        Raises:
+            RunNotFoundError: If nothing is stored of it, as after a ``fast_dev_run``.
+            RuntimeError: Before the first ``fit``, where no ``run_id`` was given.
+        """
+        run_id = self.run_id or self.app.uid
+        return Run.open(run_id, self.project, root_dir=self.root, persister=self._persister)
+
+    @property
+    def best_model_path(self) -> str:
+        """The best checkpoint's path, empty while there is none: ``ckpt_path="best"`` asks for it."""
+        run = self._stored()
+        return str(run.best_checkpoint or "") if run else ""
+
+    @property
+    def last_model_path(self) -> str:
+        """The newest checkpoint's path, empty while there is none."""
+        run = self._stored()
+        return str(run.last_checkpoint or "") if run else ""
+
+    def _stored(self) -> Run | None:
+        if self.run_id is None and self._opened is None:
+            return None
+        try:
+            return self.run
+        except RunNotFoundError:
+            return None
