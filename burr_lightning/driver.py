@@ -160,7 +160,8 @@ class Driver:
                 "put together with validation at the end of the epoch.",
                 self.state["epoch"],
             )
-            self._trainer.should_stop = self._asked_to_stop = False
+            self._trainer.should_stop &= not self._asked_to_stop
+            self._asked_to_stop = False
 
     def training_ended(self) -> None:
         """Lightning trains no more; a machine that did not foresee it is told."""

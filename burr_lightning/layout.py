@@ -110,16 +110,16 @@ class RunFolder:
 
     def write_info(self, info: RunInfo) -> None:
         """Write what the run is, replacing the file in one step."""
-        _replace(self.path / "run.json", asdict(info))
+        write_json(self.path / "run.json", asdict(info))
 
     def info(self) -> RunInfo | None:
         """What was written of the run, ``None`` where there is no such run."""
-        stored = _read(self.path / "run.json")
+        stored = read_json(self.path / "run.json")
         return RunInfo(**stored) if stored else None
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""
-        _replace(self.path / "outcome.json", asdict(outcome))
+        write_json(self.path / "outcome.json", asdict(outcome))
 
     def clear_outcome(self) -> None:
         """Forget how the run ended: it goes on."""
@@ -127,7 +127,7 @@ class RunFolder:
 
     def outcome(self) -> Outcome | None:
         """How the run ended; ``None`` while it goes on, and where it was killed."""
-        stored = _read(self.path / "outcome.json")
+        stored = read_json(self.path / "outcome.json")
         return Outcome(**stored) if stored else None
 
 
@@ -145,13 +145,15 @@ def default_persister(root: Path) -> SQLitePersister:
     return persister
 
 
-def _replace(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, replacing the one before in one step."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     temporary.replace(path)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds, ``None`` where there is none."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

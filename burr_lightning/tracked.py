@@ -10,6 +10,8 @@ from pathlib import Path
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
 
+from .layout import read_json, write_json
+
 _OWNER = "burr_lightning.json"
 
 
@@ -33,23 +35,24 @@ def forget_undone(folder: Path, sequence_id: int) -> None:
     log = folder / LocalTrackingClient.LOG_FILENAME
     if not log.exists():
         return
-    done: list[str] = []
-    undone: list[str] = []
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+    done: list[bytes] = []
+    undone: list[bytes] = []
+    # Bytes: as text, a line would also end at signs that JSON leaves as they are inside its strings.
+    for line in log.read_bytes().splitlines(keepends=True):
         (done if _step_of(line) <= sequence_id else undone).append(line)
     if undone:
-        with open(folder / "undone.jsonl", "a", encoding="utf-8") as kept:
+        with open(folder / "undone.jsonl", "ab") as kept:
             kept.writelines(undone)
         shortened = log.with_suffix(".tmp")
-        shortened.write_text("".join(done), encoding="utf-8")
+        shortened.write_bytes(b"".join(done))
         shortened.replace(log)
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: bytes) -> float:
     """The number of the step that a line of a log belongs to; a torn line belongs to none."""
     try:
         entry = json.loads(line)
-    except json.JSONDecodeError:
+    except ValueError:
         return math.inf
     return float(entry.get("sequence_id", entry.get("action_sequence_id", 0)))
 
@@ -71,13 +74,13 @@ def set_aside(folder: Path) -> Path | None:
 def owner_of(folder: Path) -> Path | None:
     """The root folder of the run that a tracker's folder belongs to, ``None`` where it does not say."""
     try:
-        stored: dict[str, str] = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+        stored = read_json(folder / _OWNER)
+    except (NotADirectoryError, json.JSONDecodeError):
         return None
-    return Path(stored["root"])
+    return Path(stored["root"]) if stored else None
 
 
 def own(folder: Path, root: Path) -> None:
     """Say whose run a tracker's folder belongs to: all root folders share Burr's."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _OWNER).write_text(json.dumps({"root": str(root)}), encoding="utf-8")
+    write_json(folder / _OWNER, {"root": str(root)})

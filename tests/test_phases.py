@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 from burr.core import Application
+from burr.core.action import Action
+from burr.core.graph import GraphBuilder
 from burr.lifecycle.base import PostRunStepHook, PostStreamItemHook, PreRunStepHook
 from burr.tracking import LocalTrackingClient
 from torchmetrics.regression import MeanAbsoluteError
 
 from burr_lightning import BurrCallback
-from burr_lightning.actions import Validate
+from burr_lightning.actions import TrainEpoch, Validate
 from burr_lightning.conditions import plateau
+from burr_lightning.machines import FINISHED, PROVIDED_INPUTS
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -188,3 +191,30 @@ def test_the_application_is_burrs_own(make_trainer):
     assert isinstance(burr.app, Application)
     assert (burr.app.uid, burr.app.partition_key) == ("a", "p")
     assert burr.app.get_next_action() is None
+
+
+def test_an_action_is_given_every_input_that_the_machine_checks_allow(make_trainer):
+    given = {}
+
+    class Asks(Action):
+        reads, writes, inputs = [], ["asked"], sorted(PROVIDED_INPUTS)
+
+        def run(self, state, **inputs):
+            given.update(inputs)
+            return {}
+
+        def update(self, result, state):
+            return state.update(asked=True)
+
+    machine = (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), asks=Asks())
+        .with_transitions(("train_epoch", "asks", FINISHED), ("train_epoch", "train_epoch"))
+        .build()
+    )
+    trainer, module = make_trainer(BurrCallback(machine=machine), max_epochs=1), ScriptedModule(loss=[0.5])
+    fit(trainer, module)
+    assert given.keys() == PROVIDED_INPUTS
+    assert given["trainer"] is trainer
+    assert given["pl_module"] is module
+    assert given["fingerprint"]["train"][0]["batches"] == 4
