@@ -1,0 +1,86 @@
+"""What a resumed run puts back beside what Lightning restores, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_loops as loops
+from .errors import ResumeError
+from .running_metrics import RunningMeans
+from .training_state import optimization, put_back, random_state, set_random_state
+
+
+class GoingOn:
+    """A run that goes on from a checkpoint, until the epoch that it goes on with has ended.
+
+    Args:
+        trainer: The trainer, in ``on_train_start``.
+        module: The module in training.
+        kept: What the checkpoint holds of ours.
+        run_id: The run, for the error.
+
+    Raises:
+        ResumeError: If there are other optimizers or schedulers than those that the run was started with.
+    """
+
+    def __init__(self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str) -> None:
+        self._trainer, self._module, self._kept = trainer, module, kept
+        _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
+        put_back(trainer, module, kept)
+        set_random_state(trainer, module, kept["random"])
+        self._random = kept["random"]
+        self._means = RunningMeans(trainer, kept["running_means"] or {}) if self.inside_epoch else None
+        self.steps_to_come: list[list[Any]] | None = kept["schedulers"]
+        """The steps of schedulers that are still to be made, ``None`` once they are."""
+
+    @property
+    def inside_epoch(self) -> bool:
+        """Whether it goes on in the middle of an epoch."""
+        return self._kept["running_means"] is not None
+
+    @property
+    def first_batch(self) -> int | None:
+        """The first batch of the phase that was open, ``None`` where none was."""
+        batch: int | None = self._kept.get("first_batch")
+        return batch
+
+    @property
+    def recorded(self) -> list[str]:
+        """The logged metrics that were in the state already."""
+        return list(self._kept["recorded"])
+
+    def actions_ran(self) -> None:
+        """The actions that were due at the boundary have run, and may have drawn random numbers."""
+        self._random = random_state(self._trainer, self._module)
+
+    def go_on(self) -> None:
+        """Be where the interrupted process was when the commit was made and all that follows it.
+
+        Whatever hooks have drawn at the start of this process is undone.
+        """
+        if self.inside_epoch:
+            loops.continue_epoch(self._trainer)
+        else:
+            loops.begin_next_epoch(self._trainer)
+        loops.step_schedulers(self._trainer, self.steps_to_come or [])
+        self.steps_to_come = None
+        set_random_state(self._trainer, self._module, self._random)
+
+    def batch_completed(self) -> None:
+        """A batch is done: what it logged is added to what had been logged before."""
+        if self._means is not None and self._trainer.is_last_batch:
+            self._means.fold_rest(self._module)
+        elif self._means is not None:
+            self._means.fold()
+
+
+def _refuse_other_optimization(run_id: str, then: dict[str, list[str]], now: dict[str, list[str]]) -> None:
+    for kind, names in then.items():
+        if names != now[kind]:
+            was, is_ = (", ".join(names) or "none" for names in (names, now[kind]))
+            raise ResumeError(
+                f"Run {run_id!r} was started with other {kind} (was {was}, is {is_}). Their state fits no "
+                f"others: configure those again, or start a new run with another run_id."
+            )
