@@ -15,12 +15,11 @@ from .actions import PhaseAction, TrainEpoch, Validate
 from .burr_access import OpenPhase, position_of
 from .commits import Committer
 from .committing import RunCommits
-from .conditions import StopCondition, explain, metrics_of
-from .errors import DataChangedError, MachineError, UnknownMetricError
+from .errors import DataChangedError, MachineError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn
 from .lightning_loops import BetweenHooks
-from .machines import conditions, follow, is_phase, leaves_training
+from .machines import follow, is_phase, leaves_training, reason_of, refuse_unknown_metrics
 from .reports import LoggedMetrics, phase_report
 from .state import PhaseReport, recorded
 from .training_state import optimization
@@ -168,7 +167,8 @@ class Driver:
         checked = self._logged.of_validation if self._cut_short else {}
         logged = self._logged.unrecorded(but=checked)
         self._close(self._report(logged, checked=checked, ends_epoch=True, limit=limit))
-        self._refuse_unknown_metrics()
+        if self._validated or not self._trainer.enable_validation:
+            refuse_unknown_metrics(self.app.graph, self.state)
         self._commits.settle()
         self._commits.epoch_ended(is_last=leaves_training(self.app.graph, self._next()[0]))
         self._run_ordinary_actions()
@@ -271,7 +271,7 @@ class Driver:
     def _run_ordinary_actions(self) -> None:
         name, condition = self._next()
         if name is not None and not is_phase(self.app.graph, name):
-            self._reason = self._why(condition)
+            self._reason = reason_of(condition, self.state)
         while name is not None and not is_phase(self.app.graph, name):
             self._stepping = name
             asked = self._asked_inputs(name)
@@ -296,13 +296,6 @@ class Driver:
             "reason": lambda: self._reason,
         }
 
-    def _why(self, condition: Condition | None) -> str | None:
-        if isinstance(condition, StopCondition):
-            return explain(condition, self.state).reason
-        if condition is None or condition.name == "default" or self.state["finished"]:
-            return None
-        return f"{condition.name} is true"
-
     def _commit_inside_epoch(self) -> None:
         self._leave_validation()
         first_batch = self._phase.feed.first_batch if self._phase is not None else None
@@ -319,16 +312,3 @@ class Driver:
     def _stop_lightning(self) -> None:
         self._asked_to_stop |= not self._trainer.should_stop
         self._trainer.should_stop = True
-
-    def _refuse_unknown_metrics(self) -> None:
-        if self._trainer.enable_validation and not self._validated:
-            return
-        history = self.state["history"]
-        for condition in conditions(self.app.graph):
-            for metric in sorted(metrics_of(condition)):
-                if metric not in history:
-                    raise UnknownMetricError(metric, history.names, f"The condition {condition.name!r}")
-        monitor = self.state["monitor"]
-        if monitor is not None and monitor["metric"] not in history:
-            asked_by = f"BurrCallback(monitor={monitor['metric']!r})"
-            raise UnknownMetricError(monitor["metric"], history.names, asked_by)
