@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .commits import Checkpoints
 from .errors import ResumeError
+from .going_on import refuse_other_module
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -128,6 +129,7 @@ class BurrCallback(RunReader, Checkpoint):
         if standing.checkpoint is not None:
             self._resumed_from = standing.checkpoint
             preload_checkpoint(trainer, standing.checkpoint)
+            refuse_other_module(trainer, pl_module, self._opened.settings.run_id)
             allow_finished_epochs(trainer, standing.state["epoch"] + 1)
         if standing.finished:
             trainer.should_stop = True

@@ -6,10 +6,13 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
+from . import lightning_access as access
 from . import lightning_loops as loops
 from .errors import ResumeError
 from .running_metrics import RunningMeans
 from .training_state import optimization, put_back, random_state, set_random_state
+
+_SHOWN = 3
 
 
 class GoingOn:
@@ -74,6 +77,21 @@ class GoingOn:
             self._means.fold_rest(self._module)
         elif self._means is not None:
             self._means.fold()
+
+
+def refuse_other_module(trainer: Trainer, module: LightningModule, run_id: str) -> None:
+    """See that the weights of the checkpoint which is about to be restored fit the module.
+
+    Raises:
+        ResumeError: If they do not.
+    """
+    found = access.weights_that_do_not_fit(trainer, module)
+    if found:
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise ResumeError(
+            f"Run {run_id!r} was started with another module ({'; '.join(found[:_SHOWN])}{more}). Give it "
+            f"that one, or start a new run with another run_id."
+        )
 
 
 def _refuse_other_optimization(run_id: str, then: dict[str, list[str]], now: dict[str, list[str]]) -> None:

@@ -20,6 +20,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Timer
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch.nn.parameter import is_lazy
 from torchmetrics import Metric
 
 from .errors import TrainerError
@@ -158,6 +160,26 @@ def preload_checkpoint(trainer: Trainer, path: Path) -> None:
             str(error).split("\n")[0],
         )
         connector.resume_start(path, weights_only=False)
+
+
+def weights_that_do_not_fit(trainer: Trainer, module: LightningModule) -> list[str]:
+    """Where the weights of a preloaded checkpoint are of another shape than the module's, in words.
+
+    Nothing is said of a module that makes its layers later, or loads what it likes: torch does then.
+    """
+    later = any(is_overridden(hook, module) for hook in ("setup", "configure_model", "on_load_checkpoint"))
+    if later or not module.strict_loading or any(is_lazy(parameter) for parameter in module.parameters()):
+        return []
+    then: dict[str, Any] = trainer._checkpoint_connector._loaded_checkpoint["state_dict"]
+    now = module.state_dict()
+    shapes = [
+        f"{name}: was {list(then[name].shape)}, is {list(now[name].shape)}"
+        for name in then.keys() & now.keys()
+        if getattr(then[name], "shape", None) != getattr(now[name], "shape", None)
+    ]
+    lacking = [f"{name}: was there, is not" for name in then.keys() - now.keys()]
+    added = [f"{name}: was not there, is" for name in now.keys() - then.keys()]
+    return sorted([*shapes, *lacking, *added])
 
 
 def waits_to_be_restored(trainer: Trainer) -> bool:
