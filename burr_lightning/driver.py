@@ -111,7 +111,9 @@ class Driver:
 
     def epoch_started(self) -> None:
         """An epoch of training begins."""
-        self._going_on = None
+        if self._going_on is not None:
+            self._going_on.end()
+            self._going_on = None
         self._commits.trainer_moves_on()
         self._logged.epoch_started()
         self._cut_short = False

@@ -78,6 +78,11 @@ class GoingOn:
         elif self._means is not None:
             self._means.fold()
 
+    def end(self) -> None:
+        """The epoch that it goes on with has ended, or none was gone on with."""
+        if self._means is not None:
+            self._means.end()
+
 
 def refuse_other_module(trainer: Trainer, module: LightningModule, run_id: str) -> None:
     """See that the weights of the checkpoint which is about to be restored fit the module.

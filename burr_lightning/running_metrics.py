@@ -52,6 +52,7 @@ class RunningMeans:
     def __init__(self, trainer: Trainer, kept: dict[str, dict[str, Any]]) -> None:
         self._results = trainer.fit_loop.epoch_loop._results
         self._kept = dict(kept)
+        self._registered: list[str] = []
         # Lightning resets what it finds at the first batch that it sees of an epoch.
         trainer._logger_connector._first_loop_iter = False
 
@@ -72,8 +73,14 @@ class RunningMeans:
             if "value" not in kept:
                 result.value = module.get_submodule(kept["metric_attribute"])
             self._results[key] = result.to(module.device)
+            self._registered.append(key)
             self._fold(key, kept)
         self._kept = {}
+
+    def end(self) -> None:
+        """Call it before the next epoch: Lightning takes no value for what it has not registered itself."""
+        for key in self._registered:
+            del self._results[key]
 
     def _fold(self, key: str, kept: dict[str, Any]) -> None:
         result = self._results[key]

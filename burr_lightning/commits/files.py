@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 _BLOCK = 1 << 20
+_SMALL = 4 << 20
 
 
 class Stream:
-    """A file that is written front to back, while its SHA-256 follows in a thread of its own.
+    """A file that is written front to back, and whose SHA-256 is known at its end.
 
-    Nothing of what is written is kept in memory: the thread reads it back from the file, which the
-    system still holds.
+    What is small is hashed as it comes. Of a large file, the hash follows in a thread of its own, which
+    reads back what the system still holds, so nothing is kept in memory.
 
     Args:
         path: The file; one that is there is overwritten.
@@ -27,22 +28,24 @@ class Stream:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        self._written: SimpleQueue[int | None] = SimpleQueue()
         self._size = 0
         self._digest = hashlib.sha256()
-        self._error: Exception | None = None
-        self._follower = threading.Thread(target=self._follow, name="sha256", daemon=True)
-        self._follower.start()
+        self._follower: _Follower | None = None
 
     def write(self, data: bytes | memoryview) -> int:
         """Append bytes to the file."""
-        left = memoryview(data).cast("B")
-        length = len(left)
+        view = memoryview(data).cast("B")
+        left = view
         while left:
             left = left[os.write(self._descriptor, left) :]
-        self._size += length
-        self._written.put(self._size)
-        return length
+        if self._follower is None and self._size + len(view) > _SMALL:
+            self._follower = _Follower(self._descriptor, self._digest, self._size)
+        self._size += len(view)
+        if self._follower is not None:
+            self._follower.follow_to(self._size)
+        else:
+            self._digest.update(view)
+        return len(view)
 
     def flush(self) -> None:
         """Have the system put what was written so far on the disk."""
@@ -50,28 +53,47 @@ class Stream:
 
     def digest(self) -> str:
         """The SHA-256 of the whole file, in hexadecimal digits, once all of it is written."""
-        self._end()
-        if self._error is not None:
-            raise self._error
+        if self._follower is not None:
+            self._follower.end()
         return self._digest.hexdigest()
 
     def close(self) -> None:
         """Let the file go."""
-        self._end()
+        if self._follower is not None:
+            self._follower.stop()
         os.close(self._descriptor)
 
-    def _end(self) -> None:
-        self._written.put(None)
-        self._follower.join()
+
+class _Follower:
+    """Hashes a file behind the one who writes it."""
+
+    def __init__(self, descriptor: int, digest: hashlib._Hash, done: int) -> None:
+        self._descriptor, self._digest, self._done = descriptor, digest, done
+        self._sizes: SimpleQueue[int | None] = SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._follow, name="sha256", daemon=True)
+        self._thread.start()
+
+    def follow_to(self, size: int) -> None:
+        self._sizes.put(size)
+
+    def end(self) -> None:
+        self.stop()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        self._sizes.put(None)
+        self._thread.join()
 
     def _follow(self) -> None:
-        block, done = bytearray(_BLOCK), 0
+        block = memoryview(bytearray(_BLOCK))
         try:
-            while (size := self._written.get()) is not None:
-                while done < size:
-                    read = os.preadv(self._descriptor, [memoryview(block)[: size - done]], done)
-                    self._digest.update(memoryview(block)[:read])
-                    done += read
+            while (size := self._sizes.get()) is not None:
+                while self._done < size:
+                    read = os.preadv(self._descriptor, [block[: size - self._done]], self._done)
+                    self._digest.update(block[:read])
+                    self._done += read
         except OSError as error:
             self._error = error
 

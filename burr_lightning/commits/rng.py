@@ -109,22 +109,26 @@ def _set_state(generator: _Generator, state: Any) -> None:
 
 def _python_state(state: Any) -> list[Any]:
     version, words, gauss = state
-    return [version, list(words), gauss]
+    return [version, _tensor(words), gauss]
 
 
 def _python_arguments(state: Any) -> tuple[Any, ...]:
     version, words, gauss = state
-    return version, tuple(words), gauss
+    return version, tuple(words.tolist()), gauss
 
 
 def _numpy_state(state: Any) -> list[Any]:
     kind, keys, position, has_gauss, cached = state
-    return [str(kind), [int(key) for key in keys], int(position), int(has_gauss), float(cached)]
+    return [str(kind), _tensor(keys), int(position), int(has_gauss), float(cached)]
 
 
 def _numpy_arguments(state: Any) -> tuple[Any, ...]:
     kind, keys, position, has_gauss, cached = state
-    return kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached
+    return kind, keys.numpy().astype(np.uint32), position, has_gauss, cached
+
+
+def _tensor(words: Any) -> torch.Tensor:
+    return torch.from_numpy(np.array(words, dtype=np.int64))
 
 
 def _plain(value: Any) -> Any:
