@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -11,6 +12,8 @@ from . import lightning_loops as loops
 from .errors import ResumeError
 from .running_metrics import RunningMeans
 from .training_state import optimization, put_back, random_state, set_random_state
+
+log = logging.getLogger(__name__)
 
 _SHOWN = 3
 
@@ -31,6 +34,15 @@ class GoingOn:
     def __init__(self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str) -> None:
         self._trainer, self._module, self._kept = trainer, module, kept
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
+        if loops.has_workers_that_go_on(trainer, inside_epoch=self.inside_epoch):
+            log.warning(
+                "Run %r goes on with new workers of the data loader, and those before had random numbers of "
+                "their own: it is exact only if the data set draws none. %s",
+                run_id,
+                "Without persistent_workers=True it is in any case."
+                if not self.inside_epoch
+                else "With num_workers=0, or from the end of an epoch, it is in any case.",
+            )
         put_back(trainer, module, kept)
         set_random_state(trainer, module, kept["random"])
         self._random = kept["random"]

@@ -121,6 +121,17 @@ def goes_on_inside_epoch(trainer: Trainer) -> bool:
     )
 
 
+def has_workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> bool:
+    """Whether workers of the training data went on before, with generators that nobody can put back.
+
+    Workers that live for one epoch are seeded at its beginning, so at the end of one all is known.
+    """
+    return any(
+        getattr(loader, "num_workers", 0) and (inside_epoch or getattr(loader, "persistent_workers", False))
+        for loader in train_loaders(trainer)
+    )
+
+
 def reload_epoch(trainer: Trainer) -> float:
     """The epoch that the training loaders were made for."""
     return trainer.fit_loop._last_train_dl_reload_epoch

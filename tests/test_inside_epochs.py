@@ -106,11 +106,13 @@ def test_an_epoch_goes_on_where_its_last_commit_was(fit, keep, options):
         assert (at[0], 0) < resumed[4][0][:2] <= at
 
 
-def test_workers_go_on_in_the_middle_of_an_epoch(fit):
+def test_workers_go_on_in_the_middle_of_an_epoch(fit, caplog):
     keep = Checkpoints(every_n_steps=3)
     whole = fit("whole", keep, workers=2)
     assert fit("cut", keep, (1, 7), workers=2) is None
+    caplog.clear()
     resumed = fit("cut", keep, workers=2)
+    assert "goes on with new workers of the data loader" in caplog.text
     assert resumed[:3] == whole[:3]
     assert resumed[4][0][:2] == (1, 7)
 
