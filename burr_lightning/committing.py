@@ -83,11 +83,12 @@ class RunCommits:
             self._committer.commit(*self._point(), self._app.state, None)
             self._take_names()
 
-    def epoch_ended(self, *, is_last: bool) -> None:
+    def epoch_ended(self, is_last: Callable[[], bool]) -> None:
         """An epoch has ended: commit it, if it is due.
 
         Args:
-            is_last: Whether the machine goes on to no other.
+            is_last: Tells whether the machine goes on to no other; asked only where that matters, for a
+                condition that fails must not cost the epoch.
         """
         if self._committer is None:
             return
@@ -96,7 +97,7 @@ class RunCommits:
             keep.keep_best > 0 and state["best"] is not None and state["best"]["epoch"] == state["epoch"]
         )
         due = (state["epoch"] + 1) % keep.every_n_epochs == 0
-        if due or is_best or is_last or state["finished"] or self._trainer.received_sigterm:
+        if due or is_best or state["finished"] or self._trainer.received_sigterm or is_last():
             self.commit()
 
     def training_ends(self) -> None:

@@ -172,7 +172,7 @@ class Driver:
         if self._validated or not self._trainer.enable_validation:
             refuse_unknown_metrics(self.app.graph, self.state)
         self._commits.settle()
-        self._commits.epoch_ended(is_last=leaves_training(self.app.graph, self._next()[0]))
+        self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._next()[0]))
         self._run_ordinary_actions()
         if self.ended:
             self._stop_lightning()
