@@ -160,19 +160,19 @@ def step_lr() -> Script:
     return Script(Net(configure=scheduled(lambda o: StepLR(o, 2, 0.5))), data())
 
 
-@case(schedules=True)
+@case(schedules=True, epochs=5)
 def plateau_lr() -> Script:
     kind = scheduled(lambda o: ReduceLROnPlateau(o, patience=0, threshold=0.5), monitor="val_loss")
-    return Script(Net(nn.Dropout(0.5), configure=kind), data(), trainer={"max_epochs": 5})
+    return Script(Net(nn.Dropout(0.5), configure=kind), data())
 
 
-@case(schedules=True)
+@case(schedules=True, epochs=5)
 def plateau_lr_every_second_epoch() -> Script:
     def kind(optimizer: Any) -> ReduceLROnPlateau:
         return ReduceLROnPlateau(optimizer, patience=0, threshold=0.9)
 
     module = Net(configure=scheduled(kind, monitor="val_loss", frequency=2))
-    return Script(module, data(), trainer={"max_epochs": 5})
+    return Script(module, data())
 
 
 @case(schedules=True)
@@ -183,13 +183,13 @@ def plateau_lr_by_step() -> Script:
     return Script(Net(configure=scheduled(kind, monitor="train_loss_step", interval="step")), data())
 
 
-@case(schedules=True)
+@case(schedules=True, epochs=5)
 def plateau_lr_on_a_metric_of_every_second_epoch() -> Script:
     def kind(optimizer: Any) -> ReduceLROnPlateau:
         return ReduceLROnPlateau(optimizer, patience=0, threshold=0.5)
 
     module = Net(configure=scheduled(kind, monitor="val_loss", strict=False))
-    return Script(module, data(), trainer={"max_epochs": 5, "check_val_every_n_epoch": 2})
+    return Script(module, data(), trainer={"check_val_every_n_epoch": 2})
 
 
 @case(schedules=True)
@@ -197,7 +197,9 @@ def one_cycle_lr_by_step() -> Script:
     class OneCycle(Net):
         def configure_optimizers(self):
             steps = self.trainer.estimated_stepping_batches
-            return scheduled(lambda o: OneCycleLR(o, 0.2, total_steps=steps), interval="step")(self.parameters())
+            return scheduled(lambda o: OneCycleLR(o, 0.2, total_steps=steps), interval="step")(
+                self.parameters()
+            )
 
     return Script(OneCycle(nn.Dropout(0.5)), data())
 
@@ -263,17 +265,17 @@ def two_optimizers_by_hand() -> Script:
 # Averaging of weights
 
 
-@case(schedules=True)
+@case(schedules=True, epochs=5)
 def stochastic_weight_averaging() -> Script:
     averaging = StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=2, annealing_epochs=2)
     module = Net(nn.Dropout(0.5), configure=scheduled(lambda o: StepLR(o, 1, 0.9)))
-    return Script(module, data(), [averaging], {"max_epochs": 5})
+    return Script(module, data(), [averaging])
 
 
-@case(schedules=True)
+@case(schedules=True, epochs=5)
 def stochastic_weight_averaging_of_batch_norm() -> Script:
     averaging = StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=2, annealing_epochs=2)
-    return Script(Net(nn.BatchNorm1d(16), configure=sgd), data(), [averaging])
+    return Script(Net(nn.BatchNorm1d(16), configure=sgd), data(), [averaging], {"max_epochs": 4})
 
 
 @case()
@@ -368,7 +370,7 @@ class AugmentedByItself(Dataset):
         return 160
 
     def __getitem__(self, index):
-        return X[index] + 0.1 * (self.rng.normal() + self.transforms[0].draw()).astype(np.float32), Y[index]
+        return X[index] + 0.1 * float(self.rng.normal() + self.transforms[0].draw()), Y[index]
 
 
 @case()
@@ -422,7 +424,9 @@ def a_module_that_draws_everywhere() -> Script:
 
 class DrawsAtTheEpochsStart(Callback):
     def on_train_epoch_start(self, trainer, pl_module):
-        pl_module.network[0].weight.data += 0.01 * (random.random() + np.random.rand() + torch.rand(()).item())
+        pl_module.network[0].weight.data += 0.01 * (
+            random.random() + np.random.rand() + torch.rand(()).item()
+        )
 
 
 @case()
@@ -465,9 +469,9 @@ def loaders_drawn_every_epoch() -> Script:
     return Script(Net(nn.Dropout(0.5)), {"datamodule": DrawsItsLoader()}, trainer=trainer)
 
 
-@case(draws_its_data=True)
+@case(draws_its_data=True, epochs=5)
 def loaders_drawn_every_second_epoch() -> Script:
-    trainer = {"reload_dataloaders_every_n_epochs": 2, "max_epochs": 5}
+    trainer = {"reload_dataloaders_every_n_epochs": 2}
     return Script(Net(nn.Dropout(0.5)), {"datamodule": DrawsItsLoader()}, trainer=trainer)
 
 
@@ -520,9 +524,9 @@ def validation_inside_an_epoch() -> Script:
     return Script(Net(nn.Dropout(0.5)), data(shuffle=True), trainer={"val_check_interval": 0.5})
 
 
-@case()
+@case(epochs=5)
 def validation_every_second_epoch() -> Script:
-    trainer = {"check_val_every_n_epoch": 2, "max_epochs": 5}
+    trainer = {"check_val_every_n_epoch": 2}
     return Script(Net(nn.Dropout(0.5)), data(shuffle=True), trainer=trainer)
 
 

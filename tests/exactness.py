@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import pickle
 import signal
+import tempfile
 import traceback
 import warnings
 from collections import Counter
@@ -47,6 +49,8 @@ class Case:
     """Whether the script's seed says what its data is; it is then resumed with that seed only."""
     schedules: bool = False
     """Whether its learning rate changes."""
+    epochs: int = 4
+    """How many epochs it trains."""
 
 
 class Interrupted(Exception):
@@ -102,10 +106,10 @@ class Notes(Callback):
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of tensors and numbers, however nested."""
+    """The beginning of the SHA-256 of tensors and numbers, however nested."""
     hashed = hashlib.sha256()
     _feed(hashed, value)
-    return hashed.hexdigest()
+    return hashed.hexdigest()[:16]
 
 
 def _feed(hashed: Any, value: Any) -> None:
@@ -133,7 +137,9 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
     notes = Path(f"{run_id}.notes")
     burr = BurrCallback(**{"run_id": run_id, "monitor": None, **script.burr})
     callbacks = [*script.callbacks, Notes(notes), *([interrupted] if interrupted else []), burr]
-    trainer = Trainer(callbacks=callbacks, accelerator="cpu", **{**QUIET, "max_epochs": 4, **script.trainer})
+    trainer = Trainer(
+        callbacks=callbacks, accelerator="cpu", **{**QUIET, "max_epochs": case.epochs, **script.trainer}
+    )
     trainer.fit(script.module, **script.data)
     return {
         "machine path": [step.action for step in burr.run.path],
@@ -151,80 +157,81 @@ def _state_of(scheduler: Any) -> dict[str, str]:
     return {name: digest(value) for name, value in scheduler.state_dict().items()}
 
 
-def interrupted_in(case: Case, epoch: int, run_id: str, *, how: str = "exception", **where: Any) -> dict[str, Any]:
-    """Interrupt a run, start its script again in a process of its own, and tell how it ended.
+def interrupted_and_resumed(case: Case, epoch: int, run_id: str, **where: Any) -> dict[str, Any]:
+    """Have a run fail in an epoch, run its script again, and tell how it ended."""
+    with suppress(Interrupted):
+        run(case, run_id, interrupted=InterruptedAt(epoch, **where))
+        raise AssertionError(f"the run was not interrupted in epoch {epoch}")
+    return resumed(case, epoch, run_id)
 
-    Every second resume has a seed of its own, as a script without `seed_everything` would: what a
-    resumed run draws must come from its commit and not from the seed. A run that had no commit yet
-    starts afresh, so its seed counts.
+
+def resumed(case: Case, epoch: int, run_id: str) -> dict[str, Any]:
+    """Run the script of a run that was interrupted in an epoch again.
+
+    After an odd epoch it has another seed, as a script without `seed_everything` would: what a resumed
+    run draws must come from its commit. A run that had no commit yet starts afresh, so its seed counts.
     """
-    wall = InterruptedAt(epoch, how, **where)
-
-    def first() -> None:
-        with suppress(Interrupted):
-            run(case, run_id, interrupted=wall)
-            raise AssertionError(f"the run was not interrupted in epoch {epoch}")
-
-    in_a_process(first, dies=how == "SIGKILL")
     other_seed = epoch % 2 == 1 and not case.draws_its_data
-    return in_a_process(lambda: run(case, run_id, seed=SEED + other_seed))
+    return run(case, run_id, seed=SEED + other_seed)
 
 
-def in_a_process(work: Callable[[], Any], *, dies: bool = False) -> Any:
-    """What a function gives in a process of its own, forked from this one.
+class Forked:
+    """A function at work in a process of its own, which has nothing of this one's but its imports.
 
     Args:
-        work: The function.
-        dies: Whether it has to kill its process.
-
-    Raises:
-        AssertionError: With its traceback, if it fails.
+        work: The function; what it gives can be pickled.
     """
-    given = Path(f"given-{os.getpid()}.pickle")
-    given.unlink(missing_ok=True)
-    with warnings.catch_warnings():
-        # Python 3.12 warns of a fork beside threads; the child below uses none of those of torch.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        _work_and_exit(work, given)
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code == (-signal.SIGKILL if dies else 0), f"the process ended with {code}"
-    if dies:
-        return None
-    failure, result = pickle.loads(given.read_bytes())
-    assert failure is None, failure
-    return result
+
+    _TIME_LIMIT = 120
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._given = Path(tempfile.mkdtemp(dir=".")) / "given"
+        with warnings.catch_warnings():
+            # Python 3.12 warns of a fork beside threads: of those of torch, the child uses none.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process = os.fork()
+        if self._process == 0:
+            self._work_and_exit(work)
+
+    def _work_and_exit(self, work: Callable[[], Any]) -> None:
+        signal.alarm(self._TIME_LIMIT)
+        torch.set_num_threads(1)
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        try:
+            self._given.write_bytes(pickle.dumps((None, work())))
+        except BaseException:
+            self._given.write_bytes(pickle.dumps((traceback.format_exc(), None)))
+        finally:
+            os._exit(0)
+
+    def ended_with(self) -> int:
+        """The exit code, once it has ended; minus the signal that killed it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+
+    def result(self) -> Any:
+        """What the function gave, or the traceback of why it gave nothing."""
+        code = self.ended_with()
+        if code != 0:
+            return f"its process ended with {code}"
+        failure, given = pickle.loads(self._given.read_bytes())
+        return given if failure is None else failure
 
 
-def _work_and_exit(work: Callable[[], Any], given: Path) -> None:
-    torch.set_num_threads(1)
-    try:
-        given.write_bytes(pickle.dumps((None, work())))
-    except BaseException:
-        given.write_bytes(pickle.dumps((traceback.format_exc(), None)))
-    finally:
-        os._exit(0)
+def differences(whole: dict[str, Any], other: Any) -> list[str]:
+    """Where two runs differ, in words; of what has several parts, the first."""
+    if not isinstance(other, dict):
+        return [str(other)]
+    return [
+        f"{what}: {_first_difference(whole[what], other[what])}"
+        for what in whole
+        if whole[what] != other[what]
+    ]
 
 
-def differences(whole: dict[str, Any], resumed: dict[str, Any]) -> dict[str, Any]:
-    """Where two runs differ: what, and for batches and metrics the first place."""
-    found: dict[str, Any] = {}
-    for what in whole:
-        if whole[what] == resumed[what]:
-            continue
-        found[what] = _first_difference(whole[what], resumed[what])
-    return found
-
-
-def _first_difference(whole: Any, resumed: Any) -> Any:
-    if isinstance(whole, list) and len(whole) == len(resumed):
-        whole, resumed = dict(enumerate(whole)), dict(enumerate(resumed))
-    if not isinstance(whole, dict):
-        return whole, resumed
-    keys = [key for key in {**whole, **resumed} if whole.get(key) != resumed.get(key)]
-    first = keys[0]
-    if isinstance(whole.get(first), dict) and isinstance(resumed.get(first), dict):
-        return first, _first_difference(whole[first], resumed[first])
-    return first, whole.get(first), resumed.get(first)
+def _first_difference(whole: Any, other: Any) -> str:
+    if isinstance(whole, list) and isinstance(other, list):
+        whole, other = dict(enumerate(whole)), dict(enumerate(other))
+    if not isinstance(whole, dict) or not isinstance(other, dict):
+        return f"{whole} is {other}"
+    first = next(key for key in {**whole, **other} if whole.get(key) != other.get(key))
+    return f"{first}, {_first_difference(whole.get(first), other.get(first))}"
