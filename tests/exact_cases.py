@@ -11,8 +11,10 @@ import torch
 from exactness import Case, Script
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.callbacks import (
+    BackboneFinetuning,
     EarlyStopping,
     EMAWeightAveraging,
+    GradientAccumulationScheduler,
     StochasticWeightAveraging,
     Timer,
     WeightAveraging,
@@ -32,6 +34,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
     TensorDataset,
     WeightedRandomSampler,
     random_split,
@@ -262,6 +265,47 @@ def two_optimizers_by_hand() -> Script:
     return Script(Adversaries(), {"train_dataloaders": loader(shuffle=True)})
 
 
+class Finetuned(Net):
+    """A backbone that is frozen at first, as `BackboneFinetuning` wants it."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Dropout(0.5))
+        self.backbone = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64))
+
+    def loss(self, batch):
+        return super().loss((self.backbone(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return adam(self.network.parameters())
+
+
+@case(schedules=True)
+def a_backbone_that_is_unfrozen() -> Script:
+    return Script(Finetuned(), data(), [BackboneFinetuning(2, verbose=False)])
+
+
+class Unfreezes(Net):
+    """Trains its first layer from epoch 2 on."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Dropout(0.5))
+        self.network[0].requires_grad_(False)
+
+    def on_train_epoch_start(self):
+        if self.current_epoch == 2:
+            self.network[0].requires_grad_(True)
+
+
+@case()
+def a_module_that_unfreezes_a_layer() -> Script:
+    return Script(Unfreezes(), data())
+
+
+@case()
+def gradients_accumulated_by_a_plan() -> Script:
+    return Script(Net(nn.Dropout(0.5)), data(), [GradientAccumulationScheduler({0: 1, 1: 2, 3: 4})])
+
+
 # Averaging of weights
 
 
@@ -272,7 +316,8 @@ def stochastic_weight_averaging() -> Script:
     return Script(module, data(), [averaging])
 
 
-@case(schedules=True, epochs=5)
+# In the epoch that it adds, Lightning makes no scheduler of a resumed run; it would have nothing to do there.
+@case(schedules=True, epochs=5, apart_from=("schedulers",))
 def stochastic_weight_averaging_of_batch_norm() -> Script:
     averaging = StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=2, annealing_epochs=2)
     return Script(Net(nn.BatchNorm1d(16), configure=sgd), data(), [averaging], {"max_epochs": 4})
@@ -434,6 +479,19 @@ def a_callback_that_draws() -> Script:
     return Script(Net(nn.Dropout(0.5)), data(), [DrawsAtTheEpochsStart()])
 
 
+class DrawsByItself(Callback):
+    def __init__(self) -> None:
+        self.generators = OwnGenerators()
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        pl_module.network[0].weight.data += 0.01 * self.generators.draw()
+
+
+@case()
+def generators_of_a_callback() -> Script:
+    return Script(Net(), data(), [DrawsByItself()])
+
+
 # Loaders
 
 
@@ -514,6 +572,25 @@ def an_iterable_dataset_in_a_worker() -> Script:
 def persistent_workers_that_draw_nothing() -> Script:
     lasting = {"num_workers": 1, "persistent_workers": True}
     return Script(Net(nn.Dropout(0.5)), data(loader(shuffle=True, **lasting), shuffle=True, **lasting))
+
+
+@case()
+def persistent_workers_without_a_sanity_check() -> Script:
+    lasting = {"num_workers": 1, "persistent_workers": True}
+    loaders = data(loader(shuffle=True, **lasting), shuffle=True, **lasting)
+    return Script(Net(nn.Dropout(0.5)), loaders, trainer={"num_sanity_val_steps": 0})
+
+
+class SeededByEpoch(RandomSampler):
+    """Orders the samples by the epoch that Lightning tells it."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.generator = torch.Generator().manual_seed(epoch)
+
+
+@case()
+def a_sampler_that_is_told_the_epoch() -> Script:
+    return Script(Net(), data(loader(sampler=SeededByEpoch(digits()))))
 
 
 # Validation

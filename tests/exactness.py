@@ -51,6 +51,8 @@ class Case:
     """Whether its learning rate changes."""
     epochs: int = 4
     """How many epochs it trains."""
+    apart_from: tuple[str, ...] = ()
+    """What is not compared."""
 
 
 class Interrupted(Exception):
@@ -141,7 +143,7 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
         callbacks=callbacks, accelerator="cpu", **{**QUIET, "max_epochs": case.epochs, **script.trainer}
     )
     trainer.fit(script.module, **script.data)
-    return {
+    facts = {
         "machine path": [step.action for step in burr.run.path],
         "stop reason": burr.run.stop_reason,
         "optimizer steps": trainer.global_step,
@@ -151,6 +153,7 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
         "optimizers": [digest(optimizer.state_dict()) for optimizer in trainer.optimizers],
         "weights": digest(script.module.state_dict()),
     }
+    return {what: fact for what, fact in facts.items() if what not in case.apart_from}
 
 
 def _state_of(scheduler: Any) -> dict[str, str]:
