@@ -5,7 +5,9 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from exact_cases import CASES, Augmented, Net, digits, loader
+from exact_data import DATA, Augmented
+from exact_parts import Net, digits, loader
+from exact_trainings import TRAININGS
 from exactness import (
     SEED,
     Case,
@@ -20,6 +22,8 @@ from exactness import (
 from lightning.pytorch import seed_everything
 
 from burr_lightning import BurrCallback
+
+CASES = TRAININGS | DATA
 
 
 def uninterrupted(case):
@@ -55,10 +59,7 @@ def test_a_run_interrupted_in_any_epoch_ends_as_the_uninterrupted_one(name):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        *("dropout_and_shuffling", "plateau_lr", "exponential_weight_averaging"),
-        *("augmentation_in_workers", "metrics_as_objects"),
-    ],
+    ["dropout_and_shuffling", "plateau_lr", "augmentation_in_workers"],
 )
 def test_a_killed_process_is_gone_on_with_by_another_one(name):
     case = CASES[name]
