@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
 from .burr_access import build_application, local_tracker
 from .commits import Committer
+from .commits.checkpoints import CheckpointName
 from .driver import Driver
-from .errors import BurrLightningError, RunLockedError
-from .layout import Outcome, RunFolder, RunInfo, default_persister
+from .errors import BurrLightningError, LostRowsError, RunLockedError
+from .layout import DATABASE, Outcome, RunFolder, RunInfo
 from .locks import RunLock, is_held
+from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
@@ -35,13 +37,14 @@ class OpenRun:
     Raises:
         RunLockedError: If another process owns the run.
         ResumeError: If it cannot go on.
+        PersisterError: If its rows cannot be read.
     """
 
     def __init__(self, settings: RunSettings, trainer: Trainer, module: LightningModule) -> None:
         self.settings = settings
         self.folder: RunFolder | None = None
         self._lock: RunLock | None = None
-        self._own_persister: Any = None
+        self._persister: RetryingPersister | None = None
         self._closed = False
         self.set_aside: Path | None = None
         commits: Committer | None = None
@@ -57,6 +60,7 @@ class OpenRun:
                 tracker = self._tracker()
             self.standing = standing_of(settings, commits, trainer, module)
             if self.folder is not None:
+                self._refuse_lost_rows(self.folder)
                 self._write_info(self.folder, tracker)
             self.driver = self._driver(trainer, module, commits, tracker)
         except BaseException:
@@ -64,11 +68,22 @@ class OpenRun:
             raise
 
     def _committer(self, folder: RunFolder) -> Committer:
-        persister = self.settings.persister
-        if persister is None:
-            persister = self._own_persister = default_persister(self.settings.root)
-        rows = StateRows(persister, self.settings.project, self.settings.run_id)
-        return Committer(folder, rows, self.settings.checkpoints)
+        settings = self.settings
+        place: Place = settings.persister or PersisterUrl.of_file(settings.root / DATABASE)
+        self._persister = connected(place, settings.run_id)
+        rows = StateRows(self._persister, settings.project, settings.run_id)
+        return Committer(folder, rows, settings.checkpoints)
+
+    def _refuse_lost_rows(self, folder: RunFolder) -> None:
+        """No row, and checkpoints that only a run with rows can have: a new run would take their place."""
+        if self.standing.sequence_id is not None:
+            return
+        names = [name for path in folder.checkpoints.iterdir() if (name := CheckpointName.parse(path))]
+        epoch = max((name.epoch for name in names), default=0)
+        if len(names) > 1 or epoch >= 1:
+            known = folder.info()
+            trained_with = known.persister if known else None
+            raise LostRowsError(folder.run_id, str(folder.path), epoch, str(self._persister), trained_with)
 
     def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
@@ -92,7 +107,7 @@ class OpenRun:
                 self.settings.monitor,
                 str(tracked) if tracked else (known.tracker if known else None),
                 known.created if known else time.time(),
-                type(self.settings.persister).__name__ if self.settings.persister else None,
+                written_down(self.settings.persister) if self.settings.persister else None,
             )
         )
         if not self.standing.finished:
@@ -143,9 +158,8 @@ class OpenRun:
     def close(self) -> None:
         """Let another process own the run."""
         self._closed = True
-        if self._own_persister is not None:
-            self._own_persister.cleanup()
-            self._own_persister = None
+        if self._persister is not None:
+            self._persister.cleanup()
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from burr.core import State
 
+from ..errors import UnreadableRowError
 from ..layout import RunFolder
 from ..rows import Row, StateRows
 from ..state import committed, monitored
@@ -89,11 +90,19 @@ class Committer:
             paths[name].unlink()
 
     def resume_point(self) -> ResumePoint | None:
-        """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
+        """The newest commit whose row and checkpoint are whole, ``None`` where the run is new.
+
+        Raises:
+            UnreadableRowError: If no commit can be used, and a row among them is damaged.
+        """
         skipped: dict[str, None] = {}
-        newest = None
+        newest = unreadable = None
         for sequence_id, facts in self._rows.checkpoints():
             newest = sequence_id if newest is None else newest
+            if isinstance(facts, UnreadableRowError):
+                unreadable = unreadable or facts
+                skipped[f"step {sequence_id}: its row is damaged"] = None
+                continue
             path = self._folder.path / facts["path"] if facts else None
             if facts is None or path is None:
                 return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
@@ -101,6 +110,8 @@ class Committer:
                 return ResumePoint(self._rows.at(sequence_id), newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
             skipped[f"epoch {facts['epoch']}: {facts['path']} {state}"] = None
+        if unreadable is not None:
+            raise unreadable
         return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
     def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
