@@ -150,11 +150,11 @@ class LostRowsError(ResumeError):
         self.folder, self.store = folder, store
         before = f" It was trained with persister={trained_with!r}." if trained_with else ""
         super().__init__(
-            f"Run {run_id!r} has checkpoints up to epoch {epoch} in {folder}, and {store} has no row of it: "
-            f"its folder was moved without its database, or this is another database.{before} Put the rows "
-            f"back (state.sqlite, with state.sqlite-wal where there is one, beside the projects' folders; or "
-            f"the persister= that it was trained with). To start a new run instead, move the folder away or "
-            f"give another run_id."
+            f"Run {run_id!r} has checkpoints up to epoch {epoch} in {folder}, and {store} has no row of the "
+            f"newest: its folder was moved without its database, or this is another database.{before} Put "
+            f"the rows back (state.sqlite, with state.sqlite-wal where there is one, beside the projects' "
+            f"folders; or the persister= that it was trained with). To start a new run instead, move the "
+            f"folder away or give another run_id."
         )
 
 

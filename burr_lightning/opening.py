@@ -75,13 +75,17 @@ class OpenRun:
         return Committer(folder, rows, settings.checkpoints)
 
     def _refuse_lost_rows(self, folder: RunFolder) -> None:
-        """No row, and checkpoints that only a run with rows can have: a new run would take their place."""
-        if self.standing.sequence_id is not None:
-            return
+        """A new run must not take the place of one whose rows are elsewhere."""
+        standing = self.standing
+        newest = -1 if standing.sequence_id is None else standing.sequence_id
         names = [name for path in folder.checkpoints.iterdir() if (name := CheckpointName.parse(path))]
-        epoch = max((name.epoch for name in names), default=0)
-        if len(names) > 1 or epoch >= 1:
+        later = [name for name in names if name.commit > newest]
+        # A process that was killed before its first row leaves one checkpoint, that of epoch 0.
+        none = standing.sequence_id is None and (len(later) > 1 or any(name.epoch for name in later))
+        some = standing.checkpoint is None and standing.skipped and len(later) > 1
+        if none or some:
             known = folder.info()
+            epoch = max(name.epoch for name in later)
             trained_with = known.persister if known else None
             raise LostRowsError(folder.run_id, str(folder.path), epoch, str(self._persister), trained_with)
 
