@@ -1,7 +1,7 @@
 """What MongoDB's own driver needs of a server to keep rows, over a real connection.
 
-No package of Debian's, PyPI's or npm's brings MongoDB's server. Where `mongod` is installed the tests use it as
-well; this stands in for it, so that the persister and its driver are run, and MongoDB itself is not.
+No package of Debian's, PyPI's or npm's brings MongoDB's server. Where `mongod` is installed the tests use
+it as well; this stands in for it, so that the persister and its driver are run, and MongoDB itself is not.
 """
 
 from __future__ import annotations

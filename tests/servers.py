@@ -107,11 +107,9 @@ def postgresql_server() -> Iterator[Server]:
         if user is not None:
             for path in (Path(folder), password):
                 os.chown(path, pwd.getpwnam(user).pw_uid, -1)
-        subprocess.run(
-            [programs / "initdb", "--pgdata", data, "--username=burr", f"--pwfile={password}", "--no-sync"]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
-            check=True, stdout=subprocess.DEVNULL, user=user,
-        )  # fmt: skip
+        initdb = [programs / "initdb", "--pgdata", data, "--username=burr", f"--pwfile={password}"]
+        initdb += ["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, user=user)
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,

@@ -99,8 +99,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
 
 
 @pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Server:
-    return request.getfixturevalue(request.param)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = request.getfixturevalue(request.param)
+    yield server
+    if server.stopped:
+        server.start()
 
 
 def test_a_killed_run_goes_on_exactly_from_any_persister(
@@ -246,7 +249,7 @@ def test_a_server_that_stays_away_ends_the_run_which_goes_on_when_it_is_back(
 ) -> None:
     monkeypatch.setattr(retrying, "PATIENCE", 0.3)
     run_id = f"away-{server.name}"
-    with pytest.raises(PersisterError, match="The last commit is safe.* run the same script") as raised:
+    with pytest.raises(PersisterError, match=r"The last commit is safe.* run the same script") as raised:
         fit(
             make_trainer, BurrCallback(run_id=run_id, monitor="val_loss", persister=server.url), Stops(server)
         )
