@@ -54,7 +54,8 @@ def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[
 def failed(run_id: str, action: str | None, error: BaseException, state: State[Any]) -> str:
     """What is said when an exception ends a run."""
     where = f"in {action} " if action else ""
-    resumes = f"goes on after epoch {state['epoch']}" if state["epoch"] >= 0 else "starts afresh"
+    committed = state["checkpoint"]
+    resumes = f"goes on after epoch {committed['epoch']}" if committed else "starts afresh"
     return f"Run {run_id!r} ended {where}with {type(error).__name__}. The next start {resumes}."
 
 

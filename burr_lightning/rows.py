@@ -191,11 +191,11 @@ def _numbers_alike(value: Any) -> Any:
 
 def _is_as_written(stored: Any) -> bool:
     """Whether a row holds what was written; rows of a newer version, with more keys, are not judged."""
-    digest = stored["state"].get(DIGEST)
-    if digest is None or int(digest.partition(":")[0]) > len(_COVERED):
+    digest = str(stored["state"].get(DIGEST))
+    keys = digest.partition(":")[0]
+    if keys.isdecimal() and int(keys) > len(_COVERED):
         return True
-    computed = row_digest(stored["sequence_id"], stored["position"], stored["state"])
-    return bool(digest == computed)
+    return digest == row_digest(stored["sequence_id"], stored["position"], stored["state"])
 
 
 def _number(value: float | str | None) -> float | None:

@@ -62,6 +62,10 @@ def read_mongodb(url: str) -> MongoDBRows:
     options: dict[str, Any] = {
         name: value for name, value in _MILLISECONDS.items() if f"{name.lower()}=" not in said
     }
-    rows = MongoDBRows(MongoClient(url, **options))
-    rows.client.admin.command("ping")
-    return rows
+    client: MongoClient[Any] = MongoClient(url, **options)
+    try:
+        client.admin.command("ping")
+    except BaseException:
+        client.close()
+        raise
+    return MongoDBRows(client)

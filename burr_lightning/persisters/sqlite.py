@@ -36,15 +36,26 @@ def open_sqlite(path: Path) -> SQLiteRows:
     path.parent.mkdir(parents=True, exist_ok=True)
     _refuse_emptied(path)
     rows = _rows(path, "mode=rwc")
-    if rows.connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        rows.connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    rows.connection.execute("PRAGMA synchronous=FULL")
+    try:
+        _prepare(rows)
+    except BaseException:
+        rows.connection.close()
+        raise
+    return rows
+
+
+def _prepare(rows: SQLiteRows) -> None:
+    execute = rows.connection.execute
+    if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        execute("PRAGMA journal_mode=WAL").fetchone()
+    execute("PRAGMA synchronous=FULL")
     # Each row goes on into the file itself: whoever copies that alone has all but the last of them.
-    rows.connection.execute("PRAGMA wal_autocheckpoint=1")
-    _refuse_damaged(rows.connection)
+    execute("PRAGMA wal_autocheckpoint=1")
+    # A damaged index can hide the newest rows without an error: about 2 s for each GB of rows tell.
+    if (found := execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+        raise sqlite3.DatabaseError(found)
     if not rows.is_initialized():
         rows.initialize()  # type: ignore[no-untyped-call]
-    return rows
 
 
 def read_sqlite(path: Path) -> SQLiteRows | None:
@@ -86,13 +97,6 @@ def _refuse_emptied(path: Path) -> None:
     log = _log(path)
     if path.exists() and not path.stat().st_size and log.exists() and log.stat().st_size:
         raise sqlite3.DatabaseError(f"the file is empty, and {log.name} beside it is not")
-
-
-def _refuse_damaged(connection: sqlite3.Connection) -> None:
-    """A damaged index can hide the newest rows without an error: about 2 s for each GB of rows tell."""
-    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(found)
 
 
 def _log(path: Path) -> Path:
