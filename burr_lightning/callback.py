@@ -40,6 +40,7 @@ from .lightning_access import (
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun
+from .persisters import PersisterUrl
 from .reading import RunReader
 from .settings import RunSettings
 from .training_state import KEY
@@ -66,7 +67,9 @@ class BurrCallback(RunReader, Checkpoint):
         machine: A Burr graph, or a function that returns one, in place of the default machine.
         checkpoints: Which checkpoints are kept.
         hooks: Burr lifecycle adapters.
-        persister: Any synchronous Burr persister, initialised; ``None`` is SQLite in ``root_dir``.
+        persister: Where the rows are: a URL (``sqlite:///path``, ``postgresql://``, ``redis://``,
+            ``mongodb://``), or any synchronous Burr persister, initialised; ``None`` is SQLite in
+            ``root_dir``.
         tracker: ``True`` is Burr's own tracker in Burr's own place, so that ``burr`` shows the run;
             ``False`` is none; or any tracking client.
         root_dir: Where runs are kept. ``None`` takes the environment's ``BURR_LIGHTNING_HOME``, else
@@ -76,6 +79,7 @@ class BurrCallback(RunReader, Checkpoint):
         RunIdError: If ``run_id`` or ``project`` cannot name a folder.
         MachineError: If ``machine`` cannot drive a training run.
         ArgumentError: If an argument is of another kind than it has to be.
+        MissingExtraError: If the package that ``persister`` needs is not installed.
         ValueError: If ``mode`` is neither ``"min"`` nor ``"max"``.
 
     Example:
@@ -96,7 +100,7 @@ class BurrCallback(RunReader, Checkpoint):
         machine: Graph | Callable[[], Graph] | None = None,
         checkpoints: Checkpoints | None = None,
         hooks: Sequence[LifecycleAdapter] = (),
-        persister: BaseStatePersister | None = None,
+        persister: str | BaseStatePersister | None = None,
         tracker: bool | LifecycleAdapter = True,
         root_dir: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -109,7 +113,8 @@ class BurrCallback(RunReader, Checkpoint):
         self.machine = chosen_machine(machine, stop_when)
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
-        self._hooks, self._persister, self._tracker = tuple(hooks), persister, tracker
+        self._hooks, self._tracker = tuple(hooks), tracker
+        self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister
         self._settings()
         self._opened: OpenRun | None = None
         self._resumed_from: Path | None = None

@@ -40,6 +40,22 @@ class ArgumentError(BurrLightningError, TypeError):
     """An argument of another kind than it has to be."""
 
 
+class MissingExtraError(BurrLightningError, ImportError):
+    """A package is not installed that an optional part of this library needs.
+
+    Attributes:
+        package: The package.
+        extra: The extra of this library that brings it.
+    """
+
+    def __init__(self, call: str, package: str, extra: str, available: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(
+            f"{call}: this needs the package {package}: pip install 'burr-lightning[{extra}]'. "
+            f"Persisters by URL are {available}; sqlite needs nothing more."
+        )
+
+
 class MachineError(BurrLightningError, ValueError):
     """A graph that cannot drive a training run."""
 
@@ -88,6 +104,59 @@ class TrainerError(BurrLightningError, TypeError):
 
 class ResumeError(BurrLightningError, RuntimeError):
     """A run cannot go on from where it stopped."""
+
+
+class PersisterError(ResumeError):
+    """The rows of a run cannot be written or read.
+
+    Attributes:
+        run_id: The run.
+        step: The step of the machine whose row it is, ``None`` where no row was to be written.
+        store: Where the rows are, without a password.
+        error: The last error, in words.
+    """
+
+    def __init__(self, run_id: str, step: int | None, store: str, error: str, rule: str) -> None:
+        self.run_id, self.step, self.store, self.error = run_id, step, store, error
+        what = "read its rows from" if step is None else f"write the row of step {step} to"
+        super().__init__(f"Run {run_id!r} cannot {what} {store}: {error}. {rule}")
+
+
+class UnreadableRowError(ResumeError):
+    """One row of a run is damaged.
+
+    Attributes:
+        sequence_id: The step of the machine whose row it is, ``None`` where that cannot be found out.
+        store: Where the rows are, without a password.
+    """
+
+    def __init__(self, run_id: str, sequence_id: int | None, store: str, error: str) -> None:
+        self.sequence_id, self.store = sequence_id, store
+        which = "its newest row" if sequence_id is None else f"the row of step {sequence_id}"
+        super().__init__(
+            f"Run {run_id!r}: {which} in {store} is damaged ({error}). Restore the database from a backup, "
+            f"or start a new run with another run_id."
+        )
+
+
+class LostRowsError(ResumeError):
+    """A run has checkpoints, and the database that was given has no row of it.
+
+    Attributes:
+        folder: The run's folder.
+        store: Where its rows were looked for.
+    """
+
+    def __init__(self, run_id: str, folder: str, epoch: int, store: str, trained_with: str | None) -> None:
+        self.folder, self.store = folder, store
+        before = f" It was trained with persister={trained_with!r}." if trained_with else ""
+        super().__init__(
+            f"Run {run_id!r} has checkpoints up to epoch {epoch} in {folder}, and {store} has no row of the "
+            f"newest: its folder was moved without its database, or this is another database.{before} Put "
+            f"the rows back (state.sqlite, with state.sqlite-wal where there is one, beside the projects' "
+            f"folders; or the persister= that it was trained with). To start a new run instead, move the "
+            f"folder away or give another run_id."
+        )
 
 
 class DataChangedError(ResumeError):

@@ -279,7 +279,7 @@ class MetricHistory:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MetricHistory):
             return NotImplemented
-        return repr(self.chunk(0)) == repr(other.chunk(0))
+        return self.chunk(0) == other.chunk(0)
 
     def __copy__(self) -> MetricHistory:
         return self

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from burr.core.persistence import SQLitePersister
-
 from .errors import RunIdError
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
@@ -75,7 +73,8 @@ class RunInfo:
     created: float
     """Seconds since 1970, UTC."""
     persister: str | None = None
-    """The kind of persister that holds its rows, ``None`` for SQLite beside the runs."""
+    """What holds its rows: a URL without its password, or the kind of a persister that the user opened;
+    ``None`` for SQLite beside the runs."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +134,6 @@ def run_folders(root: Path, project: str | None) -> list[RunFolder]:
     """The folders of all runs, or of those of one project."""
     pattern = f"{project or '*'}/*/run.json"
     return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
-
-
-def default_persister(root: Path) -> SQLitePersister:
-    """Burr's SQLite persister on the file that all runs of a folder share."""
-    root.mkdir(parents=True, exist_ok=True)
-    persister = SQLitePersister(str(root / DATABASE))
-    persister.initialize()
-    return persister
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
 from .burr_access import build_application, local_tracker
 from .commits import Committer, StoredCommits
+from .commits.checkpoints import CheckpointName
 from .driver import Driver
-from .errors import BurrLightningError, RunLockedError
-from .layout import Outcome, RunFolder, RunInfo, default_persister
+from .errors import BurrLightningError, LostRowsError, RunLockedError
+from .layout import DATABASE, Outcome, RunFolder, RunInfo
 from .locks import RunLock, is_held
+from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
@@ -35,13 +37,14 @@ class OpenRun:
     Raises:
         RunLockedError: If another process owns the run.
         ResumeError: If it cannot go on.
+        PersisterError: If its rows cannot be read.
     """
 
     def __init__(self, settings: RunSettings, trainer: Trainer, module: LightningModule) -> None:
         self.settings = settings
         self.folder: RunFolder | None = None
         self._lock: RunLock | None = None
-        self._own_persister: Any = None
+        self._persister: RetryingPersister | None = None
         self._closed = False
         self.set_aside: Path | None = None
         rows: StateRows | None = None
@@ -58,6 +61,7 @@ class OpenRun:
             stored = StoredCommits(self.folder, rows) if self.folder and rows else None
             self.standing = standing_of(settings, stored, trainer, module)
             if self.folder is not None:
+                self._refuse_lost_rows(self.folder)
                 self._write_info(self.folder, tracker)
             committer = None
             if self.folder is not None and rows is not None:
@@ -69,10 +73,25 @@ class OpenRun:
             raise
 
     def _rows(self) -> StateRows:
-        persister = self.settings.persister
-        if persister is None:
-            persister = self._own_persister = default_persister(self.settings.root)
-        return StateRows(persister, self.settings.project, self.settings.run_id)
+        settings = self.settings
+        place: Place = settings.persister or PersisterUrl.of_file(settings.root / DATABASE)
+        self._persister = connected(place, settings.run_id)
+        return StateRows(self._persister, settings.project, settings.run_id)
+
+    def _refuse_lost_rows(self, folder: RunFolder) -> None:
+        """A new run must not take the place of one whose rows are elsewhere."""
+        standing = self.standing
+        newest = -1 if standing.sequence_id is None else standing.sequence_id
+        names = [name for path in folder.checkpoints.iterdir() if (name := CheckpointName.parse(path))]
+        later = [name for name in names if name.commit > newest]
+        # A process that was killed before its first row leaves one checkpoint, that of epoch 0.
+        none = standing.sequence_id is None and (len(later) > 1 or any(name.epoch for name in later))
+        some = standing.checkpoint is None and standing.skipped and len(later) > 1
+        if none or some:
+            known = folder.info()
+            epoch = max(name.epoch for name in later)
+            trained_with = known.persister if known else None
+            raise LostRowsError(folder.run_id, str(folder.path), epoch, str(self._persister), trained_with)
 
     def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
@@ -96,7 +115,7 @@ class OpenRun:
                 self.settings.monitor,
                 str(tracked) if tracked else (known.tracker if known else None),
                 known.created if known else time.time(),
-                type(self.settings.persister).__name__ if self.settings.persister else None,
+                written_down(self.settings.persister) if self.settings.persister else None,
             )
         )
         if not self.standing.finished:
@@ -147,9 +166,8 @@ class OpenRun:
     def close(self) -> None:
         """Let another process own the run."""
         self._closed = True
-        if self._own_persister is not None:
-            self._own_persister.cleanup()
-            self._own_persister = None
+        if self._persister is not None:
+            self._persister.cleanup()
         if self._lock is not None:
             self._lock.release()
             self._lock = None

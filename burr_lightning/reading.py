@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from burr.core import Application, State
-from burr.core.persistence import BaseStatePersister
 
 from .errors import RunNotFoundError
 from .history import MetricHistory
 from .opening import OpenRun
+from .persisters import Place
 from .runs import Run
 
 
@@ -20,7 +20,7 @@ class RunReader:
     run_id: str | None
     project: str
     root: Path
-    _persister: BaseStatePersister | None
+    _persister: Place | None
     _opened: OpenRun | None
 
     @property

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from burr.core import State
 from burr.core.persistence import BaseStatePersister
 
-from .errors import ResumeError
+from .errors import ResumeError, UnreadableRowError
 from .history import MetricHistory
-from .state import json_value
+from .state import initial_state, json_value
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 8
 """Checks of the history that a row may hold before the rows after it refer to it instead."""
+
+DIGEST = "__digest"
+"""The key of a row that says what else is in it; see `row_digest`."""
+
+_COVERED = tuple(initial_state({}, None, None))
 
 
 @dataclass(frozen=True)
@@ -59,35 +69,66 @@ class StateRows:
             metrics=json_value(state["metrics"]),
             best=json_value(best) if best else None,
         ).wipe(delete=[key for key in state if key.startswith("__")])
+        row = row.update(**{DIGEST: row_digest(sequence_id, position, row)})
         self._persister.save(self._project, self._run_id, sequence_id, position, row, "completed")
         if history.checks - first >= _CHUNK:
             self._anchor = (sequence_id, history)
 
     def newest(self) -> Row | None:
-        """The newest row, ``None`` where the run has none."""
-        return self._row(None)
+        """The newest row that can be read, ``None`` where the run has none.
+
+        Raises:
+            UnreadableRowError: If there are rows, and none can be read.
+        """
+        damaged = None
+        for _, stored in self._newest_first():
+            if not isinstance(stored, UnreadableRowError):
+                return self._row(stored)
+            log.warning("%s Meanwhile the row before it is taken.", stored)
+            damaged = damaged or stored
+        if damaged is not None:
+            raise damaged
+        return None
 
     def at(self, sequence_id: int) -> Row | None:
         """The row of one step of the machine, ``None`` where that step was not followed by a commit."""
-        return self._row(sequence_id)
+        stored = self._load(sequence_id)
+        return self._row(stored) if stored else None
 
-    def checkpoints(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """The step of each row and the checkpoint that it names, the newest first."""
-        newest = self._load(None)
-        if newest is None:
-            return
-        for sequence_id in range(newest["sequence_id"], -1, -1):
-            if stored := self._load(sequence_id):
-                yield sequence_id, stored["state"]["checkpoint"]
+    def checkpoints(self) -> Iterator[tuple[int, dict[str, Any] | UnreadableRowError | None]]:
+        """The step of each row and the checkpoint that it names, the newest first.
+
+        ``None`` stands for no checkpoint yet, and the error of a row that cannot be read for itself.
+        """
+        for sequence_id, stored in self._newest_first():
+            damaged = isinstance(stored, UnreadableRowError)
+            yield sequence_id, stored if damaged else stored["state"]["checkpoint"]
 
     def go_on_from(self, row: Row) -> None:
         """Let the rows to come refer to this one for the history before them."""
         self._anchor = (row.sequence_id, row.state["history"])
 
-    def _row(self, sequence_id: int | None) -> Row | None:
-        stored = self._load(sequence_id)
-        if stored is None:
-            return None
+    def _newest_first(self) -> Iterator[tuple[int, Any]]:
+        """What is stored, by the number of the step: numbers tell the age of rows, and no clock does."""
+        newest = self._readable(None)
+        if newest is None:
+            return
+        damaged = isinstance(newest, UnreadableRowError)
+        first = newest.sequence_id if damaged else newest["sequence_id"]
+        if first is None:
+            raise newest
+        yield first, newest
+        for sequence_id in range(first - 1, -1, -1):
+            if (stored := self._readable(sequence_id)) is not None:
+                yield sequence_id, stored
+
+    def _readable(self, sequence_id: int | None) -> Any:
+        try:
+            return self._load(sequence_id)
+        except UnreadableRowError as error:
+            return error
+
+    def _row(self, stored: Any) -> Row:
         state: State[Any] = stored["state"]
         best = state["best"]
         state = state.update(
@@ -100,17 +141,61 @@ class StateRows:
     def _history(self, newest: dict[str, Any]) -> MetricHistory:
         chunks = [newest]
         while (before := chunks[-1]["before"]) is not None:
-            stored = self._load(before)
-            if stored is None:
+            stored = self._readable(before)
+            if stored is None or isinstance(stored, UnreadableRowError):
+                state = "gone" if stored is None else "damaged"
                 raise ResumeError(
-                    f"Run {self._run_id!r}: row {before} is gone, and the metric history of the epochs "
+                    f"Run {self._run_id!r}: row {before} is {state}, and the metric history of the epochs "
                     f"before it with it. Restore the database, or start a new run."
                 )
             chunks.append(stored["state"]["history"])
         return MetricHistory.from_chunks(chunks[::-1])
 
     def _load(self, sequence_id: int | None) -> Any:
-        return self._persister.load(self._project, self._run_id, sequence_id)
+        stored = self._persister.load(self._project, self._run_id, sequence_id)
+        if stored is not None and not _is_as_written(stored):
+            store = str(self._persister)
+            number, rule = stored["sequence_id"], "it is not what was written"
+            raise UnreadableRowError(self._run_id, number, store, rule)
+        return stored
+
+
+def row_digest(sequence_id: int, position: str, row: Mapping[str, Any]) -> str:
+    """A digest of what a row holds of the state of every run, however a database writes its numbers.
+
+    Keys that a machine's own actions add are not covered: what Burr makes of them is not known here.
+
+    Args:
+        sequence_id: The step that the row belongs to.
+        position: Its action.
+        row: The state, as it is stored.
+    """
+    covered = {key: row[key] for key in _COVERED if key in row}
+    text = json.dumps([sequence_id, position, _numbers_alike(covered)], sort_keys=True)
+    return f"{len(covered)}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _numbers_alike(value: Any) -> Any:
+    """A value of JSON in which 1, 1.0 and 1e0 are the same, and 0.0 and -0.0: some databases change them."""
+    if isinstance(value, Mapping):
+        return {str(key): _numbers_alike(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_numbers_alike(item) for item in value]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    try:
+        return float(value) + 0.0
+    except OverflowError:
+        return str(value)
+
+
+def _is_as_written(stored: Any) -> bool:
+    """Whether a row holds what was written; rows of a newer version, with more keys, are not judged."""
+    digest = str(stored["state"].get(DIGEST))
+    keys = digest.partition(":")[0]
+    if keys.isdecimal() and int(keys) > len(_COVERED):
+        return True
+    return digest == row_digest(stored["sequence_id"], stored["position"], stored["state"])
 
 
 def _number(value: float | str | None) -> float | None:

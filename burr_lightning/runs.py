@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from burr.core import State
-from burr.core.persistence import BaseStatePersister
 
 from .errors import RunNotFoundError
 from .history import MetricHistory
-from .layout import RunFolder, RunInfo, default_persister, home, run_folders
+from .layout import RunFolder, RunInfo, home, run_folders
 from .locks import is_held
+from .persisters import Place
 from .plots import plot_run
-from .rows import Row, StateRows
 from .steps import MachinePath, read_steps
+from .stored_rows import StoredRows
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -27,10 +27,9 @@ class Run:
     Use `Run.open`, or `list_runs`.
     """
 
-    def __init__(self, folder: RunFolder, info: RunInfo, persister: BaseStatePersister | None) -> None:
+    def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
         self._folder, self._info = folder, info
-        elsewhere = info.persister is not None and persister is None
-        self._row = None if elsewhere else _newest_row(folder, persister)
+        self._row, self._rows_error = rows.newest(folder, info)
 
     @classmethod
     def open(
@@ -39,7 +38,7 @@ class Run:
         project: str | None = None,
         *,
         root_dir: str | os.PathLike[str] | None = None,
-        persister: BaseStatePersister | None = None,
+        persister: str | Place | None = None,
     ) -> Run:
         """Open a run by its id.
 
@@ -47,16 +46,20 @@ class Run:
             run_id: The run.
             project: Its project; ``None`` looks through all of them.
             root_dir: Where runs are kept, as in `BurrCallback`.
-            persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``, and a
-                run whose rows are elsewhere then has no `state`.
+            persister: The persister it was trained with, or its URL; ``None`` is the one that the run's
+                folder names, without a password. Where that cannot be opened the run has no `state`, and
+                `rows_error` says why.
 
         Raises:
             RunNotFoundError: If there is no such run, or one in several projects.
+            PersisterError: If the rows in the persister that was given, or in SQLite in ``root_dir``,
+                cannot be read.
         """
         root = home(root_dir)
         known = _known(root, project)
         named = [folder for folder in known if folder.run_id == run_id]
-        return cls(*_only(named, known, run_id, root), persister)
+        with StoredRows(persister, "Run.open", strict=True) as rows:
+            return cls(*_only(named, known, run_id, root), rows)
 
     @property
     def run_id(self) -> str:
@@ -93,8 +96,13 @@ class Run:
         return outcome.error if outcome else None
 
     @property
+    def rows_error(self) -> str | None:
+        """Why its rows cannot be read, in words; ``None`` where they can."""
+        return self._rows_error
+
+    @property
     def state(self) -> State[Any] | None:
-        """The state of the newest commit, ``None`` before the first."""
+        """The state of the newest commit, ``None`` before the first, and where `rows_error` says why."""
         return self._row.state if self._row else None
 
     @property
@@ -167,17 +175,21 @@ def list_runs(
     project: str | None = None,
     *,
     root_dir: str | os.PathLike[str] | None = None,
-    persister: BaseStatePersister | None = None,
+    persister: str | Place | None = None,
 ) -> list[Run]:
     """All runs, or those of one project, the newest first.
 
     Args:
         project: The project; ``None`` lists all.
         root_dir: Where runs are kept, as in `BurrCallback`.
-        persister: The persister they were trained with; ``None`` is SQLite in ``root_dir``.
+        persister: A persister for all of them, or the URL of those that were trained with it, with the
+            password; ``None`` is the one that each run's folder names.
+
+    A run whose rows cannot be read is listed without a state, and its `Run.rows_error` says why.
     """
     folders = run_folders(home(root_dir), project)
-    runs = [Run(folder, info, persister) for folder in folders if (info := folder.info())]
+    with StoredRows(persister, "list_runs", strict=False) as rows:
+        runs = [Run(folder, info, rows) for folder in folders if (info := folder.info())]
     return sorted(runs, key=lambda run: run.created, reverse=True)
 
 
@@ -186,7 +198,7 @@ def find_run(
     project: str | None = None,
     *,
     root_dir: str | os.PathLike[str] | None = None,
-    persister: BaseStatePersister | None = None,
+    persister: str | Place | None = None,
 ) -> Run:
     """Open a run as one types it: its id, a beginning of it that no other run has, or ``latest``.
 
@@ -194,7 +206,7 @@ def find_run(
         wanted: Which run.
         project: Its project; ``None`` looks through all of them.
         root_dir: Where runs are kept, as in `BurrCallback`.
-        persister: The persister it was trained with; ``None`` is SQLite in ``root_dir``.
+        persister: The persister it was trained with, as in `Run.open`.
 
     Raises:
         RunNotFoundError: If no run, or more than one, is meant.
@@ -206,7 +218,8 @@ def find_run(
         meant = [max(known, key=lambda folder: known[folder].created)]
     if not meant and wanted:
         meant = [folder for folder in known if folder.run_id.startswith(wanted)]
-    return Run(*_only(meant, known, wanted, root), persister)
+    with StoredRows(persister, "find_run", strict=True) as rows:
+        return Run(*_only(meant, known, wanted, root), rows)
 
 
 def _known(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
@@ -220,10 +233,3 @@ def _only(
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
         raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
     return meant[0], known[meant[0]]
-
-
-def _newest_row(folder: RunFolder, persister: BaseStatePersister | None) -> Row | None:
-    if persister is not None:
-        return StateRows(persister, folder.project, folder.run_id).newest()
-    with default_persister(folder.root) as own:
-        return StateRows(own, folder.project, folder.run_id).newest()

@@ -13,6 +13,7 @@ from burr.lifecycle.base import LifecycleAdapter, PostRunStepHook
 from .commits import Checkpoints
 from .errors import ArgumentError
 from .metric import Mode
+from .persisters import SCHEMES, PersisterUrl, Place
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,16 @@ class RunSettings:
     mode: Mode | None
     checkpoints: Checkpoints
     hooks: Sequence[LifecycleAdapter]
-    persister: BaseStatePersister | None
+    persister: Place | None
     tracker: bool | LifecycleAdapter
 
     def __post_init__(self) -> None:
         if not isinstance(self.checkpoints, Checkpoints):
             self._refuse("checkpoints", "Checkpoints(keep_last=..., keep_best=...)")
-        if self.persister is not None and not isinstance(self.persister, BaseStatePersister):
-            self._refuse("persister", "a synchronous Burr persister, as SQLitePersister(path)")
+        if self.persister is not None and not isinstance(self.persister, (PersisterUrl, BaseStatePersister)):
+            self._refuse(
+                "persister", f"a synchronous Burr persister, as SQLitePersister(path), or a URL: {SCHEMES}"
+            )
         if not isinstance(self.tracker, (bool, PostRunStepHook)):
             self._refuse("tracker", "True, False, or a tracking client of Burr's")
         if self.root.exists() and not self.root.is_dir():

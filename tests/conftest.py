@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 from lightning.pytorch import Trainer
 
 
@@ -28,3 +30,31 @@ def make_trainer() -> Any:
         return Trainer(callbacks=list(callbacks), accelerator="cpu", **{**quiet, **options})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[servers.Server]:
+    """A real PostgreSQL."""
+    with servers.postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[servers.Server]:
+    """A real Redis."""
+    with servers.redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb() -> Iterator[servers.Server]:
+    """A real MongoDB, where one is installed."""
+    with servers.mongodb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb_stand_in() -> Iterator[Any]:
+    """What stands in for MongoDB where none is."""
+    with servers.mongodb_stand_in() as server:
+        yield server

@@ -145,6 +145,7 @@ class TestRuns:
             "epoch": 2,
             "monitor": {"metric": "val_loss", "mode": None},
             "best": {"epoch": 1, "value": 0.25},
+            "rows_error": None,
         }
 
     def test_no_runs_says_where_it_looked(self, own_home: Path) -> None:

@@ -303,7 +303,10 @@ def test_a_machine_without_a_way_on_says_what_lightning_is_doing(make_trainer):
     ("options", "message"),
     [
         ({"checkpoints": 3}, r"BurrCallback\(checkpoints=3\): it must be Checkpoints"),
-        ({"persister": "x.sqlite"}, r"persister='x.sqlite'\): it must be a synchronous Burr persister"),
+        (
+            {"persister": "x.sqlite"},
+            r"persister='x.sqlite'\): it must be a synchronous Burr persister, .*sqlite:///path",
+        ),
         ({"tracker": "yes"}, r"tracker='yes'\): it must be True, False, or a tracking client"),
         ({"root_dir": __file__}, "this is a file, not a folder"),
     ],

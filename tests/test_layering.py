@@ -12,7 +12,7 @@ LAYERS = [
     {"conditions"},
     {
         *("state", "actions", "machines", "burr_access", "tracked", "steps"),
-        *("layout", "locks", "rows", "plots", "runs"),
+        *("layout", "locks", "rows", "persisters", "stored_rows", "plots", "runs"),
     },
     {"commits"},
     {

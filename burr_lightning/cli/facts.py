@@ -19,6 +19,7 @@ def summary(run: Run) -> dict[str, Any]:
         "epoch": run.epoch,
         "monitor": run.state["monitor"] if run.state else None,
         "best": best,
+        "rows_error": run.rows_error,
         "created": run.created.astimezone().isoformat(),
     }
 

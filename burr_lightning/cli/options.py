@@ -25,6 +25,17 @@ def where_options(command: _Command) -> _Command:
     return project(root_dir(command))
 
 
+def persister_option(command: _Command) -> _Command:
+    """``--persister``: for runs whose rows are on a server that asks for a password."""
+    return click.option(
+        "--persister",
+        metavar="URL",
+        envvar="BURR_LIGHTNING_PERSISTER",
+        help="The URL that the runs were trained with, password included; each run knows the rest of it. "
+        "Better given in BURR_LIGHTNING_PERSISTER of the environment than where others see it.",
+    )(command)
+
+
 def json_option(command: _Command) -> _Command:
     """``--json``: for other programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .facts import summary
-from .options import json_option, where_options
+from .options import json_option, persister_option, where_options
 from .output import NONE, console, number, print_json, print_table, status_text
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ _ROOMY = 100
 
 @click.command()
 @where_options
+@persister_option
 @json_option
-def runs(project: str | None, root_dir: Path | None, as_json: bool) -> None:
+def runs(project: str | None, root_dir: Path | None, persister: str | None, as_json: bool) -> None:
     """List all stored runs, the newest first.
 
     Epochs are counted from 0, and only those that are safely stored count. Of the monitored metric
@@ -32,12 +33,13 @@ def runs(project: str | None, root_dir: Path | None, as_json: bool) -> None:
     """
     from ..runs import list_runs
 
-    found = list_runs(project, root_dir=root_dir)
+    found = list_runs(project, root_dir=root_dir, persister=persister)
     if as_json:
         print_json([summary(run) for run in found])
     elif found:
         out = console()
         print_table(out, _table(found, out))
+        _say_unread(found)
     else:
         _say_none(project, root_dir)
 
@@ -48,6 +50,13 @@ def _say_none(project: str | None, root_dir: Path | None) -> None:
     of_project = f" of project {project!r}" if project else ""
     click.echo(f"No runs{of_project} in {home(root_dir)}.")
     click.echo(f"Look elsewhere: --root-dir DIR, or {HOME_VARIABLE} in the environment.")
+
+
+def _say_unread(found: list[Run]) -> None:
+    unread = [run for run in found if run.rows_error is not None]
+    if unread:
+        of = f" (and {len(unread) - 1} more, see each with 'show')" if len(unread) > 1 else ""
+        click.echo(f"Not all rows can be read: {unread[0].rows_error}{of}", err=True)
 
 
 def _table(found: list[Run], to: Console) -> Table:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .facts import details
 from .machine_path import path_text
-from .options import json_option, where_options
+from .options import json_option, persister_option, where_options
 from .output import (
     NONE,
     console,
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @where_options
+@persister_option
 @json_option
-def show(run_id: str, project: str | None, root_dir: Path | None, as_json: bool) -> None:
+def show(
+    run_id: str, project: str | None, root_dir: Path | None, persister: str | None, as_json: bool
+) -> None:
     """Show one stored run: how it stands, its best epoch, and the way its machine went.
 
     RUN is the run's id, a beginning of it that no other run has, or "latest". Epochs are counted
@@ -42,7 +45,7 @@ def show(run_id: str, project: str | None, root_dir: Path | None, as_json: bool)
     """
     from ..runs import find_run
 
-    run = find_run(run_id, project, root_dir=root_dir)
+    run = find_run(run_id, project, root_dir=root_dir, persister=persister)
     if as_json:
         print_json(details(run))
     else:
@@ -65,7 +68,7 @@ def _print(to: Console, run: Run) -> None:
 def _print_state(to: Console, run: Run) -> None:
     state = run.state
     if state is None:
-        print_field(to, "state", "none is stored (yet, or the run has a persister of its own)")
+        print_field(to, "state", run.rows_error or "none is stored yet")
         return
     epoch = str(run.epoch) if run.epoch >= 0 else "none has ended"
     print_field(to, "epoch", f"{epoch}, global step {state['global_step']}")

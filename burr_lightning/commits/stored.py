@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import UnreadableRowError
 from ..layout import RunFolder
 from ..rows import Row, StateRows
 from .checkpoints import CheckpointName
@@ -40,11 +41,19 @@ class StoredCommits:
         self._folder, self._rows = folder, rows
 
     def resume_point(self) -> ResumePoint | None:
-        """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
+        """The newest commit whose row and checkpoint are whole, ``None`` where the run is new.
+
+        Raises:
+            UnreadableRowError: If no commit can be used, and a row among them is damaged.
+        """
         skipped: dict[str, None] = {}
-        newest = None
+        newest = unreadable = None
         for sequence_id, checkpoint in self._candidates():
             newest = sequence_id if newest is None else newest
+            if isinstance(checkpoint, UnreadableRowError):
+                unreadable = unreadable or checkpoint
+                skipped[f"step {sequence_id}: its row is damaged"] = None
+                continue
             if checkpoint is None:
                 return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
             path = self._folder.path / checkpoint["path"]
@@ -52,13 +61,16 @@ class StoredCommits:
                 return ResumePoint(self._row(sequence_id, checkpoint), newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
             skipped[f"epoch {checkpoint['epoch']}: {checkpoint['path']} {state}"] = None
+        if unreadable is not None:
+            raise unreadable
         return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
-    def _candidates(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    def _candidates(self) -> Iterator[tuple[int, dict[str, Any] | UnreadableRowError | None]]:
         """The step of each commit and the checkpoint that goes with it, the newest first."""
         inside = read_partial(self._folder.path)
         for index, (sequence_id, checkpoint) in enumerate(self._rows.checkpoints()):
-            if index == 0 and inside is not None and inside["commit"] == sequence_id:
+            readable = not isinstance(checkpoint, UnreadableRowError)
+            if index == 0 and readable and inside is not None and inside["commit"] == sequence_id:
                 yield sequence_id, inside
             yield sequence_id, checkpoint
 

@@ -1,0 +1,95 @@
+"""The newest rows of stored runs, each where its run says they are."""
+
+from __future__ import annotations
+
+from burr.core.persistence import BaseStatePersister
+
+from .errors import BurrLightningError, ResumeError
+from .layout import DATABASE, RunFolder, RunInfo
+from .persisters import PersisterUrl, Place, RetryingPersister, opened_to_read
+from .rows import Row, StateRows
+
+_PASSWORD = (
+    " A password is not written down with the run: give persister=... with it (the commands: --persister), "
+    "or for PostgreSQL PGPASSWORD or ~/.pgpass."
+)
+
+
+class StoredRows:
+    """Reads the newest rows of runs; each database is opened once.
+
+    Args:
+        given: The persister that the caller gave, ``None`` for none: a persister that is open is asked for
+            every run, a URL for the runs that were trained with it, whose password it brings.
+        strict: Whether what was given counts for every run, and an error is raised. Where a run's rows are
+            on a server and nothing was given, an error is told with the run in any case.
+        asked_by: The call that it was an argument of, for errors.
+    """
+
+    def __init__(self, given: str | Place | None, asked_by: str, *, strict: bool) -> None:
+        self._given = PersisterUrl.parse(given, asked_by) if isinstance(given, str) else given
+        self._strict = strict
+        self._opened: dict[PersisterUrl, BaseStatePersister | Exception] = {}
+
+    def __enter__(self) -> StoredRows:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for persister in self._opened.values():
+            if hasattr(persister, "cleanup"):
+                persister.cleanup()
+
+    def newest(self, folder: RunFolder, info: RunInfo) -> tuple[Row | None, str | None]:
+        """The newest row of a run that can be read, and where none can, why.
+
+        Raises:
+            BurrLightningError: If the rows cannot be read, see ``strict``.
+        """
+        elsewhere = self._given is None and info.persister is not None
+        try:
+            persister = self._persister(folder, info)
+            return StateRows(persister, folder.project, folder.run_id).newest(), None
+        except BurrLightningError as error:
+            if self._strict and not elsewhere:
+                raise
+            return None, f"{error}{_PASSWORD if '://' in (info.persister or '') else ''}"
+
+    def _persister(self, folder: RunFolder, info: RunInfo) -> RetryingPersister:
+        given = self._given
+        if isinstance(given, PersisterUrl) and not self._strict and given.stored != info.persister:
+            given = None
+        place = given or self._place(folder, info)
+        if not isinstance(place, PersisterUrl):
+            return RetryingPersister(
+                lambda: place, info.run_id, f"its {type(place).__name__}", reconnects=False, patience=0
+            )
+        return RetryingPersister(
+            lambda: self._open(place),
+            info.run_id,
+            str(place),
+            reconnects=False,
+            patience=0,
+            hide=place.hide,
+        )
+
+    def _place(self, folder: RunFolder, info: RunInfo) -> PersisterUrl:
+        if info.persister is None:
+            return PersisterUrl.of_file(folder.root / DATABASE)
+        if "://" not in info.persister:
+            raise ResumeError(
+                f"Run {info.run_id!r} was trained with a {info.persister} that its script opened: "
+                f"give that in persister=..."
+            )
+        return PersisterUrl.parse(info.persister, "Run.open")
+
+    def _open(self, url: PersisterUrl) -> BaseStatePersister:
+        """The persister of a URL; one that did not answer is not asked again for the next run."""
+        if url not in self._opened:
+            try:
+                self._opened[url] = opened_to_read(url)
+            except Exception as error:
+                self._opened[url] = error
+        opened = self._opened[url]
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
