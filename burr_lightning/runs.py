@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from burr.core import State
 from burr.core.persistence import BaseStatePersister
 
-from .errors import RunNotFoundError
+from .errors import BurrLightningError, RowsError, RunNotFoundError
 from .history import MetricHistory
-from .layout import RunFolder, RunInfo, default_persister, home, run_folders
+from .layout import DATABASE, RunFolder, RunInfo, default_persister, home, run_folders
 from .locks import is_held
 from .plots import plot_run
 from .rows import Row, StateRows
 from .steps import MachinePath, read_steps
+
+if TYPE_CHECKING:
+    from .commits.verify import Verification
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -28,9 +34,11 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder, info: RunInfo, persister: BaseStatePersister | None) -> None:
-        self._folder, self._info = folder, info
-        elsewhere = info.persister is not None and persister is None
-        self._row = None if elsewhere else _newest_row(folder, persister)
+        self._folder, self._info, self._persister = folder, info, persister
+        self._newest: Row | None = None
+        self._unread: BurrLightningError | None = None
+        if not self._rows_are_elsewhere:
+            self._read_newest()
 
     @classmethod
     def open(
@@ -93,8 +101,83 @@ class Run:
         return outcome.error if outcome else None
 
     @property
+    def _rows_are_elsewhere(self) -> bool:
+        return self._info.persister is not None and self._persister is None
+
+    def _read_newest(self) -> None:
+        try:
+            with self.rows() as rows:
+                self._newest = rows.newest()
+        except BurrLightningError as error:
+            self._unread = error
+        except Exception as error:  # each kind of persister has errors of its own
+            self._unread = RowsError(
+                f"Run {self.run_id!r}: its rows cannot be read ({type(error).__name__}: {error}). "
+                f"'burr-lightning verify {self.run_id}' checks them one by one."
+            )
+
+    @property
+    def _row(self) -> Row | None:
+        if self._unread is not None:
+            raise self._unread
+        return self._newest
+
+    @contextmanager
+    def rows(self) -> Iterator[StateRows]:
+        """The run's rows, for as long as the ``with`` block lasts.
+
+        Raises:
+            RowsError: If they are in a persister of the user's own, and it was not given to `open`;
+                if the database cannot be opened.
+        """
+        folder = self._folder
+        if self._rows_are_elsewhere:
+            raise RowsError(
+                f"Run {self.run_id!r}: its rows are in a {self._info.persister}, not in {folder.root}. "
+                f"Run.open({self.run_id!r}, persister=...) reads them from there."
+            )
+        if self._persister is not None:
+            yield StateRows(self._persister, folder.project, folder.run_id)
+            return
+        try:
+            own = default_persister(folder.root)
+        except (OSError, sqlite3.Error) as error:
+            raise RowsError(
+                f"Run {self.run_id!r}: its rows cannot be opened ({type(error).__name__}: {error}). They are "
+                f"in {folder.root / DATABASE}; without that file the run starts afresh."
+            ) from error
+        with own:
+            yield StateRows(own, folder.project, folder.run_id)
+
+    def verify(self) -> Verification:
+        """Check every commit: its row, the checkpoint that it names, the history before it.
+
+        Nothing is written and no lock is taken, so a run that trains meanwhile can be checked.
+
+        Returns:
+            What was found of each commit, and what a resume would use.
+
+        Raises:
+            RowsError: If the rows are in a persister of the user's own, and it was not given to `open`;
+                if the database cannot be opened at all.
+
+        Example:
+            >>> [run] = list_runs()  # doctest: +SKIP
+            >>> run.verify().sound  # doctest: +SKIP
+            True
+        """
+        from .commits.verify import verify
+
+        with self.rows() as rows:
+            return verify(self._folder, rows)
+
+    @property
     def state(self) -> State[Any] | None:
-        """The state of the newest commit, ``None`` before the first."""
+        """The state of the newest commit, ``None`` before the first.
+
+        Raises:
+            RowsError: If the newest row cannot be read.
+        """
         return self._row.state if self._row else None
 
     @property
@@ -220,10 +303,3 @@ def _only(
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
         raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
     return meant[0], known[meant[0]]
-
-
-def _newest_row(folder: RunFolder, persister: BaseStatePersister | None) -> Row | None:
-    if persister is not None:
-        return StateRows(persister, folder.project, folder.run_id).newest()
-    with default_persister(folder.root) as own:
-        return StateRows(own, folder.project, folder.run_id).newest()

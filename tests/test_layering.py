@@ -12,12 +12,13 @@ LAYERS = [
     {"conditions"},
     {
         *("state", "actions", "machines", "burr_access", "tracked", "steps"),
-        *("layout", "locks", "rows", "plots", "runs"),
+        *("layout", "locks", "rows", "plots"),
     },
     {"commits"},
+    {"runs"},
     {
         *("settings", "lightning_access", "fingerprint", "driver"),
-        *("standing", "messages", "opening", "reading", "callback"),
+        *("standing", "messages", "opening", "reading", "callback", "replay"),
     },
     {"cli"},
     {"testing"},
@@ -28,6 +29,7 @@ FORBIDDEN = [
     {*LIGHTNING, "torch"},
     {*LIGHTNING, "torch"},
     LIGHTNING,
+    {*LIGHTNING, "torch"},
     {"pytorch_lightning"},
     {*LIGHTNING, "torch"},
     {"pytorch_lightning"},
