@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from ..layout import RunFolder
@@ -16,7 +15,7 @@ from .files import sha256
 Verdict = Literal["whole", "pruned", "missing", "damaged", "incomplete", "unreadable"]
 
 _LOOKS = 5
-"""How often a run that trains meanwhile is looked at before its newest commit is said to be missing."""
+"""How often it is asked what a resume would use, where a run that trains meanwhile has made a commit."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +81,45 @@ def verify(folder: RunFolder, rows: StateRows) -> Verification:
         folder: The run's folder.
         rows: The run's rows.
     """
+    try:
+        rows.newest_sequence_id()
+    except Exception as error:  # each kind of persister has errors of its own
+        unreadable = f"the rows cannot be read: {_say(error)}"
+        return Verification(folder.run_id, folder.project, (), None, unreadable)
+    # The resume first: what a run that trains meanwhile commits then is in the list, or newer than it.
+    resume, problem = _resume(folder, rows)
+    return Verification(folder.run_id, folder.project, _Look(folder, rows).checks(), resume, problem)
+
+
+def _resume(folder: RunFolder, rows: StateRows) -> tuple[ResumeCheck | None, str | None]:
+    """What a resume would use, or why it could use nothing."""
     for _ in range(_LOOKS):
+        newest = rows.newest_sequence_id()
+        problem = None
         try:
-            newest = rows.newest_sequence_id()
-        except Exception as error:  # each kind of persister has errors of its own
-            return Verification(
-                folder.run_id, folder.project, (), None, f"the rows cannot be read: {_say(error)}"
-            )
-        found = _Look(folder, rows, newest).found()
-        if found.sound or rows.newest_sequence_id() == newest:
+            point = Committer(folder, rows, Checkpoints()).resume_point()
+        except Exception as error:  # a resume would meet it too
+            point, problem = None, f"a resume would fail: {_say(error)}"
+        if rows.newest_sequence_id() == newest:
             break
-    return found
+    if problem is not None:
+        return None, problem
+    if point is None:
+        return None, "no commit has been made yet"
+    if point.row is None:
+        return None, "no checkpoint that a commit names is whole"
+    named = point.checkpoint.relative_to(folder.path).as_posix() if point.checkpoint else None
+    return ResumeCheck(point.row.sequence_id, point.row.state["epoch"], named), None
 
 
 class _Look:
-    """One look at a run, as its rows stood when it began."""
+    """A look at all commits of a run, as its rows stood when it began."""
 
-    def __init__(self, folder: RunFolder, rows: StateRows, newest: int | None) -> None:
+    def __init__(self, folder: RunFolder, rows: StateRows) -> None:
         self._folder, self._rows = folder, rows
         self._unreadable: dict[int, str] = {}
         self._stored: dict[int, StoredRow] = {}
+        newest = rows.newest_sequence_id()
         for sequence_id in range(newest if newest is not None else -1, -1, -1):
             self._read(sequence_id)
         self._incomplete = _incomplete(self._stored)
@@ -116,14 +134,9 @@ class _Look:
             if row is not None:
                 self._stored[sequence_id] = row
 
-    def found(self) -> Verification:
-        ids = sorted({*self._stored, *self._unreadable})
-        resume, problem = self._resume()
-        # The newest first: it is the one that a run that trains meanwhile may prune.
-        commits = [self._checked(sequence_id) for sequence_id in reversed(ids)]
-        return Verification(
-            self._folder.run_id, self._folder.project, tuple(reversed(commits)), resume, problem
-        )
+    def checks(self) -> tuple[CommitCheck, ...]:
+        """What was found of each commit, the oldest first."""
+        return tuple(self._checked(sequence_id) for sequence_id in sorted({*self._stored, *self._unreadable}))
 
     def _checked(self, sequence_id: int) -> CommitCheck:
         if sequence_id in self._unreadable:
@@ -151,7 +164,7 @@ class _Look:
         try:
             actual = sha256(self._folder.path / path)
         except FileNotFoundError:
-            if path == self._newest_checkpoint:
+            if self._is_newest(path):
                 return "missing", "the newest checkpoint is gone"
             return "pruned", None
         except OSError as error:
@@ -160,24 +173,11 @@ class _Look:
             return "damaged", f"the checkpoint's SHA-256 is {actual[:12]}…, its row says {digest[:12]}…"
         return "whole", None
 
-    @cached_property
-    def _newest_checkpoint(self) -> str | None:
-        newest = self._stored[max(self._stored)].checkpoint
-        return newest["path"] if newest else None
-
-    def _resume(self) -> tuple[ResumeCheck | None, str | None]:
-        try:
-            point = Committer(self._folder, self._rows, Checkpoints()).resume_point()
-        except Exception as error:  # a resume would meet it too
-            return None, f"a resume would fail: {_say(error)}"
-        if point is None:
-            return None, "no commit has been made yet"
-        if point.row is None:
-            return None, "no checkpoint that a commit names is whole"
-        checkpoint = None
-        if point.checkpoint is not None:
-            checkpoint = point.checkpoint.relative_to(self._folder.path).as_posix()
-        return ResumeCheck(point.row.sequence_id, point.row.state["epoch"], checkpoint), None
+    def _is_newest(self, path: str) -> bool:
+        """Whether no commit names a newer checkpoint, one that a run has made meanwhile included."""
+        newest = self._rows.newest_sequence_id()
+        row = self._rows.stored(newest) if newest is not None else None
+        return row is not None and row.checkpoint is not None and row.checkpoint["path"] == path
 
 
 def _incomplete(rows: Mapping[int, StoredRow]) -> dict[int, int]:

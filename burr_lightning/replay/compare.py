@@ -17,7 +17,7 @@ from .task import inside
 
 _FIRST = ("state_dict", "optimizer_states", "lr_schedulers")
 _LAST = ("burr_lightning",)
-_ALWAYS_IGNORED = ("pytorch-lightning_version",)
+_OF_LIGHTNING = "pytorch-lightning_version"
 _LONGEST = 60
 """Characters of a value that are shown."""
 
@@ -99,7 +99,7 @@ def compare(
         >>> print(compare(one, other).differences[0])
         layer.bias [2]: 1 of 2 elements, largest 0.5 (relative 0.25)
     """
-    walk = _Walk({*ignored, *_ALWAYS_IGNORED})
+    walk = _Walk(ignored)
     tensors = values = 0
     differences: list[Difference] = []
     for name, one, other in walk.over(original, replayed):
@@ -130,10 +130,10 @@ class _Walk:
 
     def over(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         keys = _keys(one, other)
-        rest = [key for key in keys if key not in (*_FIRST, *_LAST)]
+        rest = [key for key in keys if key not in (*_FIRST, *_LAST, _OF_LIGHTNING)]
         for key in [*_FIRST, *rest, *_LAST]:
             if key in keys:
-                name = "" if key == "state_dict" else inside("", key)
+                name = "" if key == "state_dict" else key
                 yield from self._pairs(name, one.get(key, _ABSENT), other.get(key, _ABSENT))
 
     def _pairs(self, name: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
