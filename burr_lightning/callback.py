@@ -42,6 +42,7 @@ from .metric import Mode, checked_mode
 from .opening import OpenRun
 from .persisters import PersisterUrl
 from .reading import RunReader
+from .replay.child import leave_out_loggers, replayed
 from .settings import RunSettings
 from .training_state import KEY
 
@@ -127,7 +128,8 @@ class BurrCallback(RunReader, Checkpoint):
         refuse_other_trainers(trainer)
         run_last(trainer, self)
         self._resumed_from = self._kept = None
-        self._opened = OpenRun(self._settings(), trainer, pl_module)
+        settings = replayed(self._settings(), trainer, BurrCallback)
+        self._opened = OpenRun(settings, trainer, pl_module)
         standing = self._opened.standing
         for line in messages.opened(self._opened):
             rank_zero_info(line)
@@ -265,3 +267,4 @@ def _validates_in_fit(trainer: Trainer) -> bool:
 
 
 explain_disabled_checkpointing(BurrCallback)
+leave_out_loggers(BurrCallback)

@@ -228,3 +228,35 @@ class RunNotFoundError(BurrLightningError, LookupError):
         else:
             text = f"No run matches {wanted!r} in {where}. Runs there: {known}."
         super().__init__(text)
+
+
+class ReplayError(BurrLightningError, RuntimeError):
+    """An epoch could not be trained again.
+
+    Attributes:
+        output: The end of what the command printed, empty where it was not started.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(f"{message}\n{output}" if output else message)
+
+
+class EpochNotReplayableError(ReplayError, LookupError):
+    """An epoch whose commit, or the one before it, is not there.
+
+    Attributes:
+        epoch: The epoch that was asked for.
+        available: Those that can be trained again, in order.
+    """
+
+    def __init__(self, run_id: str, epoch: int, why: str, available: Iterable[int]) -> None:
+        self.epoch = epoch
+        self.available = sorted(available)
+        more = f" and {len(self.available) - _SHOWN} older ones" if len(self.available) > _SHOWN else ""
+        known = (", ".join(map(str, self.available[-_SHOWN:])) or "none") + more
+        super().__init__(
+            f"Epoch {epoch} of run {run_id!r} cannot be trained again: {why}. It takes the checkpoint "
+            f"of the commit before the epoch and that of the one after it. Epochs that have both: {known}. "
+            f"BurrCallback(checkpoints=Checkpoints(keep_last=...)) keeps more of them."
+        )

@@ -39,6 +39,21 @@ class Row:
     """When it was written, as the persister says it."""
 
 
+@dataclass(frozen=True)
+class StoredRow:
+    """What one row says, without the history that it refers to."""
+
+    sequence_id: int
+    position: str
+    """The action that had run."""
+    epoch: int
+    """The last finished epoch, -1 before the first."""
+    checkpoint: dict[str, Any] | None
+    """The checkpoint that it names: path, epoch and SHA-256."""
+    before: int | None
+    """The row that holds the history before its own part, ``None`` where its own is all of it."""
+
+
 class StateRows:
     """The rows of one run.
 
@@ -94,6 +109,24 @@ class StateRows:
         """The row of one step of the machine, ``None`` where that step was not followed by a commit."""
         stored = self._load(sequence_id)
         return self._row(stored) if stored else None
+
+    def newest_sequence_id(self) -> int | None:
+        """The step of the newest row, ``None`` where the run has none."""
+        newest = self._readable(None)
+        if isinstance(newest, UnreadableRowError):
+            if newest.sequence_id is None:
+                raise newest
+            return newest.sequence_id
+        return newest["sequence_id"] if newest is not None else None
+
+    def stored(self, sequence_id: int) -> StoredRow | None:
+        """What the row of one step says, ``None`` where there is none; the history is not read."""
+        row = self._load(sequence_id)
+        if row is None:
+            return None
+        state = row["state"]
+        named, before = state["checkpoint"], state["history"]["before"]
+        return StoredRow(row["sequence_id"], row["position"], int(state["epoch"]), named, before)
 
     def checkpoints(self) -> Iterator[tuple[int, dict[str, Any] | UnreadableRowError | None]]:
         """The step of each row and the checkpoint that it names, the newest first.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from burr.core import State
 
@@ -15,8 +17,12 @@ from .layout import RunFolder, RunInfo, home, run_folders
 from .locks import is_held
 from .persisters import Place
 from .plots import plot_run
+from .rows import StateRows
 from .steps import MachinePath, read_steps
 from .stored_rows import StoredRows
+
+if TYPE_CHECKING:
+    from .commits.verify import Verification
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -28,7 +34,7 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
-        self._folder, self._info = folder, info
+        self._folder, self._info, self._given = folder, info, rows.given
         self._row, self._rows_error = rows.newest(folder, info)
 
     @classmethod
@@ -94,6 +100,37 @@ class Run:
         """The exception that ended it the last time it ran, ``None`` where there was none."""
         outcome = self._folder.outcome()
         return outcome.error if outcome else None
+
+    @contextmanager
+    def rows(self) -> Iterator[StateRows]:
+        """The run's rows, for as long as the ``with`` block lasts.
+
+        Raises:
+            BurrLightningError: If they cannot be reached; see `rows_error`.
+        """
+        with StoredRows(self._given, "Run.rows", strict=True) as stored:
+            yield stored.rows(self._folder, self._info)
+
+    def verify(self) -> Verification:
+        """Check every commit: its row, the checkpoint that it names, the history before it.
+
+        Nothing is written and no lock is taken, so a run that trains meanwhile can be checked.
+
+        Returns:
+            What was found of each commit, and what a resume would use.
+
+        Raises:
+            BurrLightningError: If the rows cannot be reached; see `rows_error`.
+
+        Example:
+            >>> [run] = list_runs()  # doctest: +SKIP
+            >>> run.verify().sound  # doctest: +SKIP
+            True
+        """
+        from .commits.verify import verify
+
+        with self.rows() as rows:
+            return verify(self._folder, rows)
 
     @property
     def rows_error(self) -> str | None:

@@ -27,7 +27,7 @@ class StoredRows:
     """
 
     def __init__(self, given: str | Place | None, asked_by: str, *, strict: bool) -> None:
-        self._given = PersisterUrl.parse(given, asked_by) if isinstance(given, str) else given
+        self.given = PersisterUrl.parse(given, asked_by) if isinstance(given, str) else given
         self._strict = strict
         self._opened: dict[PersisterUrl, BaseStatePersister | Exception] = {}
 
@@ -39,23 +39,30 @@ class StoredRows:
             if hasattr(persister, "cleanup"):
                 persister.cleanup()
 
+    def rows(self, folder: RunFolder, info: RunInfo) -> StateRows:
+        """The rows of a run.
+
+        Raises:
+            BurrLightningError: If it is not known where they are.
+        """
+        return StateRows(self._persister(folder, info), folder.project, folder.run_id)
+
     def newest(self, folder: RunFolder, info: RunInfo) -> tuple[Row | None, str | None]:
         """The newest row of a run that can be read, and where none can, why.
 
         Raises:
             BurrLightningError: If the rows cannot be read, see ``strict``.
         """
-        elsewhere = self._given is None and info.persister is not None
+        elsewhere = self.given is None and info.persister is not None
         try:
-            persister = self._persister(folder, info)
-            return StateRows(persister, folder.project, folder.run_id).newest(), None
+            return self.rows(folder, info).newest(), None
         except BurrLightningError as error:
             if self._strict and not elsewhere:
                 raise
             return None, f"{error}{_PASSWORD if '://' in (info.persister or '') else ''}"
 
     def _persister(self, folder: RunFolder, info: RunInfo) -> RetryingPersister:
-        given = self._given
+        given = self.given
         if isinstance(given, PersisterUrl) and not self._strict and given.stored != info.persister:
             given = None
         place = given or self._place(folder, info)

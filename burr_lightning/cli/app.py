@@ -12,6 +12,7 @@ import click
 from ..errors import BurrLightningError
 from .runs import runs
 from .show import show
+from .verify import verify
 
 
 class _Group(click.Group):
@@ -26,8 +27,9 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="burr-lightning", prog_name="burr-lightning")
 def main() -> None:
-    """Look at training runs that were driven by BurrCallback."""
+    """Look at training runs that were driven by BurrCallback, and check them."""
 
 
 main.add_command(runs)
 main.add_command(show)
+main.add_command(verify)

@@ -16,7 +16,7 @@ from ..rows import StateRows
 from ..state import committed, monitored
 from .checkpoints import CheckpointName, Checkpoints, to_prune
 from .partial import remove_partial, write_partial
-from .writing import BackgroundWriter, Digests, Write, write_now
+from .writing import Digests, Write, write_now
 
 _NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
 
@@ -48,7 +48,11 @@ class Committer:
     ) -> None:
         self.keep = keep
         self._folder, self._rows = folder, rows
-        self._write: Write = BackgroundWriter() if keep.asynchronous else write_now
+        self._write: Write = write_now
+        if keep.asynchronous:
+            from .background import BackgroundWriter  # here, for it needs torch
+
+            self._write = BackgroundWriter()
         self._pending: _Commit | None = None
         self._facts: dict[str, Any] | None = None
         self._newest_row = newest_row

@@ -10,8 +10,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import torch
-
 _BLOCK = 1 << 20
 _SMALL = 4 << 20
 
@@ -136,6 +134,8 @@ def remove_torn_files(folder: Path) -> None:
 
 def save_tensors(content: Any, stream: Stream) -> None:
     """Write what ``torch.save`` writes, without the check sums per tensor: the digest is one for all."""
+    import torch  # here, for a run's files can be looked at without it
+
     check_sums = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:

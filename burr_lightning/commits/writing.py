@@ -1,15 +1,14 @@
-"""Writing checkpoints, at once or from a snapshot while training goes on."""
+"""Writing the files of a commit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .files import save_tensors, write_durably
-from .snapshot import Snapshot
 
 Digests = dict[Path, str]
 """The SHA-256 of each file that was written."""
@@ -27,25 +26,14 @@ def write_now(contents: Mapping[Path, Any]) -> Future[Digests]:
     Raises:
         OSError: If a file could not be written.
     """
-    written: Future[Digests] = Future()
-    written.set_result(_write(contents))
-    return written
-
-
-class BackgroundWriter:
-    """Writes files from a copy in memory, in a thread of its own; wait for one before the next."""
-
-    def __init__(self) -> None:
-        self._snapshot = Snapshot()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-
-    def __call__(self, contents: Mapping[Path, Any]) -> Future[Digests]:
-        """Copy the contents, and have the copy written."""
-        return self._thread.submit(_write, self._snapshot.take(dict(contents)))
+    done: Future[Digests] = Future()
+    done.set_result(written(contents))
+    return done
 
 
 Write = Callable[[Mapping[Path, Any]], "Future[Digests]"]
 
 
-def _write(contents: Mapping[Path, Any]) -> Digests:
+def written(contents: Mapping[Path, Any]) -> Digests:
+    """Write files, and tell what they became."""
     return {path: write_durably(path, partial(save_tensors, content)) for path, content in contents.items()}
