@@ -9,6 +9,11 @@ import pytest
 from lightning.pytorch import Trainer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest --kills 1000` kills more than the gate does."""
+    parser.addoption("--kills", type=int, default=100, help="SIGKILLs in the kill campaign")
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing of a test lands in the user's home, and no test sees another's runs."""
