@@ -1,7 +1,8 @@
 """SIGKILL at random instants of a run, again and again, and whether the run ends as if nothing had happened.
 
 As a script: `python tests/kill_campaign.py --kills 1000 --seed 3`, with `--asynchronous` for asynchronous
-saving, `--model-checkpoint` for plain Lightning, `--all` for the three side by side.
+saving, `--model-checkpoint` for plain Lightning, `--all` for the three side by side. `--temporary /dev/shm`
+moves the system's temporary folder to another file system, where a rename is a copy.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forks import Child
-from killed import Plan, train
+from killed import Plan, temporary_folder, train
 
 STEPS = 4
 """Optimizer steps in an epoch."""
@@ -55,7 +56,7 @@ class Result:
     seconds: float = 0.0
 
 
-def campaign(kills, seed, home, *, saving="synchronous", every_n_steps=None):
+def campaign(kills, seed, home, *, saving="synchronous", every_n_steps=None, temporary=None):
     """Kill runs until so many kills were made, and let each of them end.
 
     Args:
@@ -64,16 +65,17 @@ def campaign(kills, seed, home, *, saving="synchronous", every_n_steps=None):
         home: An empty folder for everything.
         saving: ``"synchronous"``, ``"asynchronous"`` or ``"ModelCheckpoint"``.
         every_n_steps: Commits inside the epochs as well; ``None`` for none.
+        temporary: The system's temporary folder, as on another file system; ``None`` for one beside each run.
     """
     chance, result, started = random.Random(seed), Result(saving), time.monotonic()
     references = {}
     while result.kills < kills:
         schedule = chance.choice(["StepLR", "ReduceLROnPlateau"])
         if schedule not in references:
-            plan = Plan(f"whole-{schedule}", schedule, saving, every_n_steps)
+            plan = Plan(f"whole-{schedule}", schedule, saving, every_n_steps, temporary)
             references[schedule] = _Reference(plan, home)
         run_id = f"run-{result.runs:04d}"
-        plan = Plan(run_id, schedule, saving, every_n_steps)
+        plan = Plan(run_id, schedule, saving, every_n_steps, temporary)
         _KilledRun(plan, home, chance, references[schedule], result).until_it_ends(kills)
         result.runs += 1
     result.seconds = time.monotonic() - started
@@ -87,12 +89,13 @@ def _child(plan, home):
     return Child(train, plan, str(folder), log=folder / "printed.log")
 
 
-def _files(home, run_id):
+def _files(plan, home):
     """What a run has left, but for its own name."""
-    folder = Path(home) / run_id
-    paths = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    home = Path(home) / plan.run_id
+    folders = {home, temporary_folder(plan, home)}
+    paths = {str(path) for folder in folders for path in folder.rglob("*") if path.is_file()}
     paths = {path for path in paths if not path.endswith(_MEANT_TO_STAY)}
-    return {path.replace(run_id, "RUN") for path in paths}
+    return {path.replace(plan.run_id, "RUN") for path in paths}
 
 
 class _Reference:
@@ -116,7 +119,7 @@ class _Reference:
         except EOFError:
             status = child.ended()
         assert status == 0, f"the uninterrupted run failed:\n{child.printed[-3000:]}"
-        self.files = _files(home, plan.run_id)
+        self.files = _files(plan, home)
 
     def instant(self, chance):
         """A phase, which time that it comes, and how many seconds into it."""
@@ -198,7 +201,7 @@ class _KilledRun:
         result.differing.update(found)
         if found:
             result.differing_runs.append(f"{run_id} ({self._plan.schedule}): {', '.join(found)}")
-        left = sorted(_files(self._home, run_id) - self._reference.files)
+        left = sorted(_files(self._plan, self._home) - self._reference.files)
         result.left_over += [f"{run_id}: {path}" for path in left]
 
 
@@ -230,16 +233,17 @@ def main():
     parser.add_argument("--every-n-steps", type=int, default=None)
     parser.add_argument("--asynchronous", action="store_const", dest="saving", const=["asynchronous"])
     parser.add_argument("--model-checkpoint", action="store_const", dest="saving", const=["ModelCheckpoint"])
+    parser.add_argument("--temporary", help="a folder of another file system, for the system's temporary one")
     everything = ["synchronous", "asynchronous", "ModelCheckpoint"]
     parser.add_argument("--all", action="store_const", dest="saving", const=everything)
     given = parser.parse_args()
     results = []
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory(dir=given.temporary) as temporary:
         for saving in given.saving or ["synchronous"]:
-            folder = os.path.join(home, saving)
-            results.append(
-                campaign(given.kills, given.seed, folder, saving=saving, every_n_steps=given.every_n_steps)
-            )
+            options = {"saving": saving, "every_n_steps": given.every_n_steps}
+            if given.temporary:
+                options["temporary"] = os.path.join(temporary, saving)
+            results.append(campaign(given.kills, given.seed, os.path.join(home, saving), **options))
     print(table(results))
     print(json.dumps([vars(result) for result in results], indent=1))
     return int(any(found(result) for result in results))

@@ -31,6 +31,8 @@ class Plan:
     schedule: str
     saving: str
     every_n_steps: int | None = None
+    temporary: str | None = None
+    """The system's temporary folder, ``None`` for one beside the run."""
 
 
 class WideNet(DigitNet):
@@ -82,8 +84,8 @@ class Tells(Callback):
 def train(plan, home):
     """Train a run of which everything lies in a folder, from wherever it is to its end."""
     home = Path(home)
-    temporary = home / "temporary"
-    temporary.mkdir(exist_ok=True)
+    temporary = temporary_folder(plan, home)
+    temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary)
     os.environ.update(HOME=str(home / "home"), BURR_LIGHTNING_HOME=str(home / "runs"), TMPDIR=str(temporary))
     os.chdir(home)
@@ -105,6 +107,10 @@ def train(plan, home):
         training = _stateful(training)
     trainer.fit(WideNet(plan.schedule), training, validation, ckpt_path="last" if plain else None)
     tell("ending", _plain_ending() if plain else ending(Run.open(plan.run_id)))
+
+
+def temporary_folder(plan, home):
+    return Path(plan.temporary) / plan.run_id if plan.temporary else home / "temporary"
 
 
 def _stateful(loader):
