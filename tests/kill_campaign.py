@@ -1,5 +1,8 @@
 """SIGKILL at random instants of a run, again and again, and whether the run ends as if nothing had happened.
 
+Half of the instants are random times within a random phase. The others are points between two steps, which
+a time would seldom hit: a file was opened, renamed or removed, a row was written, a phase began.
+
 As a script: `python tests/kill_campaign.py --kills 1000 --seed 3`, with `--asynchronous` for asynchronous
 saving, `--model-checkpoint` for plain Lightning, `--all` for the three side by side. `--temporary /dev/shm`
 moves the system's temporary folder to another file system, where a rename is a copy.
@@ -82,11 +85,11 @@ def campaign(kills, seed, home, *, saving="synchronous", every_n_steps=None, tem
     return result
 
 
-def _child(plan, home):
+def _child(plan, home, dies_at=None):
     """A process for a run whose folders, the system's temporary one included, are its own."""
     folder = Path(home) / plan.run_id
     folder.mkdir(parents=True, exist_ok=True)
-    return Child(train, plan, str(folder), log=folder / "printed.log")
+    return Child(train, plan, str(folder), dies_at, log=folder / "printed.log")
 
 
 def _files(plan, home):
@@ -114,6 +117,8 @@ class _Reference:
                     phase, since = facts[0], time.monotonic()
                 elif kind == "trained":
                     self.losses[facts[0]] = facts[1]
+                elif kind == "points":
+                    self.points = facts[0]
                 elif kind == "ending":
                     self.ending = facts[0]
         except EOFError:
@@ -140,13 +145,19 @@ class _KilledRun:
     def until_it_ends(self, kills):
         for attempt in range(_MOST_KILLS + 1):
             last = attempt == _MOST_KILLS or self._result.kills >= kills
-            if not self._one_process(None if last else self._reference.instant(self._chance)):
+            if last:
+                again = self._one_process()
+            elif self._chance.random() < 0.5:
+                again = self._one_process(self._reference.instant(self._chance))
+            else:
+                again = self._one_process(dies_at=self._chance.randint(1, self._reference.points))
+            if not again:
                 break
         self._compare()
 
-    def _one_process(self, instant):
-        """Run a process to its end, or to the instant of its death; whether another one is needed."""
-        child = _child(self._plan, self._home)
+    def _one_process(self, instant=None, dies_at=None):
+        """Run a process to its end or its death, by us or by itself; whether another one is needed."""
+        child = _child(self._plan, self._home, dies_at)
         self._phase, coming = "setup", instant[1] if instant else None
         deadline = None
         try:

@@ -1,14 +1,17 @@
 """What a process of the kill campaign does: it trains its run, and tells where it is."""
 
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import torch
 from burr.core.persistence import SQLitePersister
 from digits import DigitNet, digit_loaders
-from forks import tell
+from forks import tell as send
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from looks import ending, hash_of
@@ -81,9 +84,43 @@ class Tells(Callback):
         tell("phase", "end")
 
 
-def train(plan, home):
-    """Train a run of which everything lies in a folder, from wherever it is to its end."""
-    home = Path(home)
+_FILES = {"open", "os.rename", "os.remove"}
+_points = count(1)
+_last_point = None
+
+
+def tell(*message):
+    send(*message)
+    _reached_a_point()
+
+
+def _reached_a_point():
+    """Something that others can see was done or is about to be done: die here, if it is the place to."""
+    if next(_points) == _last_point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _count_what_happens_to(home):
+    """Files that are opened, renamed and removed under a folder are points to die at."""
+
+    def hook(event, arguments):
+        if event in _FILES and str(arguments[0]).startswith(str(home)):
+            _reached_a_point()
+
+    sys.addaudithook(hook)
+
+
+def train(plan, home, dies_at=None):
+    """Train a run of which everything lies in a folder, from wherever it is to its end.
+
+    Args:
+        plan: The run.
+        home: The folder.
+        dies_at: The point at which the process kills itself; ``None`` for none.
+    """
+    global _last_point
+    _last_point, home = dies_at, Path(home)
+    _count_what_happens_to(home)
     temporary = temporary_folder(plan, home)
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary)
@@ -106,7 +143,8 @@ def train(plan, home):
     if plan.every_n_steps is not None:
         training = _stateful(training)
     trainer.fit(WideNet(plan.schedule), training, validation, ckpt_path="last" if plain else None)
-    tell("ending", _plain_ending() if plain else ending(Run.open(plan.run_id)))
+    send("points", next(_points))
+    send("ending", _plain_ending() if plain else ending(Run.open(plan.run_id)))
 
 
 def temporary_folder(plan, home):
@@ -122,7 +160,7 @@ def _stateful(loader):
 def _ours(plan):
     _check_last_commit(plan.run_id)
     _tell_rows()
-    options = {}
+    options = {"keep_last": 1}  # nothing to fall back to: what was deleted too early is missed
     if plan.saving == "asynchronous":
         options["asynchronous"] = True
     if plan.every_n_steps is not None:
