@@ -18,8 +18,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 
 from . import messages
 from .commits import Checkpoints
-from .commits.rng import rng_state, set_rng_state
 from .errors import ResumeError
+from .going_on import refuse_other_module
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -42,10 +42,9 @@ from .metric import Mode, checked_mode
 from .opening import OpenRun
 from .reading import RunReader
 from .settings import RunSettings
+from .training_state import KEY
 
 log = logging.getLogger(__name__)
-
-_CHECKPOINT_KEY = "burr_lightning"
 
 
 class BurrCallback(RunReader, Checkpoint):
@@ -114,7 +113,7 @@ class BurrCallback(RunReader, Checkpoint):
         self._settings()
         self._opened: OpenRun | None = None
         self._resumed_from: Path | None = None
-        self._rng_state: dict[str, Any] | None = None
+        self._kept: dict[str, Any] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Open the run, and have Lightning restore it where it stopped."""
@@ -122,7 +121,7 @@ class BurrCallback(RunReader, Checkpoint):
             return
         refuse_other_trainers(trainer)
         run_last(trainer, self)
-        self._resumed_from = self._rng_state = None
+        self._resumed_from = self._kept = None
         self._opened = OpenRun(self._settings(), trainer, pl_module)
         standing = self._opened.standing
         for line in messages.opened(self._opened):
@@ -130,28 +129,21 @@ class BurrCallback(RunReader, Checkpoint):
         if standing.checkpoint is not None:
             self._resumed_from = standing.checkpoint
             preload_checkpoint(trainer, standing.checkpoint)
+            refuse_other_module(trainer, pl_module, self._opened.settings.run_id)
             allow_finished_epochs(trainer, standing.state["epoch"] + 1)
         if standing.finished:
             trainer.should_stop = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on with the random numbers of the commit; Lightning makes its first iterator after this."""
+        """Restore the commit again where a finder has restored a checkpoint of its own."""
         if self._resumed_from is not None and not waits_to_be_restored(trainer):
             preload_checkpoint(trainer, self._resumed_from)
-        if self._rng_state is not None:
-            set_rng_state(self._rng_state)
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Keep the random number generators with everything else."""
-        checkpoint[_CHECKPOINT_KEY] = {"rng": rng_state()}
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Take the random number generators out of a commit of this run."""
-        if self._resumed_from is None or self._rng_state is not None:
+        """Take what is ours out of a commit of this run."""
+        if self._resumed_from is None or self._kept is not None:
             return
         if trainer.ckpt_path is not None:
             raise ResumeError(
@@ -159,11 +151,12 @@ class BurrCallback(RunReader, Checkpoint):
                 f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
                 f"run_id to start a run from that checkpoint."
             )
-        self._rng_state = checkpoint[_CHECKPOINT_KEY]["rng"]
+        self._kept = checkpoint[KEY]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
-        self._fitting.driver.training_started()
+        self._fitting.driver.training_started(self._kept)
+        self._kept = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` opens."""
@@ -208,6 +201,10 @@ class BurrCallback(RunReader, Checkpoint):
         """The epoch's last phase closes, and the epoch is committed."""
         self._fitting.driver.epoch_ended()
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What was not committed yet is."""
+        self._fitting.driver.training_ends()
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine ends with Lightning."""
         run = self._fitting
@@ -227,13 +224,14 @@ class BurrCallback(RunReader, Checkpoint):
         try:
             run.driver.failed(exception)
         except Exception:
-            log.exception("A Burr hook failed while it was told of %s.", error)
+            log.exception("While the run was told of %s:", error)
         run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of a run that Lightning leaves without an end, as its Tuner does."""
-        if self._opened is not None:
+        if self._opened is not None and self._opened.is_open:
+            self._opened.driver.close()
             self._opened.close()
 
     @property

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from burr.core import Application, Condition, State
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from . import lightning_access as access
 from .actions import PhaseAction, TrainEpoch, Validate
 from .burr_access import OpenPhase, position_of
 from .commits import Committer
-from .conditions import StopCondition, explain, metrics_of
-from .errors import DataChangedError, MachineError, UnknownMetricError
+from .committing import RunCommits
+from .errors import DataChangedError, MachineError
 from .fingerprint import changes, data_fingerprint
-from .machines import conditions, follow, is_phase, leaves_training
+from .going_on import GoingOn
+from .lightning_loops import BetweenHooks
+from .machines import follow, is_phase, leaves_training, reason_of, refuse_unknown_metrics
+from .reports import LoggedMetrics, phase_report
 from .state import PhaseReport, recorded
+from .training_state import optimization
 
 log = logging.getLogger(__name__)
 
 _TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
-"""An action that asks for one of these may change what a checkpoint holds.
-
-Before the first epoch there is no checkpoint to put the change into, so no row is written from there on
-until there is one: at a resume such an action runs again.
-"""
+"""An action that asks for one of these may change what a checkpoint holds."""
 
 
 class Driver:
@@ -42,7 +42,7 @@ class Driver:
         trainer: The trainer whose loop it is.
         module: The module in training.
         app: The run's application, standing where the run stands.
-        commits: Makes the run's commits; ``None`` leaves nothing on disk.
+        committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
     """
 
     def __init__(
@@ -50,21 +50,22 @@ class Driver:
         trainer: Trainer,
         module: LightningModule,
         app: Application[Any],
-        commits: Committer | None,
+        committer: Committer | None,
     ) -> None:
         self.app = app
-        self._trainer, self._module, self._commits = trainer, module, commits
+        self._trainer, self._module = trainer, module
+        self._commits = RunCommits(trainer, module, app, committer, self._kept)
+        self._going_on: GoingOn | None = None
+        self._between_hooks = BetweenHooks(trainer)
+        self._logged = LoggedMetrics(trainer)
         self._phase: OpenPhase | None = None
+        self._first_batch: int | None = None
         self._started = False
         self._validated = False
         self._asked_to_stop = False
         self._cut_short = False
-        self._uncommitted = False
         self._stepping: str | None = None
         self._reason: str | None = None
-        self._recorded: dict[str, Any] = {}
-        self._before_validation: dict[str, Any] = {}
-        self._validation_metrics: dict[str, Any] = {}
 
     @property
     def state(self) -> State[Any]:
@@ -83,30 +84,45 @@ class Driver:
 
     # What happens in Lightning's loop
 
-    def training_started(self) -> None:
-        """The data is set up, and the first epoch is about to begin."""
+    def training_started(self, kept: dict[str, Any] | None) -> None:
+        """The data is set up, and the first epoch is about to begin, or to go on.
+
+        Args:
+            kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
+        """
         self._started = True
-        access.begin_next_epoch(self._trainer)
+        if kept is not None:
+            self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid)
+        self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
+        self._between_hooks.after_every_batch(self.batch_completed)
+        self._commits.training_started()
         if self.state["data"] is not None and not access.reloads_data(self._trainer):
             found = changes(self.state["data"], data_fingerprint(self._trainer))
             if found:
                 raise DataChangedError(self.app.uid, found)
         self._run_ordinary_actions()
+        if self._going_on is not None:
+            self._logged.go_on(self._going_on.recorded)
+            self._first_batch = self._going_on.first_batch
+            self._going_on.actions_ran()
+            self._between_hooks.before_next_epoch(self._going_on.go_on)
         if self.ended:
             self._stop_lightning()
 
     def epoch_started(self) -> None:
         """An epoch of training begins."""
-        self._recorded = access.logged_metrics(self._trainer)
+        if self._going_on is not None:
+            self._going_on.end()
+            self._going_on = None
+        self._commits.trainer_moves_on()
+        self._logged.epoch_started()
         self._cut_short = False
         self._open(TrainEpoch)
 
     def batch_started(self) -> None:
         """A batch of training begins: after a validation inside the epoch, its training goes on."""
-        if self._phase is not None and isinstance(self._phase.action, Validate):
-            self._close(self._report(self._validation_metrics))
-            self._recorded.update(self._validation_metrics)
-            self._run_ordinary_actions()
+        self._commits.trainer_moves_on()
+        self._leave_validation()
         if self._phase is None:
             self._open(TrainEpoch)
 
@@ -115,24 +131,29 @@ class Driver:
         if self._phase is not None:
             self._phase.batch_ended(batch_idx)
 
+    def batch_completed(self) -> None:
+        """A batch of training is done with all that follows it, and the epoch goes on."""
+        if self._going_on is not None:
+            self._going_on.batch_completed()
+        if self._commits.is_due_inside_epoch() and not self._cut_short:
+            self._commit_inside_epoch()
+
     def validation_started(self) -> None:
         """Lightning validates."""
         self._validated = True
-        self._before_validation = access.logged_metrics(self._trainer)
+        self._logged.validation_started()
         if self._phase is None or not self._has(Validate):
             return
-        self._close(self._report(self._unrecorded(), is_check=False, validation_due=True))
+        self._close(self._report(self._logged.unrecorded(), is_check=False, validation_due=True))
         self._run_ordinary_actions()
         self._open(Validate)
 
     def validation_ended(self) -> None:
         """Lightning has validated; if that ends the run in the middle of an epoch, it is told at once."""
-        known = self._before_validation
-        logged = access.logged_metrics(self._trainer)
-        self._validation_metrics = {n: v for n, v in logged.items() if known.get(n) is not v}
+        self._logged.validation_ended()
         if self._phase is None or self._trainer.is_last_batch:
             return
-        after = recorded(self.state, self._report(self._validation_metrics))
+        after = recorded(self.state, self._report(self._logged.of_validation))
         following, _ = follow(self.app.graph, self._phase.action.name, after)
         if leaves_training(self.app.graph, following):
             self._cut_short = True
@@ -145,11 +166,13 @@ class Driver:
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         ours = self._asked_to_stop
         limit = access.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
-        checked = self._validation_metrics if self._cut_short else {}
-        logged = {n: v for n, v in self._unrecorded().items() if checked.get(n) is not v}
+        checked = self._logged.of_validation if self._cut_short else {}
+        logged = self._logged.unrecorded(but=checked)
         self._close(self._report(logged, checked=checked, ends_epoch=True, limit=limit))
-        self._refuse_unknown_metrics()
-        self._commit(with_checkpoint=True)
+        if self._validated or not self._trainer.enable_validation:
+            refuse_unknown_metrics(self.app.graph, self.state)
+        self._commits.settle()
+        self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._next()[0]))
         self._run_ordinary_actions()
         if self.ended:
             self._stop_lightning()
@@ -163,21 +186,46 @@ class Driver:
             self._trainer.should_stop &= not self._asked_to_stop
             self._asked_to_stop = False
 
+    def training_ends(self) -> None:
+        """Lightning trains no more, and lets the module go after this."""
+        self._between_hooks.remove()
+        self._commits.training_ends()
+
     def training_ended(self) -> None:
         """Lightning trains no more; a machine that did not foresee it is told."""
-        if self.ended or (not self._started and self.state["epoch"] < 0):
-            return
-        if not self.state["finished"]:
-            epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
-            limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
-            self.app.update_state(self.state.update(finished=True, stop_reason=limit))
-        self._run_ordinary_actions()
+        nothing_began = not self._started and self.state["epoch"] < 0
+        if not self.ended and not nothing_began:
+            if not self.state["finished"]:
+                epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
+                limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
+                self.app.update_state(self.state.update(finished=True, stop_reason=limit))
+            self._run_ordinary_actions()
+        self._commits.settle()
 
     def failed(self, error: BaseException) -> None:
-        """An exception ends the run: the open phase fails with it, and the state stays as it was."""
-        if self._phase is not None:
+        """An exception ends the run: the open phase fails with it, and the state stays as it was.
+
+        A wish of the system to end the process comes between two batches: what they have done is
+        committed, where it can be gone on with.
+        """
+        self._between_hooks.remove()
+        try:
+            if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
+                self.batch_completed()
+                self._commit_inside_epoch()
+        finally:
             phase, self._phase = self._phase, None
-            phase.fail(error)
+            if phase is not None:
+                phase.fail(error)
+            self._commits.settle()
+
+    def close(self) -> None:
+        """Wait for a checkpoint that is being written.
+
+        Raises:
+            CommitError: If it could not be written.
+        """
+        self._commits.settle()
 
     # Phases
 
@@ -196,43 +244,23 @@ class Driver:
                 f"{kind.__name__} action that holds there."
             )
         self._phase = OpenPhase(self.app, name)
+        self._phase.feed.first_batch, self._first_batch = self._first_batch, None
 
     def _close(self, report: PhaseReport) -> None:
         assert self._phase is not None
         phase, self._phase = self._phase, None
         phase.close(report)
+        self._commits.stepped()
 
-    def _report(
-        self,
-        logged: dict[str, Any],
-        *,
-        checked: dict[str, Any] | None = None,
-        is_check: bool = True,
-        ends_epoch: bool = False,
-        validation_due: bool = False,
-        limit: str | None = None,
-    ) -> PhaseReport:
+    def _leave_validation(self) -> None:
+        if self._phase is not None and isinstance(self._phase.action, Validate):
+            self._close(self._report(self._logged.of_validation))
+            self._logged.validation_recorded()
+            self._run_ordinary_actions()
+
+    def _report(self, logged: dict[str, Any], **facts: Any) -> PhaseReport:
         assert self._phase is not None
-        trainer, feed = self._trainer, self._phase.feed
-        epochs = trainer.current_epoch + (1 if ends_epoch else 0)
-        return PhaseReport(
-            epoch=trainer.current_epoch,
-            first_batch=feed.first_batch,
-            last_batch=feed.last_batch,
-            global_step=trainer.global_step,
-            metrics={name: float(value) for name, value in logged.items()},
-            directions=access.declared_directions(trainer) if is_check else {},
-            checked={name: float(value) for name, value in (checked or {}).items()},
-            is_check=is_check,
-            ends_epoch=ends_epoch,
-            validation_due=validation_due,
-            can_stop=access.can_stop(trainer, epochs, trainer.global_step),
-            limit=limit,
-        )
-
-    def _unrecorded(self) -> dict[str, Any]:
-        logged = access.logged_metrics(self._trainer)
-        return {name: value for name, value in logged.items() if self._recorded.get(name) is not value}
+        return phase_report(self._trainer, self._phase.feed, logged, **facts)
 
     def _has(self, kind: type[PhaseAction]) -> bool:
         return any(isinstance(action, kind) for action in self.app.graph.actions)
@@ -245,17 +273,15 @@ class Driver:
     def _run_ordinary_actions(self) -> None:
         name, condition = self._next()
         if name is not None and not is_phase(self.app.graph, name):
-            self._reason = self._why(condition)
+            self._reason = reason_of(condition, self.state)
         while name is not None and not is_phase(self.app.graph, name):
             self._stepping = name
             asked = self._asked_inputs(name)
             provided = self._inputs()
             self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
             self._stepping = None
-            touched = bool(asked & _TOUCHING)
-            started = self.state["epoch"] >= 0
-            self._uncommitted |= touched and not started
-            self._commit(with_checkpoint=touched and started)
+            self._commits.stepped()
+            self._commits.action_ran(touched=bool(asked & _TOUCHING))
             name, _ = self._next()
 
     def _asked_inputs(self, name: str) -> set[str]:
@@ -272,36 +298,19 @@ class Driver:
             "reason": lambda: self._reason,
         }
 
-    def _why(self, condition: Condition | None) -> str | None:
-        if isinstance(condition, StopCondition):
-            return explain(condition, self.state).reason
-        if condition is None or condition.name == "default" or self.state["finished"]:
-            return None
-        return f"{condition.name} is true"
+    def _commit_inside_epoch(self) -> None:
+        self._leave_validation()
+        first_batch = self._phase.feed.first_batch if self._phase is not None else None
+        self._commits.commit_inside_epoch(first_batch, self._logged.recorded())
 
-    def _commit(self, *, with_checkpoint: bool) -> None:
-        if self._commits is None or (self._uncommitted and not with_checkpoint):
-            return
-        self._uncommitted = False
-        position, sequence_id = position_of(self.app), self.app.sequence_id
-        assert position is not None
-        assert sequence_id is not None
-        save = partial(access.save_checkpoint, self._trainer) if with_checkpoint else None
-        self.app.update_state(self._commits.commit(sequence_id, position, self.state, save))
+    def _kept(self) -> dict[str, Any]:
+        """What every checkpoint holds of the driver's own."""
+        wish = self._trainer.should_stop and not self._asked_to_stop and not self.state["can_stop"]
+        kept: dict[str, Any] = {"optimization": self._optimization, "wants_to_stop": wish, "recorded": []}
+        if self._going_on is not None and self._going_on.steps_to_come is not None:
+            kept["schedulers"] = self._going_on.steps_to_come
+        return kept
 
     def _stop_lightning(self) -> None:
         self._asked_to_stop |= not self._trainer.should_stop
         self._trainer.should_stop = True
-
-    def _refuse_unknown_metrics(self) -> None:
-        if self._trainer.enable_validation and not self._validated:
-            return
-        history = self.state["history"]
-        for condition in conditions(self.app.graph):
-            for metric in sorted(metrics_of(condition)):
-                if metric not in history:
-                    raise UnknownMetricError(metric, history.names, f"The condition {condition.name!r}")
-        monitor = self.state["monitor"]
-        if monitor is not None and monitor["metric"] not in history:
-            asked_by = f"BurrCallback(monitor={monitor['metric']!r})"
-            raise UnknownMetricError(monitor["metric"], history.names, asked_by)

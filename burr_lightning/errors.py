@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 _SHOWN = 10
@@ -102,6 +103,24 @@ class DataChangedError(ResumeError):
         super().__init__(
             f"Run {run_id!r} was started on other data ({listed}). A resumed run must go on with the "
             f"data it began with: restore it, or start a new run with another run_id."
+        )
+
+
+class CommitError(BurrLightningError, RuntimeError):
+    """A checkpoint could not be written; the commit before it is untouched.
+
+    Attributes:
+        run_id: The run.
+        path: Where the checkpoint was to be.
+    """
+
+    def __init__(self, run_id: str, path: Path, error: OSError) -> None:
+        self.run_id = run_id
+        self.path = path
+        super().__init__(
+            f"Run {run_id!r}: the checkpoint {path.name} could not be written to {path.parent} ({error}). "
+            f"The commit before it is whole. Make room or access there and start the same script again: "
+            f"it goes on from that commit."
         )
 
 

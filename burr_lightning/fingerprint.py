@@ -13,6 +13,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
+from .commits.rng import generator_states, set_generator_states
+
 _SAMPLES = 2
 
 
@@ -75,8 +77,10 @@ def _first_samples(loader: DataLoader[Any], samples: int | None) -> str | None:
     """The hash of the first samples; ``None`` where they cannot be read, or differ when read again."""
     if not samples:
         return None
+    held = generator_states({"loader": loader})
     with isolate_rng():
         once, again = _read(loader, samples), _read(loader, samples)
+    set_generator_states({"loader": loader}, held)
     return once if once == again else None
 
 

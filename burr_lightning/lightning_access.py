@@ -15,11 +15,13 @@ from typing import Any
 
 import torch
 from burr.core import serde
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Timer
-from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch.nn.parameter import is_lazy
 from torchmetrics import Metric
 
 from .errors import TrainerError
@@ -160,6 +162,26 @@ def preload_checkpoint(trainer: Trainer, path: Path) -> None:
         connector.resume_start(path, weights_only=False)
 
 
+def weights_that_do_not_fit(trainer: Trainer, module: LightningModule) -> list[str]:
+    """Where the weights of a preloaded checkpoint are of another shape than the module's, in words.
+
+    Nothing is said of a module that makes its layers later, or loads what it likes: torch does then.
+    """
+    later = any(is_overridden(hook, module) for hook in ("setup", "configure_model", "on_load_checkpoint"))
+    if later or not module.strict_loading or any(is_lazy(parameter) for parameter in module.parameters()):
+        return []
+    then: dict[str, Any] = trainer._checkpoint_connector._loaded_checkpoint["state_dict"]
+    now = module.state_dict()
+    shapes = [
+        f"{name}: was {list(then[name].shape)}, is {list(now[name].shape)}"
+        for name in then.keys() & now.keys()
+        if getattr(then[name], "shape", None) != getattr(now[name], "shape", None)
+    ]
+    lacking = [f"{name}: was there, is not" for name in then.keys() - now.keys()]
+    added = [f"{name}: was not there, is" for name in now.keys() - then.keys()]
+    return sorted([*shapes, *lacking, *added])
+
+
 def waits_to_be_restored(trainer: Trainer) -> bool:
     """Whether a preloaded checkpoint is still there.
 
@@ -174,22 +196,31 @@ def allow_finished_epochs(trainer: Trainer, epochs: int) -> None:
         trainer.fit_loop.max_epochs = epochs
 
 
-def begin_next_epoch(trainer: Trainer) -> None:
-    """After a resume from the end of an epoch, let Lightning begin the next one.
+class _Caught(CheckpointIO):
+    """Takes what a trainer wants to have saved."""
 
-    With ``max_steps`` set, Lightning would enter the finished epoch again: it trains one batch too
-    many where no validation came last, and ends the epoch a second time.
-    """
-    loop = trainer.fit_loop
-    if loop.restarted_on_epoch_end:
-        loop.epoch_progress.increment_completed()
-        loop.reset_restart_stage()
-        _Loop.__dict__["restarting"].fset(loop, False)
+    content: dict[str, Any]
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        self.content = checkpoint
+
+    def load_checkpoint(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def remove_checkpoint(self, path: Any) -> None:
+        raise NotImplementedError
 
 
-def save_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Write a full checkpoint through the trainer's strategy."""
-    trainer.save_checkpoint(path, weights_only=False)
+def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
+    """What a full checkpoint holds; its tensors are the trainer's own, not copies."""
+    strategy = trainer.strategy
+    theirs, ours = strategy.checkpoint_io, _Caught()
+    strategy.checkpoint_io = ours
+    try:
+        trainer.save_checkpoint("", weights_only=False)
+    finally:
+        strategy.checkpoint_io = theirs
+    return ours.content
 
 
 def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:

@@ -9,8 +9,8 @@ from burr.core import Condition, State
 from burr.core.graph import Graph, GraphBuilder
 
 from .actions import BestModel, PhaseAction, ProcessData, TrainEpoch, Validate
-from .conditions import StopCondition
-from .errors import BurrLightningError, ConditionError, MachineError
+from .conditions import StopCondition, explain, metrics_of
+from .errors import BurrLightningError, ConditionError, MachineError, UnknownMetricError
 
 
 def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
@@ -197,9 +197,30 @@ def _holds(condition: Condition, state: State[Any]) -> bool:
         raise ConditionError(condition.name, error, state["history"].names) from error
 
 
-def conditions(graph: Graph) -> list[Condition]:
-    """The conditions of all transitions, each once."""
-    return list(dict.fromkeys(transition.condition for transition in graph.transitions))
+def reason_of(condition: Condition | None, state: State[Any]) -> str | None:
+    """Why a machine took a transition, in words; ``None`` where its condition says nothing."""
+    if isinstance(condition, StopCondition):
+        return explain(condition, state).reason
+    if condition is None or condition.name == "default" or state["finished"]:
+        return None
+    return f"{condition.name} is true"
+
+
+def refuse_unknown_metrics(graph: Graph, state: State[Any]) -> None:
+    """See that every metric that is read has been logged, once everything has had its turn.
+
+    Raises:
+        UnknownMetricError: If a condition of the graph reads another, or another is monitored.
+    """
+    history = state["history"]
+    for condition in dict.fromkeys(transition.condition for transition in graph.transitions):
+        for metric in sorted(metrics_of(condition)):
+            if metric not in history:
+                raise UnknownMetricError(metric, history.names, f"The condition {condition.name!r}")
+    monitor = state["monitor"]
+    if monitor is not None and monitor["metric"] not in history:
+        asked_by = f"BurrCallback(monitor={monitor['metric']!r})"
+        raise UnknownMetricError(monitor["metric"], history.names, asked_by)
 
 
 def is_phase(graph: Graph, action: str | None) -> bool:

@@ -26,7 +26,6 @@ def opened(run: OpenRun) -> Iterator[str]:
         yield f"{name}: the commit of {skipped}; it cannot be used."
     if len(standing.skipped) > _SHOWN:
         yield f"{name}: nor can {len(standing.skipped) - _SHOWN} older ones."
-    epoch = standing.state["epoch"]
     if standing.finished:
         yield f"{name} is finished and is not trained again. {_result(standing.state)}"
         yield (
@@ -34,7 +33,7 @@ def opened(run: OpenRun) -> Iterator[str]:
             "take away the callback that stopped it; to start a new run, give BurrCallback another run_id."
         )
     elif standing.checkpoint is not None:
-        yield f"{name} goes on after epoch {epoch}."
+        yield f"{name} goes on {place(standing.state)}."
     else:
         yield f"{name} starts."
 
@@ -54,8 +53,16 @@ def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[
 def failed(run_id: str, action: str | None, error: BaseException, state: State[Any]) -> str:
     """What is said when an exception ends a run."""
     where = f"in {action} " if action else ""
-    resumes = f"goes on after epoch {state['epoch']}" if state["epoch"] >= 0 else "starts afresh"
+    resumes = f"goes on {place(state)}" if state["checkpoint"] else "starts afresh"
     return f"Run {run_id!r} ended {where}with {type(error).__name__}. The next start {resumes}."
+
+
+def place(state: State[Any]) -> str:
+    """Where a run goes on, in words."""
+    checkpoint = state["checkpoint"]
+    if "batch" in checkpoint:
+        return f"in epoch {checkpoint['epoch']}, after {checkpoint['batch']} batches of it"
+    return f"after epoch {checkpoint['epoch']}"
 
 
 def _result(state: State[Any]) -> str:

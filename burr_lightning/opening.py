@@ -11,7 +11,7 @@ from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
 from .burr_access import build_application, local_tracker
-from .commits import Committer
+from .commits import Committer, StoredCommits
 from .driver import Driver
 from .errors import BurrLightningError, RunLockedError
 from .layout import Outcome, RunFolder, RunInfo, default_persister
@@ -44,7 +44,7 @@ class OpenRun:
         self._own_persister: Any = None
         self._closed = False
         self.set_aside: Path | None = None
-        commits: Committer | None = None
+        rows: StateRows | None = None
         tracker: LifecycleAdapter | None = None
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.folder = RunFolder(settings.root, settings.project, settings.run_id)
@@ -53,22 +53,26 @@ class OpenRun:
             self._lock.acquire()
         try:
             if self.folder is not None:
-                commits = self._committer(self.folder)
+                rows = self._rows()
                 tracker = self._tracker()
-            self.standing = standing_of(settings, commits, trainer, module)
+            stored = StoredCommits(self.folder, rows) if self.folder and rows else None
+            self.standing = standing_of(settings, stored, trainer, module)
             if self.folder is not None:
                 self._write_info(self.folder, tracker)
-            self.driver = self._driver(trainer, module, commits, tracker)
+            committer = None
+            if self.folder is not None and rows is not None:
+                newest = self.standing.sequence_id
+                committer = Committer(self.folder, rows, settings.checkpoints, newest)
+            self.driver = self._driver(trainer, module, committer, tracker)
         except BaseException:
             self.close()
             raise
 
-    def _committer(self, folder: RunFolder) -> Committer:
+    def _rows(self) -> StateRows:
         persister = self.settings.persister
         if persister is None:
             persister = self._own_persister = default_persister(self.settings.root)
-        rows = StateRows(persister, self.settings.project, self.settings.run_id)
-        return Committer(folder, rows, self.settings.checkpoints)
+        return StateRows(persister, self.settings.project, self.settings.run_id)
 
     def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
@@ -111,7 +115,7 @@ class OpenRun:
         self,
         trainer: Trainer,
         module: LightningModule,
-        commits: Committer | None,
+        committer: Committer | None,
         tracker: LifecycleAdapter | None,
     ) -> Driver:
         settings, standing = self.settings, self.standing
@@ -127,7 +131,7 @@ class OpenRun:
                 settings.hooks,
             )
         )
-        return Driver(trainer, module, app, commits)
+        return Driver(trainer, module, app, committer)
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from burr.core import State
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
-from .commits import Committer
+from .commits import StoredCommits
 from .errors import ResumeError
 from .machines import follow, is_phase, is_terminal
 from .settings import RunSettings
@@ -35,7 +35,7 @@ class Standing:
 
 
 def standing_of(
-    settings: RunSettings, commits: Committer | None, trainer: Trainer, module: LightningModule
+    settings: RunSettings, commits: StoredCommits | None, trainer: Trainer, module: LightningModule
 ) -> Standing:
     """Where a run stands, under what the user configured today.
 
@@ -46,7 +46,8 @@ def standing_of(
         module: The module in training; its hyperparameters are taken.
 
     Raises:
-        ResumeError: If the machine does not have the action that the run stopped after.
+        ResumeError: If the machine does not have the action that the run stopped after, or no
+            checkpoint of the run can be used.
     """
     hparams = dict(getattr(module, "hparams", {}))
     point = commits.resume_point() if commits else None
@@ -54,6 +55,11 @@ def standing_of(
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
         newest, skipped = (point.newest_sequence_id, point.skipped) if point else (None, ())
         return Standing(state, None, newest, None, False, skipped)
+    if point.checkpoint is None and point.skipped:
+        raise ResumeError(
+            f"Run {settings.run_id!r} has no commit that can be used ({'; '.join(point.skipped)}). Bring one "
+            f"of these files back, or start a new run with another run_id."
+        )
     graph, row = settings.machine, point.row
     names = [action.name for action in graph.actions]
     if row.position not in names:
@@ -62,7 +68,7 @@ def standing_of(
             f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
             f"started with, or start a new run with another run_id."
         )
-    commits.go_on_from(row)
+    commits.go_on_from(point)
     finished = is_terminal(graph, row.position)
     if not finished:
         state, position = _as_configured_now(settings, commits, row.state, trainer, hparams), row.position
@@ -75,7 +81,7 @@ def standing_of(
 
 def _continued(
     settings: RunSettings,
-    commits: Committer,
+    commits: StoredCommits,
     checkpoint: dict[str, Any],
     trainer: Trainer,
     hparams: dict[str, Any],
@@ -91,7 +97,7 @@ def _continued(
 
 def _as_configured_now(
     settings: RunSettings,
-    commits: Committer,
+    commits: StoredCommits,
     state: State[Any],
     trainer: Trainer,
     hparams: dict[str, Any],

@@ -150,10 +150,10 @@ def monitored(history: MetricHistory, monitor: Mapping[str, Any] | None) -> Moni
 
 
 def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
-    """The state that names a checkpoint which is whole on disk."""
+    """The state that names a checkpoint which is whole on disk; the best epoch's is one from its end."""
     best = state["best"]
-    if best is not None and best["epoch"] == checkpoint["epoch"]:
-        best = {**best, "checkpoint": checkpoint["path"]}
+    if best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint:
+        best = {**best, "checkpoint": checkpoint.get("weights", checkpoint["path"])}
     return state.update(checkpoint=dict(checkpoint), best=best)
 
 

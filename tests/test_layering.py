@@ -16,7 +16,8 @@ LAYERS = [
     },
     {"commits"},
     {
-        *("settings", "lightning_access", "fingerprint", "driver"),
+        *("settings", "lightning_access", "lightning_loops", "running_metrics", "training_state"),
+        *("fingerprint", "going_on", "committing", "reports", "driver"),
         *("standing", "messages", "opening", "reading", "callback"),
     },
     {"cli"},

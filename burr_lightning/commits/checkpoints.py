@@ -1,42 +1,66 @@
-"""Which checkpoints of a run are kept, and what they are called."""
+"""Which checkpoints of a run are made and kept, and what they are called."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..metric import MonitoredMetric
 
-_NAME = re.compile(r"epoch=(\d+)-step=(\d+)-commit=(\d+)\.ckpt")
+_NAME = re.compile(r"epoch=(\d+)-step=(\d+)-commit=(\d+)(?:-batch=(\d+)|(-weights))?\.ckpt")
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Which checkpoints to keep. One is written at the end of every epoch.
+    """When commits are made, and which of their checkpoints are kept.
 
     Args:
         keep_last: How many of the newest to keep, 1 or more. The older ones among them are what a
             resume falls back to if the newest is damaged.
         keep_best: How many of those with the best monitored value to keep as well, 0 or more.
+        every_n_epochs: A commit at the end of every n-th epoch, 1 or more. Whatever n is, the last
+            epoch of a run is committed, and so is an epoch that is the best so far, unless
+            ``keep_best`` is 0.
+        every_n_steps: A commit inside an epoch as well, each time that this many optimizer steps were
+            taken, 1 or more; ``None`` for none. It needs a training loader that has a ``state_dict``,
+            as torchdata's ``StatefulDataLoader`` does.
+        save_weights_only_best: Whether the best are kept as checkpoints of the weights alone, without
+            the optimizers. They are written beside the full ones.
+        asynchronous: Whether training goes on while a checkpoint is written, from a copy in memory.
+            Its commit counts when the file is whole on the disk: a kill before that costs one epoch
+            more.
 
     Raises:
         ValueError: If a number is out of range.
 
     Example:
-        >>> Checkpoints(keep_last=1, keep_best=3)
-        Checkpoints(keep_last=1, keep_best=3)
+        >>> Checkpoints(keep_last=1, keep_best=3).every_n_epochs
+        1
     """
 
     keep_last: int = 2
     keep_best: int = 1
+    every_n_epochs: int = 1
+    every_n_steps: int | None = None
+    save_weights_only_best: bool = False
+    asynchronous: bool = False
 
     def __post_init__(self) -> None:
         if self.keep_last < 1:
             raise ValueError(f"{self}: keep_last must be 1 or more, or a run could not be resumed.")
         if self.keep_best < 0:
             raise ValueError(f"{self}: keep_best must be 0 or more.")
+        if self.every_n_epochs < 1:
+            raise ValueError(f"{self}: every_n_epochs must be 1 or more.")
+        if self.every_n_steps is not None and self.every_n_steps < 1:
+            raise ValueError(f"{self}: every_n_steps must be 1 or more, or None for no commits in an epoch.")
+        if self.save_weights_only_best and not self.keep_best:
+            raise ValueError(
+                f"{self}: save_weights_only_best keeps the best, so keep_best must be 1 or more."
+            )
 
 
 @dataclass(frozen=True, order=True)
@@ -46,18 +70,31 @@ class CheckpointName:
     commit: int
     """The step of the machine that it was written after."""
     epoch: int
-    """The epoch that had ended, 0-based."""
+    """The epoch that had ended, 0-based; the one that it was written in the middle of."""
     step: int
     """Optimizer steps taken."""
+    batch: int | None = None
+    """How many batches of the epoch it was written after; ``None`` at the end of an epoch."""
+    weights: bool = False
+    """Whether it holds the weights alone."""
 
     def __str__(self) -> str:
-        return f"epoch={self.epoch:05d}-step={self.step:08d}-commit={self.commit:07d}.ckpt"
+        inside = f"-batch={self.batch:07d}" if self.batch is not None else ""
+        kind = "-weights" if self.weights else inside
+        return f"epoch={self.epoch:05d}-step={self.step:08d}-commit={self.commit:07d}{kind}.ckpt"
+
+    def of_weights(self) -> CheckpointName:
+        """The name of the checkpoint beside this one that holds the weights alone."""
+        return replace(self, weights=True)
 
     @staticmethod
     def parse(path: Path) -> CheckpointName | None:
         """What a file's name says, ``None`` for a file that is no checkpoint of ours."""
         match = _NAME.fullmatch(path.name)
-        return CheckpointName(int(match[3]), int(match[1]), int(match[2])) if match else None
+        if match is None:
+            return None
+        batch = int(match[4]) if match[4] else None
+        return CheckpointName(int(match[3]), int(match[1]), int(match[2]), batch, match[5] is not None)
 
 
 def to_prune(
@@ -68,17 +105,30 @@ def to_prune(
 ) -> list[CheckpointName]:
     """The checkpoints that a retention policy no longer wants.
 
+    A checkpoint from inside an epoch is wanted until a newer one is there.
+
     Args:
         names: Those on disk.
         keep: The policy.
         metric: The monitored metric, ``None`` where none is monitored.
         values: Its value by epoch; an epoch without one is never among the best.
     """
-    newest = sorted(names, reverse=True)
-    wanted = set(newest[: keep.keep_last])
-    if metric is not None:
-        scored = [name for name in newest if values.get(name.epoch) == values.get(name.epoch, 0.0)]
-        sign = 1 if metric.mode == "min" else -1
-        best = sorted(scored, key=lambda name: (sign * values[name.epoch], name.epoch))
-        wanted |= set(best[: keep.keep_best])
+    newest = sorted(names, key=lambda name: (name.commit, name.step), reverse=True)
+    wanted = {name for name in newest[:1] if name.batch is not None}
+    ended = [name for name in newest if name.batch is None]
+    wanted |= set([name for name in ended if not name.weights][: keep.keep_last])
+    for epoch in _best_epochs({name.epoch for name in ended}, metric, values)[: keep.keep_best]:
+        of_epoch = [name for name in ended if name.epoch == epoch]
+        preferred = [name for name in of_epoch if name.weights == keep.save_weights_only_best]
+        wanted.add((preferred or of_epoch)[0])
     return [name for name in newest if name not in wanted]
+
+
+def _best_epochs(
+    epochs: Iterable[int], metric: MonitoredMetric | None, values: Mapping[int, float]
+) -> list[int]:
+    if metric is None:
+        return []
+    known = [epoch for epoch in epochs if epoch in values and not math.isnan(values[epoch])]
+    sign = 1 if metric.mode == "min" else -1
+    return sorted(known, key=lambda epoch: (sign * values[epoch], epoch))

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from burr.core import State
 
+from ..errors import CommitError
 from ..layout import RunFolder
-from ..rows import Row, StateRows
+from ..rows import StateRows
 from ..state import committed, monitored
 from .checkpoints import CheckpointName, Checkpoints, to_prune
-from .files import is_whole, write_durably
+from .partial import remove_partial, write_partial
+from .writing import BackgroundWriter, Digests, Write, write_now
+
+_NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
 
 
-@dataclass(frozen=True)
-class ResumePoint:
-    """A commit that a run can go on from."""
+@dataclass
+class _Commit:
+    """A commit whose checkpoint is on its way to the disk."""
 
-    row: Row | None
-    """``None`` where no commit can be used."""
-    newest_sequence_id: int
-    """The newest step that has a row; steps are numbered on from there."""
-    checkpoint: Path | None = None
-    """The checkpoint that the row names, whole; ``None`` where no epoch had ended."""
-    skipped: tuple[str, ...] = ()
-    """Newer commits that cannot be used, and why, in words."""
+    state: State[Any]
+    facts: dict[str, Any]
+    path: Path
+    written: Future[Digests]
+    rows: list[tuple[int, str, State[Any]]] = field(default_factory=list)
+    """The rows that may be written once the checkpoint is whole."""
 
 
 class Committer:
-    """Makes the commits of one run and finds the one to resume from.
+    """Makes the commits of one run.
 
     Args:
         folder: The run's folder.
         rows: The run's rows.
-        keep: Which checkpoints to keep.
+        keep: When commits are made, and which checkpoints are kept.
+        newest_row: The newest step that has a row, ``None`` where the run is new.
     """
 
-    def __init__(self, folder: RunFolder, rows: StateRows, keep: Checkpoints) -> None:
-        self._folder, self._rows, self._keep = folder, rows, keep
+    def __init__(
+        self, folder: RunFolder, rows: StateRows, keep: Checkpoints, newest_row: int | None = None
+    ) -> None:
+        self.keep = keep
+        self._folder, self._rows = folder, rows
+        self._write: Write = BackgroundWriter() if keep.asynchronous else write_now
+        self._pending: _Commit | None = None
+        self._facts: dict[str, Any] | None = None
+        self._newest_row = newest_row
 
     def commit(
-        self,
-        sequence_id: int,
-        position: str,
-        state: State[Any],
-        save_checkpoint: Callable[[Path], None] | None,
-    ) -> State[Any]:
-        """Make what has happened so far durable.
+        self, sequence_id: int, position: str, state: State[Any], content: Mapping[str, Any] | None
+    ) -> None:
+        """Make what has happened up to a boundary durable.
 
         The order is the promise: the checkpoint is whole on disk before the row names it, and
         nothing is deleted before the row is written.
@@ -58,23 +65,108 @@ class Committer:
             sequence_id: The step of the machine that has run.
             position: Its action.
             state: The state after it.
-            save_checkpoint: Writes a checkpoint to a path; ``None`` where the trainer has not
-                changed since the commit before, whose checkpoint the row then names.
+            content: The checkpoint; ``None`` where the trainer has not changed since the commit
+                before, whose checkpoint the row then names.
 
-        Returns:
-            The state, which names the checkpoint.
+        Raises:
+            CommitError: If this checkpoint, or the one before it, could not be written.
         """
-        if save_checkpoint is not None:
+        if content is not None:
             name = CheckpointName(sequence_id, state["epoch"], state["global_step"])
-            path = self._folder.checkpoints / str(name)
-            digest = write_durably(path, save_checkpoint)
-            relative = path.relative_to(self._folder.path).as_posix()
-            facts = {"path": relative, "epoch": name.epoch, "sha256": digest, "commit": sequence_id}
-            state = committed(state, facts)
+            self._begin(name, state, content, {})
+        if self._pending is None:
+            self._save_row(sequence_id, position, state)
+        else:
+            self._pending.rows.append((sequence_id, position, state))
+            self.settle(wait=not self.keep.asynchronous)
+
+    def commit_inside_epoch(
+        self,
+        sequence_id: int,
+        position: str,
+        state: State[Any],
+        content: Mapping[str, Any],
+        place: dict[str, Any],
+    ) -> None:
+        """Make what has happened inside an epoch durable.
+
+        The machine stands where it stood at the boundary before; only the checkpoint is newer.
+
+        Args:
+            sequence_id: The step of the machine that ran last.
+            position: Its action.
+            state: The state after it.
+            content: The checkpoint.
+            place: Where in the epoch it is: ``epoch``, ``batch`` (how many are done), and
+                ``first_batch``, the first one of the phase that is open.
+
+        Raises:
+            CommitError: If this checkpoint, or the one before it, could not be written.
+        """
+        name = CheckpointName(sequence_id, place["epoch"], content["global_step"], place["batch"])
+        pending = self._begin(name, state, content, place)
+        if self._newest_row != sequence_id:
+            pending.rows.append((sequence_id, position, state))
+        self.settle(wait=not self.keep.asynchronous)
+
+    def settle(self, *, wait: bool) -> None:
+        """Finish the commit whose checkpoint was being written, if it is whole by now.
+
+        Args:
+            wait: Whether to wait until it is.
+
+        Raises:
+            CommitError: If the checkpoint could not be written. It is raised where that is waited for.
+        """
+        pending = self._pending
+        if pending is None or not (wait or _succeeded(pending.written)):
+            return
+        self._pending = None
+        try:
+            digests = pending.written.result()
+        except OSError as error:
+            raise CommitError(self._folder.run_id, pending.path, error) from error
+        self._facts = {**pending.facts, "sha256": digests[pending.path]}
+        for sequence_id, position, state in pending.rows:
+            self._save_row(sequence_id, position, self.named(state))
+        if "batch" in self._facts:
+            write_partial(self._folder.path, self._facts)
+        else:
+            remove_partial(self._folder.path)
+        self._prune(self.named(pending.state))
+
+    def named(self, state: State[Any]) -> State[Any]:
+        """A state that names the newest checkpoint, once that is whole."""
+        return committed(state, self._facts) if self._facts is not None else state
+
+    def _begin(
+        self, name: CheckpointName, state: State[Any], content: Mapping[str, Any], place: dict[str, Any]
+    ) -> _Commit:
+        self.settle(wait=True)
+        path = self._folder.checkpoints / str(name)
+        contents: dict[Path, Any] = {path: content}
+        facts = {"path": self._relative(path), "epoch": name.epoch, "commit": name.commit, **place}
+        if not place and self._keeps_weights_of(state):
+            weights = self._folder.checkpoints / str(name.of_weights())
+            contents[weights] = {key: value for key, value in content.items() if key not in _NOT_WEIGHTS}
+            facts["weights"] = self._relative(weights)
+        try:
+            written = self._write(contents)
+        except OSError as error:
+            raise CommitError(self._folder.run_id, path, error) from error
+        self._pending = _Commit(state, facts, path, written)
+        return self._pending
+
+    def _keeps_weights_of(self, state: State[Any]) -> bool:
+        best = state["best"]
+        return self.keep.save_weights_only_best and best is not None and best["epoch"] == state["epoch"]
+
+    def _save_row(self, sequence_id: int, position: str, state: State[Any]) -> None:
         self._rows.save(sequence_id, position, state)
-        if save_checkpoint is not None:
-            self._prune(state)
-        return state
+        self._newest_row = sequence_id
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._folder.path).as_posix()
 
     def _prune(self, state: State[Any]) -> None:
         history = state["history"]
@@ -85,40 +177,11 @@ class Committer:
         if metric is not None and metric.name in history:
             column = history[metric.name]
             values = {name.epoch: column[name.epoch] for name in names if name.epoch < len(column)}
-        for name in to_prune(names, self._keep, metric, values):
-            paths[name].unlink()
+        named = state["checkpoint"]["path"]
+        for name in to_prune(names, self.keep, metric, values):
+            if self._relative(paths[name]) != named:
+                paths[name].unlink()
 
-    def resume_point(self) -> ResumePoint | None:
-        """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
-        skipped: dict[str, None] = {}
-        newest = None
-        for sequence_id, facts in self._rows.checkpoints():
-            newest = sequence_id if newest is None else newest
-            path = self._folder.path / facts["path"] if facts else None
-            if facts is None or path is None:
-                return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
-            if is_whole(path, facts["sha256"]):
-                return ResumePoint(self._rows.at(sequence_id), newest, path, tuple(skipped))
-            state = "is damaged" if path.exists() else "is missing"
-            skipped[f"epoch {facts['epoch']}: {facts['path']} {state}"] = None
-        return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
-    def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
-        """The rows of one boundary, the newest first: those that name the same checkpoint."""
-        for sequence_id, facts in self._rows.checkpoints():
-            if facts != checkpoint:
-                return
-            if row := self._rows.at(sequence_id):
-                yield row
-
-    def checkpoint_of(self, epoch: int) -> str | None:
-        """The newest checkpoint on disk of an epoch, relative to the run's folder."""
-        for path in sorted(self._folder.checkpoints.iterdir(), reverse=True):
-            name = CheckpointName.parse(path)
-            if name is not None and name.epoch == epoch:
-                return path.relative_to(self._folder.path).as_posix()
-        return None
-
-    def go_on_from(self, row: Row) -> None:
-        """Let the commits to come refer to this one."""
-        self._rows.go_on_from(row)
+def _succeeded(written: Future[Digests]) -> bool:
+    return written.done() and written.exception() is None

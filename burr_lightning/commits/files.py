@@ -4,28 +4,119 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import torch
 
 _BLOCK = 1 << 20
+_SMALL = 4 << 20
 
 
-def write_durably(path: Path, write: Callable[[Path], None]) -> str:
+class Stream:
+    """A file that is written front to back, and whose SHA-256 is known at its end.
+
+    What is small is hashed as it comes. Of a large file, the hash follows in a thread of its own, which
+    reads back what the system still holds, so nothing is kept in memory.
+
+    Args:
+        path: The file; one that is there is overwritten.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._size = 0
+        self._digest = hashlib.sha256()
+        self._follower: _Follower | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes to the file."""
+        view = memoryview(data).cast("B")
+        left = view
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        if self._follower is None and self._size + len(view) > _SMALL:
+            self._follower = _Follower(self._descriptor, self._digest, self._size)
+        self._size += len(view)
+        if self._follower is not None:
+            self._follower.follow_to(self._size)
+        else:
+            self._digest.update(view)
+        return len(view)
+
+    def flush(self) -> None:
+        """Have the system put what was written so far on the disk."""
+        os.fsync(self._descriptor)
+
+    def digest(self) -> str:
+        """The SHA-256 of the whole file, in hexadecimal digits, once all of it is written."""
+        if self._follower is not None:
+            self._follower.end()
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._follower is not None:
+            self._follower.stop()
+        os.close(self._descriptor)
+
+
+class _Follower:
+    """Hashes a file behind the one who writes it."""
+
+    def __init__(self, descriptor: int, digest: hashlib._Hash, done: int) -> None:
+        self._descriptor, self._digest, self._done = descriptor, digest, done
+        self._sizes: SimpleQueue[int | None] = SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._follow, name="sha256", daemon=True)
+        self._thread.start()
+
+    def follow_to(self, size: int) -> None:
+        self._sizes.put(size)
+
+    def end(self) -> None:
+        self.stop()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        self._sizes.put(None)
+        self._thread.join()
+
+    def _follow(self) -> None:
+        block = memoryview(bytearray(_BLOCK))
+        try:
+            while (size := self._sizes.get()) is not None:
+                while self._done < size:
+                    read = os.preadv(self._descriptor, [block[: size - self._done]], self._done)
+                    self._digest.update(block[:read])
+                    self._done += read
+        except OSError as error:
+            self._error = error
+
+
+def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
     """Have a file written under a temporary name in its own folder, flushed and renamed.
 
     Args:
         path: Where the file is to be.
-        write: Writes it to the path that it is given.
+        write: Writes it to the stream that it is given.
 
     Returns:
         The SHA-256 of the file, in hexadecimal digits.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}{_TEMPORARY}")
     try:
-        write(temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        digest = sha256(temporary)
+        stream = Stream(temporary)
+        try:
+            write(stream)
+            stream.flush()
+            digest = stream.digest()
+        finally:
+            stream.close()
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -34,18 +125,43 @@ def write_durably(path: Path, write: Callable[[Path], None]) -> str:
     return digest
 
 
+_TEMPORARY = ".tmp"
+
+
+def remove_torn_files(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left behind."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def save_tensors(content: Any, stream: Stream) -> None:
+    """Write what ``torch.save`` writes, without the check sums per tensor: the digest is one for all."""
+    check_sums = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(content, stream)  # type: ignore[arg-type]
+    finally:
+        torch.serialization.set_crc32_options(check_sums)
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    for block in _blocks(path):
+        digest.update(block)
     return digest.hexdigest()
 
 
 def is_whole(path: Path, digest: str) -> bool:
     """Whether a file is there and has this digest."""
     return path.is_file() and sha256(path) == digest
+
+
+def _blocks(path: Path) -> Iterator[memoryview]:
+    block = bytearray(_BLOCK)
+    with open(path, "rb", buffering=0) as file:
+        while read := file.readinto(block):
+            yield memoryview(block)[:read]
 
 
 def _flush_folder(path: Path) -> None:

@@ -1,32 +1,140 @@
-"""The state of the random number generators, in a form that loads without unpickling code."""
+"""The state of random number generators, in a form that loads without unpickling code."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+_Generator = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
+_HOLDERS = (torch.nn.Module, DataLoader, Dataset, Sampler)
+_LONGEST = 100
+"""A longer list is data."""
 
 
 def rng_state() -> dict[str, Any]:
     """The state of Python's, NumPy's and torch's global generators, on all devices."""
-    version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
-        "python": [version, list(words), gauss],
-        "numpy": [str(kind), [int(key) for key in keys], int(position), int(has_gauss), float(cached)],
+        "python": _python_state(random.getstate()),
+        "numpy": _numpy_state(np.random.get_state(legacy=True)),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
 
 
-def set_rng_state(state: dict[str, Any]) -> None:
-    """Put the generators back into a state that `rng_state` gave."""
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
-    kind, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+def set_rng_state(state: Mapping[str, Any]) -> None:
+    """Put the global generators back into a state that `rng_state` gave."""
+    random.setstate(_python_arguments(state["python"]))
+    np.random.set_state(_numpy_arguments(state["numpy"]))
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([device.cpu() for device in state["cuda"]])
+
+
+def generator_states(owners: Mapping[str, Any]) -> dict[str, Any]:
+    """The states of the generators that objects hold as attributes.
+
+    Looked at are the attributes of each owner and, in turn, those of the modules, loaders, samplers
+    and data sets among them, also in lists.
+
+    Args:
+        owners: The objects by a name of theirs.
+
+    Returns:
+        The state of each generator by its place, as ``train.sampler.generator``.
+    """
+    return {place: _state_of(generator) for place, generator in _generators(owners)}
+
+
+def set_generator_states(owners: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+    """Put generators back into states that `generator_states` gave; others stay as they are."""
+    for place, generator in _generators(owners):
+        if place in states:
+            _set_state(generator, states[place])
+
+
+def _generators(owners: Mapping[str, Any]) -> Iterator[tuple[str, _Generator]]:
+    seen: set[int] = set()
+    waiting = list(owners.items())
+    while waiting:
+        place, owner = waiting.pop(0)
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        if isinstance(owner, _Generator):
+            yield place, owner
+        else:
+            waiting += [(f"{place}.{name}", value) for name, value in _parts(owner) if _matters(value)]
+
+
+def _parts(owner: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(owner, (list, tuple)):
+        return [(str(index), value) for index, value in enumerate(owner)]
+    attributes = vars(owner) if hasattr(owner, "__dict__") else {}
+    if isinstance(owner, torch.nn.Module):
+        attributes = {**attributes, **owner._modules}
+    return list(attributes.items())
+
+
+def _matters(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return 0 < len(value) <= _LONGEST and all(_matters(item) for item in value)
+    return isinstance(value, (_Generator, *_HOLDERS)) and not isinstance(value, random.SystemRandom)
+
+
+def _state_of(generator: _Generator) -> Any:
+    if isinstance(generator, random.Random):
+        return _python_state(generator.getstate())
+    if isinstance(generator, np.random.RandomState):
+        return _numpy_state(generator.get_state(legacy=True))
+    if isinstance(generator, np.random.Generator):
+        return _plain(generator.bit_generator.state)
+    return generator.get_state()
+
+
+def _set_state(generator: _Generator, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.setstate(_python_arguments(state))
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(_numpy_arguments(state))
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state.cpu())
+
+
+def _python_state(state: Any) -> list[Any]:
+    version, words, gauss = state
+    return [version, _tensor(words), gauss]
+
+
+def _python_arguments(state: Any) -> tuple[Any, ...]:
+    version, words, gauss = state
+    return version, tuple(words.tolist()), gauss
+
+
+def _numpy_state(state: Any) -> list[Any]:
+    kind, keys, position, has_gauss, cached = state
+    return [str(kind), _tensor(keys), int(position), int(has_gauss), float(cached)]
+
+
+def _numpy_arguments(state: Any) -> tuple[Any, ...]:
+    kind, keys, position, has_gauss, cached = state
+    return kind, keys.numpy().astype(np.uint32), position, has_gauss, cached
+
+
+def _tensor(words: Any) -> torch.Tensor:
+    return torch.from_numpy(np.array(words, dtype=np.int64))
+
+
+def _plain(value: Any) -> Any:
+    """Nested dictionaries of NumPy values as those of Python's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()]
+    return value.item() if isinstance(value, np.generic) else value

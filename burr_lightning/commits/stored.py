@@ -1,0 +1,96 @@
+"""The commits of a run as they are stored: which of them a run can go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..layout import RunFolder
+from ..rows import Row, StateRows
+from .checkpoints import CheckpointName
+from .files import is_whole, remove_torn_files
+from .partial import read_partial
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A commit that a run can go on from."""
+
+    row: Row | None
+    """``None`` where no commit can be used."""
+    newest_sequence_id: int
+    """The newest step that has a row; steps are numbered on from there."""
+    checkpoint: Path | None = None
+    """The checkpoint to restore, whole; ``None`` where no epoch had ended."""
+    skipped: tuple[str, ...] = ()
+    """Newer commits that cannot be used, and why, in words."""
+
+
+class StoredCommits:
+    """The commits of one run, as they are stored.
+
+    Args:
+        folder: The run's folder.
+        rows: The run's rows.
+    """
+
+    def __init__(self, folder: RunFolder, rows: StateRows) -> None:
+        self._folder, self._rows = folder, rows
+
+    def resume_point(self) -> ResumePoint | None:
+        """The newest commit whose checkpoint is whole, ``None`` where the run is new."""
+        skipped: dict[str, None] = {}
+        newest = None
+        for sequence_id, checkpoint in self._candidates():
+            newest = sequence_id if newest is None else newest
+            if checkpoint is None:
+                return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
+            path = self._folder.path / checkpoint["path"]
+            if is_whole(path, checkpoint["sha256"]):
+                return ResumePoint(self._row(sequence_id, checkpoint), newest, path, tuple(skipped))
+            state = "is damaged" if path.exists() else "is missing"
+            skipped[f"epoch {checkpoint['epoch']}: {checkpoint['path']} {state}"] = None
+        return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
+
+    def _candidates(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """The step of each commit and the checkpoint that goes with it, the newest first."""
+        inside = read_partial(self._folder.path)
+        for index, (sequence_id, checkpoint) in enumerate(self._rows.checkpoints()):
+            if index == 0 and inside is not None and inside["commit"] == sequence_id:
+                yield sequence_id, inside
+            yield sequence_id, checkpoint
+
+    def _row(self, sequence_id: int, checkpoint: dict[str, Any]) -> Row | None:
+        row = self._rows.at(sequence_id)
+        return replace(row, state=row.state.update(checkpoint=checkpoint)) if row is not None else None
+
+    def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
+        """The rows of one boundary, the newest first: those that name the same checkpoint."""
+        for sequence_id, facts in self._rows.checkpoints():
+            if facts != checkpoint:
+                return
+            if row := self._rows.at(sequence_id):
+                yield row
+
+    def checkpoint_of(self, epoch: int) -> str | None:
+        """The newest checkpoint on disk of an epoch, relative to the run's folder."""
+        found = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
+        of_epoch = [name for name in found if name and name.epoch == epoch and name.batch is None]
+        return found[max(of_epoch)].relative_to(self._folder.path).as_posix() if of_epoch else None
+
+    def go_on_from(self, point: ResumePoint) -> None:
+        """Remove what came after a commit and is named by no row; rows to come refer to this one."""
+        remove_torn_files(self._folder.path)
+        remove_torn_files(self._folder.checkpoints)
+        for path in self._folder.checkpoints.iterdir():
+            name = CheckpointName.parse(path)
+            if name is None or path == point.checkpoint:
+                continue
+            if name.commit > point.newest_sequence_id or (
+                name.batch is not None and name.commit == point.newest_sequence_id
+            ):
+                path.unlink()
+        if point.row is not None:
+            self._rows.go_on_from(point.row)

@@ -1,0 +1,171 @@
+"""When a run is committed, and what goes into its checkpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from burr.core import Application
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_access as access
+from . import lightning_loops as loops
+from .burr_access import position_of
+from .commits import Committer
+from .training_state import KEY, training_state
+
+log = logging.getLogger(__name__)
+
+
+class RunCommits:
+    """Makes a run's commits, at the instants that its policy asks for.
+
+    Args:
+        trainer: The trainer.
+        module: The module in training.
+        app: The run's application.
+        committer: Makes the commits durable; ``None`` leaves nothing on disk.
+        kept: What a checkpoint is to hold beside the state of the training.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        app: Application[Any],
+        committer: Committer | None,
+        kept: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._trainer, self._module, self._app = trainer, module, app
+        self._committer, self._kept = committer, kept
+        self._behind = False
+        self._every_n_steps = committer.keep.every_n_steps if committer is not None else None
+        self._inside_epochs = False
+        self._steps = 0
+        self.stepped()
+
+    def training_started(self) -> None:
+        """The loaders are there: see whether a run can go on in the middle of an epoch."""
+        self._inside_epochs = loops.goes_on_inside_epoch(self._trainer)
+        if self._every_n_steps is None:
+            return
+        self._steps = self._trainer.global_step // self._every_n_steps
+        if not self._inside_epochs:
+            kinds = ", ".join(type(loader).__name__ for loader in loops.train_loaders(self._trainer))
+            log.warning(
+                "Checkpoints(every_n_steps=%d): no commits are made inside an epoch, for its training data "
+                "(%s) has no state_dict and could not be gone on with. After a kill the epoch under way is "
+                "trained again from its beginning. torchdata's StatefulDataLoader has one.",
+                self._every_n_steps,
+                kinds,
+            )
+
+    def stepped(self) -> None:
+        """The machine has made a step."""
+        self._sequence_id, self._position = self._app.sequence_id, position_of(self._app)
+
+    def trainer_moves_on(self) -> None:
+        """The trainer trains: no row may be written without a checkpoint of its own."""
+        self._behind = True
+
+    def action_ran(self, *, touched: bool) -> None:
+        """An ordinary action has run at a boundary.
+
+        One that touched the trainer is committed with a checkpoint. Before the first epoch there is
+        none to put the change into, nor is there in the middle of one: it runs again at a resume.
+        """
+        if touched and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):
+            self.commit()
+            return
+        self._behind |= touched
+        if self._committer is not None and not self._behind:
+            self._committer.commit(*self._point(), self._app.state, None)
+            self._take_names()
+
+    def epoch_ended(self, is_last: Callable[[], bool]) -> None:
+        """An epoch has ended: commit it, if it is due.
+
+        Args:
+            is_last: Tells whether the machine goes on to no other; asked only where that matters, for a
+                condition that fails must not cost the epoch.
+        """
+        if self._committer is None:
+            return
+        keep, state = self._committer.keep, self._app.state
+        is_best = (
+            keep.keep_best > 0 and state["best"] is not None and state["best"]["epoch"] == state["epoch"]
+        )
+        due = (state["epoch"] + 1) % keep.every_n_epochs == 0
+        if due or is_best or state["finished"] or self._trainer.received_sigterm or is_last():
+            self.commit()
+
+    def training_ends(self) -> None:
+        """Lightning trains no more: commit the last epoch, if it was not."""
+        if self._behind and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit a boundary, with a checkpoint."""
+        if self._committer is not None:
+            self._committer.commit(*self._point(), self._app.state, self._content())
+            self._behind = False
+            self._take_names()
+
+    def is_due_inside_epoch(self) -> bool:
+        """Finish what was written meanwhile; tell whether to commit between these two batches."""
+        if self._committer is None:
+            return False
+        self._committer.settle(wait=False)
+        if self._every_n_steps is None or not self._inside_epochs:
+            return False
+        due = self._trainer.global_step // self._every_n_steps > self._steps
+        return due and loops.epoch_goes_on(self._trainer)
+
+    def can_commit_inside_epoch(self) -> bool:
+        """Whether this is the middle of an epoch that could be gone on with from here."""
+        between = loops.is_inside_epoch(self._trainer) and loops.batches_done(self._trainer)
+        return self._committer is not None and self._inside_epochs and bool(between)
+
+    def commit_inside_epoch(self, first_batch: int | None, recorded: list[str]) -> None:
+        """Commit between two batches.
+
+        Args:
+            first_batch: The first batch of the phase that is open, ``None`` where none is.
+            recorded: The metrics that had been logged before it.
+        """
+        assert self._committer is not None
+        place = {
+            "epoch": self._trainer.current_epoch,
+            "batch": loops.batches_done(self._trainer),
+            "first_batch": first_batch,
+        }
+        content = self._content()
+        content[KEY] |= {"first_batch": first_batch, "recorded": recorded}
+        self._committer.commit_inside_epoch(*self._point(), self._app.state, content, place)
+        if self._every_n_steps is not None:
+            self._steps = self._trainer.global_step // self._every_n_steps
+
+    def settle(self) -> None:
+        """Wait for what is being written.
+
+        Raises:
+            CommitError: If it could not be written.
+        """
+        if self._committer is not None:
+            self._committer.settle(wait=True)
+            self._take_names()
+
+    def _content(self) -> dict[str, Any]:
+        content = access.checkpoint_content(self._trainer)
+        content[KEY] = training_state(self._trainer, self._module) | self._kept()
+        return content
+
+    def _point(self) -> tuple[int, str]:
+        assert self._sequence_id is not None
+        assert self._position is not None
+        return self._sequence_id, self._position
+
+    def _take_names(self) -> None:
+        assert self._committer is not None
+        self._app.update_state(self._committer.named(self._app.state))

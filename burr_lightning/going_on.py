@@ -1,0 +1,121 @@
+"""What a resumed run puts back beside what Lightning restores, and when."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+
+from . import lightning_access as access
+from . import lightning_loops as loops
+from .errors import ResumeError
+from .running_metrics import RunningMeans
+from .training_state import optimization, put_back, random_state, set_random_state
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+class GoingOn:
+    """A run that goes on from a checkpoint, until the epoch that it goes on with has ended.
+
+    Args:
+        trainer: The trainer, in ``on_train_start``.
+        module: The module in training.
+        kept: What the checkpoint holds of ours.
+        run_id: The run, for the error.
+
+    Raises:
+        ResumeError: If there are other optimizers or schedulers than those that the run was started with.
+    """
+
+    def __init__(self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str) -> None:
+        self._trainer, self._module, self._kept = trainer, module, kept
+        _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
+        if loops.has_workers_that_go_on(trainer, inside_epoch=self.inside_epoch):
+            log.warning(
+                "Run %r goes on with new workers of the data loader, and those before had random numbers of "
+                "their own: it is exact only if the data set draws none. %s",
+                run_id,
+                "Without persistent_workers=True it is in any case."
+                if not self.inside_epoch
+                else "With num_workers=0, or from the end of an epoch, it is in any case.",
+            )
+        put_back(trainer, module, kept)
+        set_random_state(trainer, module, kept["random"])
+        self._random = kept["random"]
+        self._means = RunningMeans(trainer, kept["running_means"] or {}) if self.inside_epoch else None
+        self.steps_to_come: list[list[Any]] | None = kept["schedulers"]
+        """The steps of schedulers that are still to be made, ``None`` once they are."""
+
+    @property
+    def inside_epoch(self) -> bool:
+        """Whether it goes on in the middle of an epoch."""
+        return self._kept["running_means"] is not None
+
+    @property
+    def first_batch(self) -> int | None:
+        """The first batch of the phase that was open, ``None`` where none was."""
+        batch: int | None = self._kept.get("first_batch")
+        return batch
+
+    @property
+    def recorded(self) -> list[str]:
+        """The logged metrics that were in the state already."""
+        return list(self._kept["recorded"])
+
+    def actions_ran(self) -> None:
+        """The actions that were due at the boundary have run, and may have drawn random numbers."""
+        self._random = random_state(self._trainer, self._module)
+
+    def go_on(self) -> None:
+        """Be where the interrupted process was when the commit was made and all that follows it.
+
+        Whatever hooks have drawn at the start of this process is undone.
+        """
+        if self.inside_epoch:
+            loops.continue_epoch(self._trainer)
+        else:
+            loops.begin_next_epoch(self._trainer)
+        loops.step_schedulers(self._trainer, self.steps_to_come or [])
+        self.steps_to_come = None
+        set_random_state(self._trainer, self._module, self._random)
+
+    def batch_completed(self) -> None:
+        """A batch is done: what it logged is added to what had been logged before."""
+        if self._means is not None and self._trainer.is_last_batch:
+            self._means.fold_rest(self._module)
+        elif self._means is not None:
+            self._means.fold()
+
+    def end(self) -> None:
+        """The epoch that it goes on with has ended, or none was gone on with."""
+        if self._means is not None:
+            self._means.end()
+
+
+def refuse_other_module(trainer: Trainer, module: LightningModule, run_id: str) -> None:
+    """See that the weights of the checkpoint which is about to be restored fit the module.
+
+    Raises:
+        ResumeError: If they do not.
+    """
+    found = access.weights_that_do_not_fit(trainer, module)
+    if found:
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise ResumeError(
+            f"Run {run_id!r} was started with another module ({'; '.join(found[:_SHOWN])}{more}). Give it "
+            f"that one, or start a new run with another run_id."
+        )
+
+
+def _refuse_other_optimization(run_id: str, then: dict[str, list[str]], now: dict[str, list[str]]) -> None:
+    for kind, names in then.items():
+        if names != now[kind]:
+            was, is_ = (", ".join(names) or "none" for names in (names, now[kind]))
+            raise ResumeError(
+                f"Run {run_id!r} was started with other {kind} (was {was}, is {is_}). Their state fits no "
+                f"others: configure those again, or start a new run with another run_id."
+            )

@@ -1,0 +1,179 @@
+"""Everything this library asks of Lightning's loops: where they stand, and what no hook tells.
+
+Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a private name changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer import call
+
+
+class BetweenHooks:
+    """The two instants of the training loop that a commit needs and that no hook is called at.
+
+    One is right before an epoch begins, where the one before it has ended in every respect; the other
+    is after a batch, where its validation, its schedulers and all hooks have run.
+
+    Args:
+        trainer: The trainer, whose loops are changed until `remove`.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._fit_loop, self._epoch_loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+
+    def before_next_epoch(self, act: Callable[[], None]) -> None:
+        """Have something done once, right before the next epoch begins or goes on."""
+        begin = self._fit_loop.on_advance_start
+
+        def act_and_begin() -> None:
+            del self._fit_loop.on_advance_start
+            act()
+            begin()
+
+        self._fit_loop.on_advance_start = act_and_begin  # type: ignore[method-assign]
+
+    def after_every_batch(self, act: Callable[[], None]) -> None:
+        """Have something done after every batch of training."""
+        loop = self._epoch_loop
+        end = loop.on_advance_end
+
+        def end_and_act(data_fetcher: Any) -> None:
+            if loop._skip_next_val:
+                # Resumed after a batch whose end had come: Lightning would come to it again.
+                loop._skip_next_val = False
+                return
+            end(data_fetcher)
+            act()
+
+        loop.on_advance_end = end_and_act  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        """Leave the loops as they were."""
+        self._fit_loop.__dict__.pop("on_advance_start", None)
+        self._epoch_loop.__dict__.pop("on_advance_end", None)
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """After a resume from the end of an epoch, let Lightning begin the next one as it always does.
+
+    By itself it would reuse the iterator that it made before any hook was called; and with
+    ``max_steps`` set, it would enter the finished epoch again: it trains one batch too many where no
+    validation came last, and ends the epoch a second time.
+    """
+    loop = trainer.fit_loop
+    if loop.restarted_on_epoch_end:
+        loop.epoch_progress.increment_completed()
+        loop.reset_restart_stage()
+        _Loop.__dict__["restarting"].fset(loop, False)
+    loop._resuming_from_checkpoint = False
+
+
+def continue_epoch(trainer: Trainer) -> None:
+    """After a resume from inside an epoch, let that epoch end as any other.
+
+    By itself Lightning would step no scheduler at its end.
+    """
+    trainer.fit_loop._restarting = False
+
+
+def is_inside_epoch(trainer: Trainer) -> bool:
+    """Whether an epoch has begun and not ended."""
+    progress: Any = trainer.fit_loop.epoch_progress.total
+    return bool(progress.processed < progress.started)
+
+
+def epoch_goes_on(trainer: Trainer) -> bool:
+    """Whether another batch of the epoch follows the one that is done."""
+    return not trainer.fit_loop.epoch_loop.done
+
+
+def batches_done(trainer: Trainer) -> int | None:
+    """How many batches of the epoch are done in every respect, ``None`` in the middle of one."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress.current
+    return progress.completed if progress.completed == progress.ready else None
+
+
+def train_loaders(trainer: Trainer) -> list[Any]:
+    """The loaders of the training data."""
+    combined = trainer.fit_loop._combined_loader
+    return list(combined.flattened) if combined is not None else []
+
+
+def validation_loaders(trainer: Trainer) -> list[Any]:
+    """The loaders of the validation data, none where they are not set up yet."""
+    combined = trainer.fit_loop.epoch_loop.val_loop._combined_loader
+    return list(combined.flattened) if combined is not None else []
+
+
+def goes_on_inside_epoch(trainer: Trainer) -> bool:
+    """Whether the training data can be read on from the middle of an epoch in another process."""
+    loaders = train_loaders(trainer)
+    return bool(loaders) and all(
+        callable(getattr(loader, name, None))
+        for loader in loaders
+        for name in ("state_dict", "load_state_dict")
+    )
+
+
+def has_workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> bool:
+    """Whether workers of the training data went on before, with generators that nobody can put back.
+
+    Workers that live for one epoch are seeded at its beginning, so at the end of one all is known.
+    """
+    return any(
+        getattr(loader, "num_workers", 0) and (inside_epoch or getattr(loader, "persistent_workers", False))
+        for loader in train_loaders(trainer)
+    )
+
+
+def reload_epoch(trainer: Trainer) -> float:
+    """The epoch that the training loaders were made for."""
+    return trainer.fit_loop._last_train_dl_reload_epoch
+
+
+def set_reload_epoch(trainer: Trainer, epoch: float) -> None:
+    """Have the training loaders made again when they would be, had they been made for this epoch."""
+    trainer.fit_loop._last_train_dl_reload_epoch = epoch
+
+
+def steps_to_come(trainer: Trainer) -> list[list[Any]]:
+    """The schedulers that monitor a metric and are stepped after an epoch's last hook, with its value.
+
+    At the end of an epoch they have not been stepped yet, and a checkpoint does not tell.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if trainer.fit_loop.restarting or not loop._num_ready_batches_reached():
+        return []
+    if not trainer.lightning_module.automatic_optimization:
+        return []
+    epochs = trainer.current_epoch + 1
+    return [
+        [index, trainer.callback_metrics.get(config.monitor or "")]
+        for index, config in enumerate(trainer.lr_scheduler_configs)
+        if config.reduce_on_plateau and config.interval == "epoch" and epochs % config.frequency == 0
+    ]
+
+
+def step_schedulers(trainer: Trainer, due: list[list[Any]]) -> None:
+    """Make the steps that `steps_to_come` told of."""
+    progress = trainer.fit_loop.epoch_loop.scheduler_progress
+    for index, value in due:
+        if value is None or index >= len(trainer.lr_scheduler_configs):
+            continue
+        progress.increment_ready()
+        scheduler = trainer.lr_scheduler_configs[index].scheduler
+        call._call_lightning_module_hook(trainer, "lr_scheduler_step", scheduler, value)
+        progress.increment_completed()
+
+
+def accumulated_gradients(trainer: Trainer, module: LightningModule) -> dict[str, torch.Tensor]:
+    """The gradients that a coming optimizer step still needs, by parameter."""
+    if module.automatic_optimization and not trainer.fit_loop.epoch_loop._should_accumulate():
+        return {}
+    return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}

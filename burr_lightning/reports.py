@@ -1,0 +1,92 @@
+"""What was logged in a phase, and the report that its action ends with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from . import lightning_access as access
+from .actions import PhaseFeed
+from .state import PhaseReport
+
+
+class LoggedMetrics:
+    """Tells what was logged since it was last asked: Lightning keeps the newest value of everything.
+
+    Args:
+        trainer: The trainer.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._recorded: dict[str, Any] = {}
+        self._before_validation: dict[str, Any] = {}
+        self.of_validation: dict[str, Any] = {}
+        """What the newest validation logged."""
+
+    def epoch_started(self) -> None:
+        """All that was logged before belongs to other epochs."""
+        self._recorded = access.logged_metrics(self._trainer)
+
+    def validation_started(self) -> None:
+        """What is logged from here on is the validation's."""
+        self._before_validation = access.logged_metrics(self._trainer)
+
+    def validation_ended(self) -> None:
+        """What was logged up to here is the validation's."""
+        logged = access.logged_metrics(self._trainer)
+        self.of_validation = {n: v for n, v in logged.items() if self._before_validation.get(n) is not v}
+
+    def validation_recorded(self) -> None:
+        """The newest validation is in the state."""
+        self._recorded.update(self.of_validation)
+
+    def unrecorded(self, *, but: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What was logged in the epoch and is not in the state.
+
+        Args:
+            but: What is not asked for.
+        """
+        known = [self._recorded, but or {}]
+        logged = access.logged_metrics(self._trainer)
+        return {n: v for n, v in logged.items() if all(values.get(n) is not v for values in known)}
+
+    def recorded(self) -> list[str]:
+        """The metrics whose newest value is in the state."""
+        logged = access.logged_metrics(self._trainer)
+        return [name for name, value in self._recorded.items() if logged.get(name) is value]
+
+    def go_on(self, recorded: list[str]) -> None:
+        """Take up in the middle of an epoch what `recorded` gave there."""
+        logged = access.logged_metrics(self._trainer)
+        self._recorded = {name: logged[name] for name in recorded if name in logged}
+
+
+def phase_report(
+    trainer: Trainer,
+    feed: PhaseFeed,
+    logged: dict[str, Any],
+    *,
+    checked: dict[str, Any] | None = None,
+    is_check: bool = True,
+    ends_epoch: bool = False,
+    validation_due: bool = False,
+    limit: str | None = None,
+) -> PhaseReport:
+    """What Lightning did during a phase; see `PhaseReport` for what the arguments become."""
+    epochs = trainer.current_epoch + (1 if ends_epoch else 0)
+    return PhaseReport(
+        epoch=trainer.current_epoch,
+        first_batch=feed.first_batch,
+        last_batch=feed.last_batch,
+        global_step=trainer.global_step,
+        metrics={name: float(value) for name, value in logged.items()},
+        directions=access.declared_directions(trainer) if is_check else {},
+        checked={name: float(value) for name, value in (checked or {}).items()},
+        is_check=is_check,
+        ends_epoch=ends_epoch,
+        validation_due=validation_due,
+        can_stop=access.can_stop(trainer, epochs, trainer.global_step),
+        limit=limit,
+    )
