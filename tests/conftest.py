@@ -11,6 +11,11 @@ import servers
 from lightning.pytorch import Trainer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest --kills 1000` kills more than the gate does."""
+    parser.addoption("--kills", type=int, default=100, help="SIGKILLs in the kill campaign")
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing of a test lands in the user's home, and no test sees another's runs."""
