@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from burr.core import Application, Condition, State
@@ -17,12 +18,12 @@ from .commits import Committer
 from .committing import RunCommits
 from .errors import DataChangedError, MachineError
 from .fingerprint import changes, data_fingerprint
-from .going_on import GoingOn
-from .lightning_loops import BetweenHooks
-from .machines import follow, is_phase, leaves_training, reason_of, refuse_unknown_metrics
+from .going_on import GoingOn, tell_of_workers
+from .lightning_loops import BetweenHooks, LoadersMade
+from .machines import asked_inputs, follow, is_phase, leaves_training, reason_of, refuse_unknown_metrics
 from .reports import LoggedMetrics, phase_report
 from .state import PhaseReport, recorded
-from .training_state import optimization
+from .training_state import optimization, random_state, set_random_state
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,9 @@ class Driver:
         self._commits = RunCommits(trainer, module, app, committer, self._kept)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
+        self.loaders_made = LoadersMade(
+            trainer, partial(random_state, trainer, module), partial(set_random_state, trainer, module)
+        )
         self._logged = LoggedMetrics(trainer)
         self._phase: OpenPhase | None = None
         self._first_batch: int | None = None
@@ -96,6 +100,7 @@ class Driver:
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
         self._between_hooks.after_every_batch(self.batch_completed)
         self._commits.training_started()
+        tell_of_workers(self._trainer, self._going_on)
         if self.state["data"] is not None and not access.reloads_data(self._trainer):
             found = changes(self.state["data"], data_fingerprint(self._trainer))
             if found:
@@ -188,7 +193,7 @@ class Driver:
 
     def training_ends(self) -> None:
         """Lightning trains no more, and lets the module go after this."""
-        self._between_hooks.remove()
+        self._leave_loops()
         self._commits.training_ends()
 
     def training_ended(self) -> None:
@@ -208,7 +213,7 @@ class Driver:
         A wish of the system to end the process comes between two batches: what they have done is
         committed, where it can be gone on with.
         """
-        self._between_hooks.remove()
+        self._leave_loops()
         try:
             if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
                 self.batch_completed()
@@ -220,11 +225,12 @@ class Driver:
             self._commits.settle()
 
     def close(self) -> None:
-        """Wait for a checkpoint that is being written.
+        """Let the trainer go, and wait for a checkpoint that is being written.
 
         Raises:
             CommitError: If it could not be written.
         """
+        self._leave_loops()
         self._commits.settle()
 
     # Phases
@@ -276,18 +282,13 @@ class Driver:
             self._reason = reason_of(condition, self.state)
         while name is not None and not is_phase(self.app.graph, name):
             self._stepping = name
-            asked = self._asked_inputs(name)
+            asked = asked_inputs(self.app.graph, name)
             provided = self._inputs()
             self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
             self._stepping = None
             self._commits.stepped()
             self._commits.action_ran(touched=bool(asked & _TOUCHING))
             name, _ = self._next()
-
-    def _asked_inputs(self, name: str) -> set[str]:
-        action = self.app.graph.get_action(name)
-        assert action is not None
-        return set().union(*action.optional_and_required_inputs)
 
     def _inputs(self) -> dict[str, Callable[[], Any]]:
         return {
@@ -306,10 +307,19 @@ class Driver:
     def _kept(self) -> dict[str, Any]:
         """What every checkpoint holds of the driver's own."""
         wish = self._trainer.should_stop and not self._asked_to_stop and not self.state["can_stop"]
-        kept: dict[str, Any] = {"optimization": self._optimization, "wants_to_stop": wish, "recorded": []}
+        kept: dict[str, Any] = {
+            "optimization": self._optimization,
+            "loaders_made": self.loaders_made.made_with,
+            "wants_to_stop": wish,
+            "recorded": [],
+        }
         if self._going_on is not None and self._going_on.steps_to_come is not None:
             kept["schedulers"] = self._going_on.steps_to_come
         return kept
+
+    def _leave_loops(self) -> None:
+        self._between_hooks.remove()
+        self.loaders_made.remove()
 
     def _stop_lightning(self) -> None:
         self._asked_to_stop |= not self._trainer.should_stop

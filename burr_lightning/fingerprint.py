@@ -84,15 +84,28 @@ def _first_samples(loader: DataLoader[Any], samples: int | None) -> str | None:
     return once if once == again else None
 
 
-def _read(loader: DataLoader[Any], samples: int) -> str | None:
+def draws_random_numbers(loader: Any) -> bool:
+    """Whether the first samples of map-style data are others with other random numbers."""
+    dataset = getattr(loader, "dataset", None)
+    if not isinstance(loader, DataLoader) or isinstance(dataset, IterableDataset):
+        return False
+    samples = len(dataset) if isinstance(dataset, Sized) else 0
+    held = generator_states({"loader": loader})
+    with isolate_rng():
+        drawn = {_read(loader, samples, seed) for seed in (0, 1)}
+    set_generator_states({"loader": loader}, held)
+    return len(drawn) > 1
+
+
+def _read(loader: DataLoader[Any], samples: int, seed: int = 0) -> str | None:
     """The hash of the first samples, read with fixed seeds so that augmentation does not change it.
 
     Where the loader has workers, a worker reads them: a file that the data set opens at first use must
     not be open in this process when the next workers are forked from it.
     """
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     digest = hashlib.sha256()
     try:
         reader = DataLoader(

@@ -10,8 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from . import lightning_loops as loops
 from .errors import ResumeError
+from .fingerprint import draws_random_numbers
 from .running_metrics import RunningMeans
-from .training_state import optimization, put_back, random_state, set_random_state
+from .training_state import optimization, put_back, random_state, set_frozen, set_random_state
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,8 @@ class GoingOn:
     def __init__(self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str) -> None:
         self._trainer, self._module, self._kept = trainer, module, kept
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
-        if loops.has_workers_that_go_on(trainer, inside_epoch=self.inside_epoch):
-            log.warning(
-                "Run %r goes on with new workers of the data loader, and those before had random numbers of "
-                "their own: it is exact only if the data set draws none. %s",
-                run_id,
-                "Without persistent_workers=True it is in any case."
-                if not self.inside_epoch
-                else "With num_workers=0, or from the end of an epoch, it is in any case.",
-            )
         put_back(trainer, module, kept)
+        trainer.should_stop = trainer.should_stop or kept["wants_to_stop"]
         set_random_state(trainer, module, kept["random"])
         self._random = kept["random"]
         self._means = RunningMeans(trainer, kept["running_means"] or {}) if self.inside_epoch else None
@@ -81,6 +74,8 @@ class GoingOn:
             loops.begin_next_epoch(self._trainer)
         loops.step_schedulers(self._trainer, self.steps_to_come or [])
         self.steps_to_come = None
+        set_frozen(self._module, self._kept["frozen"])
+        loops.start_workers(self._trainer, self._kept["lasting_workers"])
         set_random_state(self._trainer, self._module, self._random)
 
     def batch_completed(self) -> None:
@@ -94,6 +89,25 @@ class GoingOn:
         """The epoch that it goes on with has ended, or none was gone on with."""
         if self._means is not None:
             self._means.end()
+
+
+def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:
+    """Say where workers of the data loader have drawn, or will draw, numbers that cannot be put back."""
+    inside_epoch = going_on is not None and going_on.inside_epoch
+    for loader in loops.workers_that_go_on(trainer, inside_epoch=inside_epoch):
+        if not draws_random_numbers(loader):
+            continue
+        if inside_epoch:
+            log.warning(
+                "The data set draws random numbers in workers, and the run goes on in the middle of an "
+                "epoch: they are others than before. From the end of an epoch, or with num_workers=0, it is exact."
+            )
+        else:
+            log.warning(
+                "The data set draws random numbers in workers that outlive an epoch "
+                "(persistent_workers=True): after a resume they are others, and the run is not exact. "
+                "Without that argument it is."
+            )
 
 
 def refuse_other_module(trainer: Trainer, module: LightningModule, run_id: str) -> None:

@@ -18,7 +18,13 @@ from burr.core import serde
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, Timer
+from lightning.pytorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    StochasticWeightAveraging,
+    Timer,
+)
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import is_lazy
@@ -71,11 +77,32 @@ def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: boo
     """
     if trainer.max_steps != -1 and steps >= trainer.max_steps:
         return f"max_steps={trainer.max_steps} was reached"
-    if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs:
+    if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs + _epochs_to_be_added(trainer):
         return f"max_epochs={trainer.max_epochs} was reached"
     if trainer.should_stop and not asked_by_us and can_stop(trainer, epochs, steps):
         return _who_asked_to_stop(trainer)
     return None
+
+
+def _epochs_to_be_added(trainer: Trainer) -> int:
+    """How many epochs callbacks will add to ``max_epochs`` in ``on_fit_start``, and have not yet."""
+    return sum(
+        isinstance(callback, StochasticWeightAveraging)
+        and not hasattr(callback, "_max_epochs")
+        and callback.pl_module_contains_batch_norm(trainer.lightning_module)
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+    )
+
+
+def replaces_schedulers(trainer: Trainer) -> bool:
+    """Whether a callback takes the schedulers away when a run goes on, and puts in its own later."""
+    return any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+
+
+def other_callbacks(trainer: Trainer) -> dict[str, Callback]:
+    """The callbacks of the user's, by a name that is the same in another process."""
+    callbacks = trainer.callbacks[:-1]  # type: ignore[attr-defined]
+    return {f"{index}.{type(callback).__name__}": callback for index, callback in enumerate(callbacks)}
 
 
 def can_stop(trainer: Trainer, epochs: int, steps: int) -> bool:

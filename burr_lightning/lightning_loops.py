@@ -59,6 +59,46 @@ class BetweenHooks:
         self._epoch_loop.__dict__.pop("on_advance_end", None)
 
 
+class LoadersMade:
+    """With which random numbers the loaders in use were made; at a resume they are made with them again.
+
+    Args:
+        trainer: The trainer, before its loops set data up; they are changed until `remove`.
+        state: Gives the state of the random number generators.
+        set_state: Puts it back.
+    """
+
+    def __init__(self, trainer: Trainer, state: Callable[[], Any], set_state: Callable[[Any], None]) -> None:
+        self.made_with: dict[str, Any] = {}
+        self._again: dict[str, Any] = {}
+        self._state, self._set_state = state, set_state
+        train, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
+        self._loops: list[Any] = [train, validation]
+        self._watch("train", train, lambda: bool(train._should_reload_train_dl))
+        self._watch("validation", validation, lambda: bool(validation._should_reload_val_dl))
+
+    def make_again(self, made_with: dict[str, Any]) -> None:
+        """Have the first loaders made as an earlier process made its last ones."""
+        self._again = dict(made_with)
+
+    def _watch(self, kind: str, loop: Any, is_due: Callable[[], bool]) -> None:
+        set_up = loop.setup_data
+
+        def note_and_set_up() -> None:
+            if loop._combined_loader is None or is_due():
+                if kind in self._again:
+                    self._set_state(self._again.pop(kind))
+                self.made_with[kind] = self._state()
+            set_up()
+
+        loop.setup_data = note_and_set_up
+
+    def remove(self) -> None:
+        """Leave the loops as they were."""
+        for loop in self._loops:
+            loop.__dict__.pop("setup_data", None)
+
+
 def begin_next_epoch(trainer: Trainer) -> None:
     """After a resume from the end of an epoch, let Lightning begin the next one as it always does.
 
@@ -121,25 +161,42 @@ def goes_on_inside_epoch(trainer: Trainer) -> bool:
     )
 
 
-def has_workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> bool:
-    """Whether workers of the training data went on before, with generators that nobody can put back.
+def workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> list[Any]:
+    """The training loaders whose workers' random number generators nobody can put back.
 
     Workers that live for one epoch are seeded at its beginning, so at the end of one all is known.
     """
-    return any(
-        getattr(loader, "num_workers", 0) and (inside_epoch or getattr(loader, "persistent_workers", False))
+    return [
+        loader
         for loader in train_loaders(trainer)
-    )
+        if getattr(loader, "num_workers", 0)
+        and (inside_epoch or getattr(loader, "persistent_workers", False))
+    ]
 
 
-def reload_epoch(trainer: Trainer) -> float:
-    """The epoch that the training loaders were made for."""
-    return trainer.fit_loop._last_train_dl_reload_epoch
+def reload_epochs(trainer: Trainer) -> list[float]:
+    """The epochs that the training loaders and those for validation were made for."""
+    loop = trainer.fit_loop
+    return [loop._last_train_dl_reload_epoch, loop.epoch_loop.val_loop._last_val_dl_reload_epoch]
 
 
-def set_reload_epoch(trainer: Trainer, epoch: float) -> None:
-    """Have the training loaders made again when they would be, had they been made for this epoch."""
-    trainer.fit_loop._last_train_dl_reload_epoch = epoch
+def set_reload_epochs(trainer: Trainer, epochs: list[float]) -> None:
+    """Have loaders made again when they would be, had they been made for these epochs."""
+    loop = trainer.fit_loop
+    loop._last_train_dl_reload_epoch, loop.epoch_loop.val_loop._last_val_dl_reload_epoch = epochs
+
+
+def lasting_workers(trainer: Trainer) -> list[int]:
+    """The validation loaders with ``persistent_workers`` whose workers are there already."""
+    loaders = validation_loaders(trainer)
+    return [i for i, loader in enumerate(loaders) if getattr(loader, "_iterator", None) is not None]
+
+
+def start_workers(trainer: Trainer, which: list[int]) -> None:
+    """Start what `lasting_workers` told of: to start them later draws a number that was not drawn then."""
+    for index, loader in enumerate(validation_loaders(trainer)):
+        if index in which and getattr(loader, "_iterator", True) is None:
+            iter(loader)
 
 
 def steps_to_come(trainer: Trainer) -> list[list[Any]]:

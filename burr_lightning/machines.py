@@ -154,6 +154,13 @@ def _refuse_unknown_inputs(graph: Graph) -> None:
             )
 
 
+def asked_inputs(graph: Graph, action: str) -> set[str]:
+    """The inputs that an action declares, those it can do without included."""
+    found = graph.get_action(action)
+    assert found is not None
+    return set().union(*found.optional_and_required_inputs)
+
+
 def entrypoint(graph: Graph) -> str:
     """The action that a machine begins with: ``process_data`` where there is one, else the first."""
     names = [action.name for action in graph.actions]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from burr.core import Application
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 
+from . import lightning_access as access
 from . import lightning_loops as loops
 from . import running_metrics as running
 from .commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
+
+_ELSEWHERE = (Trainer, Logger, Application)
+"""What leads away from the training."""
 
 KEY = "burr_lightning"
 """Where it is in the checkpoint."""
@@ -24,7 +30,9 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "running_means": running.running_means(trainer) if inside else None,
         "gradients": loops.accumulated_gradients(trainer, module) if inside else {},
         "schedulers": [] if inside else loops.steps_to_come(trainer),
-        "reload_epoch": loops.reload_epoch(trainer),
+        "reload_epochs": loops.reload_epochs(trainer),
+        "frozen": frozen(module),
+        "lasting_workers": loops.lasting_workers(trainer),
     }
 
 
@@ -32,28 +40,53 @@ def put_back(trainer: Trainer, module: LightningModule, kept: dict[str, Any]) ->
     """Put back what does not depend on the instant, once Lightning has restored everything else."""
     running.set_logged(trainer, kept["logged"])
     running.set_metric_states(module, kept["metric_states"])
-    loops.set_reload_epoch(trainer, kept["reload_epoch"])
+    loops.set_reload_epochs(trainer, kept["reload_epochs"])
     parameters = dict(module.named_parameters())
     for name, gradient in kept["gradients"].items():
         parameters[name].grad = gradient.to(parameters[name].device)
 
 
+def frozen(module: LightningModule) -> dict[str, list[str]]:
+    """What does not train: parameters, modules in evaluation mode, normalizations that count no data."""
+    modules = list(module.named_modules())
+    return {
+        "parameters": [name for name, parameter in module.named_parameters() if not parameter.requires_grad],
+        "evaluated": [name for name, part in modules if not part.training],
+        "uncounted": [name for name, part in modules if getattr(part, "track_running_stats", True) is False],
+    }
+
+
+def set_frozen(module: LightningModule, kept: dict[str, list[str]]) -> None:
+    """Freeze what `frozen` told of, and nothing else."""
+    parameters, evaluated, uncounted = (set(kept[kind]) for kind in ("parameters", "evaluated", "uncounted"))
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad == (name in parameters):
+            parameter.requires_grad_(name not in parameters)
+    for name, part in module.named_modules():
+        part.training = name not in evaluated
+        if hasattr(part, "track_running_stats"):
+            part.track_running_stats = name not in uncounted
+
+
 def random_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     """The state of every random number generator that can be found."""
-    return {"global": rng_state(), "held": generator_states(_owners(trainer, module))}
+    return {"global": rng_state(), "held": generator_states(_owners(trainer, module), _ELSEWHERE)}
 
 
 def set_random_state(trainer: Trainer, module: LightningModule, state: dict[str, Any]) -> None:
     """Put the random number generators back."""
     set_rng_state(state["global"])
-    set_generator_states(_owners(trainer, module), state["held"])
+    set_generator_states(_owners(trainer, module), state["held"], _ELSEWHERE)
 
 
 def optimization(trainer: Trainer) -> dict[str, list[str]]:
     """What kind of optimizers and schedulers there are: their states fit no others."""
+    schedulers = [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs]
+    if access.replaces_schedulers(trainer):
+        schedulers = []
     return {
         "optimizers": [type(optimizer).__name__ for optimizer in trainer.optimizers],
-        "schedulers": [type(config.scheduler).__name__ for config in trainer.lr_scheduler_configs],
+        "schedulers": schedulers,
     }
 
 
@@ -63,4 +96,5 @@ def _owners(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "datamodule": getattr(trainer, "datamodule", None),
         "train": loops.train_loaders(trainer),
         "validation": loops.validation_loaders(trainer),
+        "callbacks": access.other_callbacks(trainer),
     }

@@ -1,5 +1,7 @@
 """Commits inside an epoch: an interrupted epoch goes on where it was, and ends as if it had not been."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from digits import DigitNet, digit_loaders, weights_hash
@@ -106,15 +108,33 @@ def test_an_epoch_goes_on_where_its_last_commit_was(fit, keep, options):
         assert (at[0], 0) < resumed[4][0][:2] <= at
 
 
-def test_workers_go_on_in_the_middle_of_an_epoch(fit, caplog):
+def test_workers_go_on_in_the_middle_of_an_epoch(fit):
     keep = Checkpoints(every_n_steps=3)
     whole = fit("whole", keep, workers=2)
     assert fit("cut", keep, (1, 7), workers=2) is None
-    caplog.clear()
     resumed = fit("cut", keep, workers=2)
-    assert "goes on with new workers of the data loader" in caplog.text
     assert resumed[:3] == whole[:3]
     assert resumed[4][0][:2] == (1, 7)
+
+
+class Noisy(torch.utils.data.Dataset):
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        return torch.rand(64), index % 10
+
+
+def test_random_numbers_in_workers_are_told_of_where_an_epoch_goes_on(make_trainer, caplog):
+    def train(at):
+        data = StatefulDataLoader(Noisy(), batch_size=8, num_workers=1)
+        burr = BurrCallback(run_id="a", checkpoints=Checkpoints(every_n_steps=2))
+        with suppress(Interrupted):
+            make_trainer(Witness(at), burr, max_epochs=1).fit(DigitNet(), data)
+        return "the run goes on in the middle of an epoch: they are others than before" in caplog.text
+
+    assert not train((0, 5))
+    assert train(None)
 
 
 def test_without_a_loader_that_can_go_on_the_epoch_starts_over_and_it_is_said_once(fit, caplog):

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 _Generator = random.Random | np.random.Generator | np.random.RandomState | torch.Generator
-_HOLDERS = (torch.nn.Module, DataLoader, Dataset, Sampler)
+_OPAQUE = (
+    *(type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, random.SystemRandom),
+    *(str, int, float, Path, torch.Tensor, torch.device, np.ndarray),
+)
 _LONGEST = 100
 """A longer list is data."""
+_MOST = 10_000
+"""Objects that are looked at."""
 
 
 def rng_state() -> dict[str, Any]:
@@ -35,55 +42,61 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all([device.cpu() for device in state["cuda"]])
 
 
-def generator_states(owners: Mapping[str, Any]) -> dict[str, Any]:
-    """The states of the generators that objects hold as attributes.
-
-    Looked at are the attributes of each owner and, in turn, those of the modules, loaders, samplers
-    and data sets among them, also in lists.
+def generator_states(owners: Mapping[str, Any], elsewhere: tuple[type, ...] = ()) -> dict[str, Any]:
+    """The states of the generators that objects hold, at any depth.
 
     Args:
         owners: The objects by a name of theirs.
+        elsewhere: Kinds of objects that are not looked into.
 
     Returns:
-        The state of each generator by its place, as ``train.sampler.generator``.
+        The state of each generator by its place, as ``train.0.sampler.generator``.
     """
-    return {place: _state_of(generator) for place, generator in _generators(owners)}
+    return {place: _state_of(generator) for place, generator in _generators(owners, elsewhere)}
 
 
-def set_generator_states(owners: Mapping[str, Any], states: Mapping[str, Any]) -> None:
+def set_generator_states(
+    owners: Mapping[str, Any], states: Mapping[str, Any], elsewhere: tuple[type, ...] = ()
+) -> None:
     """Put generators back into states that `generator_states` gave; others stay as they are."""
-    for place, generator in _generators(owners):
+    if not states:
+        return
+    for place, generator in _generators(owners, elsewhere):
         if place in states:
             _set_state(generator, states[place])
 
 
-def _generators(owners: Mapping[str, Any]) -> Iterator[tuple[str, _Generator]]:
+def _generators(owners: Mapping[str, Any], elsewhere: tuple[type, ...]) -> Iterator[tuple[str, _Generator]]:
     seen: set[int] = set()
-    waiting = list(owners.items())
-    while waiting:
-        place, owner = waiting.pop(0)
+    waiting = deque(owners.items())
+    opaque = (*_OPAQUE, *elsewhere)
+    while waiting and len(seen) < _MOST:
+        place, owner = waiting.popleft()
         if id(owner) in seen:
             continue
         seen.add(id(owner))
         if isinstance(owner, _Generator):
             yield place, owner
         else:
-            waiting += [(f"{place}.{name}", value) for name, value in _parts(owner) if _matters(value)]
+            waiting += [(f"{place}.{n}", v) for n, v in _parts(owner) if _matters(v, opaque)]
 
 
 def _parts(owner: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(owner, (list, tuple)):
         return [(str(index), value) for index, value in enumerate(owner)]
+    if isinstance(owner, Mapping):
+        return [(str(key), value) for key, value in owner.items()]
     attributes = vars(owner) if hasattr(owner, "__dict__") else {}
-    if isinstance(owner, torch.nn.Module):
-        attributes = {**attributes, **owner._modules}
-    return list(attributes.items())
+    if not isinstance(owner, torch.nn.Module):
+        return list(attributes.items())
+    own = [(name, value) for name, value in attributes.items() if not name.startswith("_")]
+    return [*own, *owner._modules.items()]
 
 
-def _matters(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return 0 < len(value) <= _LONGEST and all(_matters(item) for item in value)
-    return isinstance(value, (_Generator, *_HOLDERS)) and not isinstance(value, random.SystemRandom)
+def _matters(value: Any, opaque: tuple[type, ...]) -> bool:
+    if isinstance(value, (list, tuple, dict)):
+        return 0 < len(value) <= _LONGEST
+    return not isinstance(value, opaque) and (isinstance(value, _Generator) or hasattr(value, "__dict__"))
 
 
 def _state_of(generator: _Generator) -> Any:
