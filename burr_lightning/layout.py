@@ -146,9 +146,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds, ``None`` where there is none."""
+    """What a JSON file holds, ``None`` where there is none, or a torn one."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    return content
+    return content if isinstance(content, dict) else None

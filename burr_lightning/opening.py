@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
 from .tracked import forget_undone, own, owner_of, set_aside, tracker_folder
+
+log = logging.getLogger(__name__)
 
 _Written = TypeVar("_Written")
 
@@ -57,16 +60,18 @@ class OpenRun:
         try:
             if self.folder is not None:
                 rows = self._rows()
+                self._refuse_lost_rows(self.folder, rows)
                 tracker = self._tracker()
             stored = StoredCommits(self.folder, rows) if self.folder and rows else None
             self.standing = standing_of(settings, stored, trainer, module)
             if self.folder is not None:
-                self._refuse_lost_rows(self.folder)
                 self._write_info(self.folder, tracker)
             committer = None
             if self.folder is not None and rows is not None:
                 newest = self.standing.sequence_id
                 committer = Committer(self.folder, rows, settings.checkpoints, newest)
+                if self.standing.checkpoint is not None and not self.standing.skipped:
+                    committer.prune(self.standing.state)
             self.driver = self._driver(trainer, module, committer, tracker)
         except BaseException:
             self.close()
@@ -78,20 +83,18 @@ class OpenRun:
         self._persister = connected(place, settings.run_id)
         return StateRows(self._persister, settings.project, settings.run_id)
 
-    def _refuse_lost_rows(self, folder: RunFolder) -> None:
-        """A new run must not take the place of one whose rows are elsewhere."""
-        standing = self.standing
-        newest = -1 if standing.sequence_id is None else standing.sequence_id
+    def _refuse_lost_rows(self, folder: RunFolder, rows: StateRows) -> None:
+        """A run must not go on, nor a new one begin, where newer rows than those found here are elsewhere."""
+        found = rows.newest_sequence_id()
+        newest = -1 if found is None else found
         names = [name for path in folder.checkpoints.iterdir() if (name := CheckpointName.parse(path))]
-        later = [name for name in names if name.commit > newest]
-        # A process that was killed before its first row leaves one checkpoint, that of epoch 0.
-        none = standing.sequence_id is None and (len(later) > 1 or any(name.epoch for name in later))
-        some = standing.checkpoint is None and standing.skipped and len(later) > 1
-        if none or some:
+        later = {name.commit: name.epoch for name in names if name.commit > newest and name.batch is None}
+        # A process that was killed between a checkpoint and its row leaves one of which no row knows.
+        if len(later) > 1 or (found is None and any(later.values())):
             known = folder.info()
-            epoch = max(name.epoch for name in later)
             trained_with = known.persister if known else None
-            raise LostRowsError(folder.run_id, str(folder.path), epoch, str(self._persister), trained_with)
+            epoch, store = max(later.values()), str(self._persister)
+            raise LostRowsError(folder.run_id, str(folder.path), epoch, store, trained_with)
 
     def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
@@ -102,8 +105,9 @@ class OpenRun:
     def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
-        if tracked is not None and owner_of(tracked) == folder.root and known is not None:
-            newest = self.standing.sequence_id
+        newest = self.standing.sequence_id
+        if tracked is not None and (known or newest is not None) and self._owns(tracked, folder):
+            _writing_tracker(lambda: own(tracked, folder.root))
             forget_undone(tracked, -1 if newest is None else newest)
         elif tracked is not None:
             self.set_aside = self._set_aside(tracked)
@@ -120,6 +124,13 @@ class OpenRun:
         )
         if not self.standing.finished:
             folder.clear_outcome()
+
+    def _owns(self, tracked: Path, folder: RunFolder) -> bool:
+        """Whether what the tracker has is this run's: of this folder, or of one that it was moved from."""
+        owner = owner_of(tracked)
+        if owner is None or owner == folder.root:
+            return owner is not None
+        return not RunFolder(owner, folder.project, folder.run_id).path.exists()
 
     def _set_aside(self, tracked: Path) -> Path | None:
         """Keep another run of the same name apart, unless it is being trained right now."""
@@ -160,7 +171,10 @@ class OpenRun:
     def ended(self, outcome: Outcome) -> None:
         """Write how the run ended, and let it go."""
         if self.folder is not None and self._lock is not None:
-            self.folder.write_outcome(outcome)
+            try:
+                self.folder.write_outcome(outcome)
+            except OSError as error:
+                log.warning("How run %r ended could not be written: %s", self.settings.run_id, error)
         self.close()
 
     def close(self) -> None:

@@ -51,11 +51,10 @@ def standing_of(
     """
     hparams = dict(getattr(module, "hparams", {}))
     point = commits.resume_point() if commits else None
-    if commits is None or point is None or point.row is None:
+    if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
-        newest, skipped = (point.newest_sequence_id, point.skipped) if point else (None, ())
-        return Standing(state, None, newest, None, False, skipped)
-    if point.checkpoint is None and point.skipped:
+        return Standing(state, None, None, None, False)
+    if point.row is None:
         raise ResumeError(
             f"Run {settings.run_id!r} has no commit that can be used ({'; '.join(point.skipped)}). Bring one "
             f"of these files back, or start a new run with another run_id."

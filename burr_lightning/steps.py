@@ -31,8 +31,8 @@ class Step:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took."""
-        return (self.ended - self.started).total_seconds() if self.ended else None
+        """How long it took, 0 or more: a clock that was set back in between tells nothing."""
+        return max((self.ended - self.started).total_seconds(), 0.0) if self.ended else None
 
 
 class MachinePath(list[Step]):

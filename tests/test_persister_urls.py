@@ -100,6 +100,7 @@ def test_a_server_that_is_not_there_is_said_without_the_password(monkeypatch: py
     monkeypatch.setattr(retrying, "PATIENCE", 0.0)
     for url in (
         f"postgresql://u:{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:{SECRET}%zz@127.0.0.1:1/db",
         f"postgresql://u:{SECRET}@127.0.0.1:1/db?no_such_option=1",
         f"redis://:{SECRET}@127.0.0.1:1/0",
         f"mongodb://u:{SECRET}@127.0.0.1:1/db?serverSelectionTimeoutMS=10",

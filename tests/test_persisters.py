@@ -142,6 +142,7 @@ def test_a_connection_that_the_server_ends_is_made_again(
     rows = rows_of(postgresql.url, run_id)
     first, second = list(after_epochs(2))
     rows.save(0, "validate", first)
+    assert rows.newest().sequence_id == 0
     with psycopg2.connect(postgresql.url) as other, other.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid), state FROM pg_stat_activity "

@@ -22,6 +22,7 @@ from redis import Redis
 from servers import PASSWORD, Server, stored_rows
 
 from burr_lightning import BurrCallback, Run, list_runs
+from burr_lightning.cli import main
 from burr_lightning.errors import PersisterError
 from burr_lightning.persisters import retrying
 from burr_lightning.testing import ScriptedModule, scripted_loader
@@ -269,7 +270,10 @@ def test_a_server_that_stays_away_ends_the_run_which_goes_on_when_it_is_back(
 
 
 def test_a_run_knows_its_server_but_not_the_password(
-    make_trainer: Any, postgresql: Server, monkeypatch: pytest.MonkeyPatch
+    make_trainer: Any,
+    postgresql: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     fit(make_trainer, BurrCallback(run_id="known", persister=postgresql.url))
     stored = json.loads(Path("runs/lightning/known/run.json").read_text())["persister"]
@@ -278,5 +282,12 @@ def test_a_run_knows_its_server_but_not_the_password(
     assert run.state is None
     assert "A password is not written down with the run" in run.rows_error
     assert [listed.epoch for listed in list_runs(persister=postgresql.url)] == [3]
+    main(["show", "known"], standalone_mode=False)
+    assert "cannot read its rows" in " ".join(capsys.readouterr().out.split())
+    main(["show", "known", "--persister", postgresql.url], standalone_mode=False)
+    assert "max_epochs=4 was reached" in capsys.readouterr().out
+    monkeypatch.setenv("BURR_LIGHTNING_PERSISTER", postgresql.url)
+    main(["runs"], standalone_mode=False)
+    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["known", "lightning", "finished", "3"]
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     assert Run.open("known").epoch == 3

@@ -137,7 +137,7 @@ class Committer:
             write_partial(self._folder.path, self._facts)
         else:
             remove_partial(self._folder.path)
-        self._prune(self.named(pending.state))
+        self.prune(self.named(pending.state))
 
     def named(self, state: State[Any]) -> State[Any]:
         """A state that names the newest checkpoint, once that is whole."""
@@ -172,7 +172,8 @@ class Committer:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._folder.path).as_posix()
 
-    def _prune(self, state: State[Any]) -> None:
+    def prune(self, state: State[Any]) -> None:
+        """Delete what the policy no longer wants; a kill may have come between a row and this."""
         history = state["history"]
         metric = monitored(history, state["monitor"])
         paths = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}

@@ -29,13 +29,19 @@ class Stream:
         self._size = 0
         self._digest = hashlib.sha256()
         self._follower: _Follower | None = None
+        self.error: OSError | None = None
+        """What kept it from being written: torch.save raises an error of its own over it."""
 
     def write(self, data: bytes | memoryview) -> int:
         """Append bytes to the file."""
         view = memoryview(data).cast("B")
         left = view
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            self.error = error
+            raise
         if self._follower is None and self._size + len(view) > _SMALL:
             self._follower = _Follower(self._descriptor, self._digest, self._size)
         self._size += len(view)
@@ -140,6 +146,10 @@ def save_tensors(content: Any, stream: Stream) -> None:
     torch.serialization.set_crc32_options(False)
     try:
         torch.save(content, stream)  # type: ignore[arg-type]
+    except RuntimeError as error:
+        if stream.error is not None:
+            raise stream.error from error
+        raise
     finally:
         torch.serialization.set_crc32_options(check_sums)
 

@@ -12,7 +12,7 @@ from ..layout import RunFolder
 from ..rows import Row, StateRows
 from .checkpoints import CheckpointName
 from .files import is_whole, remove_torn_files
-from .partial import read_partial
+from .partial import read_partial, remove_partial
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class StoredCommits:
     def resume_point(self) -> ResumePoint | None:
         """The newest commit whose row and checkpoint are whole, ``None`` where the run is new.
 
+        The beginning of a run is no substitute for commits that are damaged.
+
         Raises:
             UnreadableRowError: If no commit can be used, and a row among them is damaged.
         """
@@ -54,6 +56,8 @@ class StoredCommits:
                 unreadable = unreadable or checkpoint
                 skipped[f"step {sequence_id}: its row is damaged"] = None
                 continue
+            if checkpoint is None and skipped:
+                break
             if checkpoint is None:
                 return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
             path = self._folder.path / checkpoint["path"]
@@ -104,5 +108,8 @@ class StoredCommits:
                 name.batch is not None and name.commit == point.newest_sequence_id
             ):
                 path.unlink()
+        inside = read_partial(self._folder.path)
+        if inside is not None and inside["commit"] < point.newest_sequence_id:
+            remove_partial(self._folder.path)
         if point.row is not None:
             self._rows.go_on_from(point.row)
