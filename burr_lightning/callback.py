@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from burr.core.persistence import BaseStatePersister
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from . import messages
@@ -47,6 +49,9 @@ from .settings import RunSettings
 from .training_state import KEY
 
 log = logging.getLogger(__name__)
+
+_TERMINATED = 128 + signal.SIGTERM
+"""What a process exits with that SIGTERM ended; Lightning would exit with 0, as if it had finished."""
 
 
 class BurrCallback(RunReader, Checkpoint):
@@ -234,6 +239,8 @@ class BurrCallback(RunReader, Checkpoint):
         except Exception:
             log.exception("While the run was told of %s:", error)
         run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
+        if isinstance(exception, SIGTERMException):
+            exception.code = _TERMINATED
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -100,7 +100,8 @@ def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:
         if inside_epoch:
             log.warning(
                 "The data set draws random numbers in workers, and the run goes on in the middle of an "
-                "epoch: they are others than before. From the end of an epoch, or with num_workers=0, it is exact."
+                "epoch: they are others than before. From the end of an epoch, or with num_workers=0, it "
+                "is exact."
             )
         else:
             log.warning(

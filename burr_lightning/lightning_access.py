@@ -226,7 +226,7 @@ def allow_finished_epochs(trainer: Trainer, epochs: int) -> None:
 class _Caught(CheckpointIO):
     """Takes what a trainer wants to have saved."""
 
-    content: dict[str, Any]
+    content: dict[str, Any] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         self.content = checkpoint
@@ -239,7 +239,11 @@ class _Caught(CheckpointIO):
 
 
 def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
-    """What a full checkpoint holds; its tensors are the trainer's own, not copies."""
+    """What a full checkpoint holds; its tensors are the trainer's own, not copies.
+
+    Raises:
+        TrainerError: If the trainer's strategy writes its checkpoints itself, in a form of its own.
+    """
     strategy = trainer.strategy
     theirs, ours = strategy.checkpoint_io, _Caught()
     strategy.checkpoint_io = ours
@@ -247,6 +251,11 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
         trainer.save_checkpoint("", weights_only=False)
     finally:
         strategy.checkpoint_io = theirs
+    if ours.content is None:
+        raise TrainerError(
+            f"Trainer(strategy={type(strategy).__name__}): it writes checkpoints in a form of its own, which "
+            f"cannot be committed yet. Use the strategy of one device: Trainer(strategy='auto', devices=1)."
+        )
     return ours.content
 
 

@@ -1,5 +1,7 @@
 """The private names of Lightning and Burr that the adapters use are there, and mean what they meant."""
 
+import operator
+
 import burr.core.application
 import pytest
 import torch
@@ -9,6 +11,8 @@ from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
+from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from torchmetrics import SumMetric
 
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
 from burr_lightning.errors import TrainerError
@@ -32,6 +36,43 @@ from burr_lightning.testing import ScriptedModule, scripted_loader
 )
 def test_a_private_name_is_still_there(owner, name):
     assert hasattr(owner, name)
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        ("fit_loop", ["on_advance_start", "setup_data", "_combined_loader", "_restarting"]),
+        ("fit_loop", ["_resuming_from_checkpoint", "_last_train_dl_reload_epoch", "_should_reload_train_dl"]),
+        ("fit_loop.epoch_progress.total", ["started", "processed"]),
+        ("fit_loop.epoch_loop", ["on_advance_end", "_skip_next_val", "_should_accumulate", "_results"]),
+        ("fit_loop.epoch_loop", ["_num_ready_batches_reached", "scheduler_progress", "done"]),
+        ("fit_loop.epoch_loop.batch_progress.current", ["ready", "completed"]),
+        ("fit_loop.epoch_loop.val_loop", ["setup_data", "_combined_loader"]),
+        ("fit_loop.epoch_loop.val_loop", ["_last_val_dl_reload_epoch", "_should_reload_val_dl"]),
+        ("_logger_connector", ["_callback_metrics", "_first_loop_iter"]),
+        ("_checkpoint_connector", ["_loaded_checkpoint"]),
+        ("strategy", ["checkpoint_io"]),
+    ],
+)
+def test_what_a_commit_reads_of_a_trainer_is_still_there(make_trainer, owner, names):
+    trainer = make_trainer(max_epochs=1)
+    trainer.fit(ScriptedModule(val_loss=[0.5]), scripted_loader(), scripted_loader())
+    for name in names:
+        assert hasattr(operator.attrgetter(owner)(trainer), name)
+
+
+def test_what_a_commit_reads_of_logged_values_and_of_metrics_is_still_there():
+    meta = _Metadata("training_step", "loss", on_step=True, on_epoch=True, reduce_fx="mean")
+    meta.sync = _Sync()
+    result = _ResultMetric(meta, is_tensor=True)
+    result.update(torch.tensor(2.0), 3)
+    assert (result.value, result.cumulated_batch_size, result.has_reset) == (6.0, 3, False)
+    assert result.meta.reduce_fx.__name__ == "mean"
+    metric = SumMetric()
+    metric.update(2.0)
+    assert metric._update_count == 1
+    assert list(metric._defaults) == ["sum_value"]
+    assert metric._computed is None
 
 
 def test_loops_keep_what_was_logged_where_directions_are_looked_up(make_trainer):
