@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -341,8 +340,10 @@ def test_a_run_is_looked_at_where_nothing_can_be_written(fit: Any, small_disk: P
     assert os.listdir(small_disk) == ["rows.db"]
 
 
-def test_whoever_looks_makes_no_database(fit: Any, database: Path) -> None:
+def test_whoever_looks_leaves_nothing_behind(fit: Any, database: Path) -> None:
+    before = contents(database.parent)
+    assert Run.open("a").epoch == 2
+    assert contents(database.parent) == before
     database.unlink()
     assert Run.open("a").state is None
     assert not database.exists()
-    assert json.loads((database.parent / "lightning/a/run.json").read_text())["persister"] is None

@@ -130,11 +130,13 @@ class Committer:
             digests = pending.written.result()
         except OSError as error:
             raise CommitError(self._folder.run_id, pending.path, error) from error
-        self._facts = {**pending.facts, "sha256": digests[pending.path]}
+        facts = {**pending.facts, "sha256": digests[pending.path]}
         for sequence_id, position, state in pending.rows:
-            self._save_row(sequence_id, position, self.named(state))
-        if "batch" in self._facts:
-            write_partial(self._folder.path, self._facts)
+            self._save_row(sequence_id, position, committed(state, facts))
+        # Only now: a checkpoint without its row is nothing that a run goes on from.
+        self._facts = facts
+        if "batch" in facts:
+            write_partial(self._folder.path, facts)
         else:
             remove_partial(self._folder.path)
         self.prune(self.named(pending.state))

@@ -67,10 +67,13 @@ def read_sqlite(path: Path) -> SQLiteRows | None:
     if not path.exists():
         return None
     _refuse_emptied(path)
-    # A file of this kind is read with the help of others beside it, which cannot be made in a folder that
-    # cannot be written; where there are none, nobody has it open.
-    alone = not (_log(path).exists() or os.access(path.parent, os.W_OK))
-    rows = _rows(path, "mode=ro&immutable=1" if alone else "mode=ro")
+    # A file of this kind is read with the help of others beside it. Where somebody has it open or was killed,
+    # they are there and stay as they are. Where they are not, only who might write takes away again what
+    # it made; and in a folder that cannot be written, nobody has the file open.
+    alone, writable = not _log(path).exists(), os.access(path.parent, os.W_OK)
+    how = "mode=ro" if not alone else "mode=rw" if writable else "mode=ro&immutable=1"
+    rows = _rows(path, how)
+    rows.connection.execute("PRAGMA query_only=ON")
     return rows if rows.is_initialized() else None
 
 
