@@ -85,17 +85,17 @@ class LoadersMade:
         set_up = loop.setup_data
 
         def note_and_set_up() -> None:
-            if loop._combined_loader is not None and not is_due():
-                return set_up()
-            if kind not in self._again:
-                self.made_with[kind] = self._state()
-                return set_up()
-            # The earlier process made them at another time: none of its draws are made again now.
-            now, then = self._state(), self._again.pop(kind)
-            self._set_state(then)
-            self.made_with[kind] = then
+            is_new = loop._combined_loader is None or is_due()
+            now = self._state() if is_new else None
+            again = is_new and kind in self._again
+            if again:
+                self._set_state(self._again[kind])
+            if is_new:
+                self.made_with[kind] = self._again.pop(kind, now)
             set_up()
-            self._set_state(now)
+            if again:
+                # The earlier process made them at another time: here, none of its draws count.
+                self._set_state(now)
 
         loop.setup_data = note_and_set_up
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from burr.core.persistence import BaseStatePersister
 
-from .errors import BurrLightningError, ResumeError
+from .errors import BurrLightningError, PersisterError, ResumeError, UnreadableRowError
 from .layout import DATABASE, RunFolder, RunInfo
 from .persisters import PersisterUrl, Place, RetryingPersister, opened_to_read
 from .rows import Row, StateRows
@@ -51,13 +51,15 @@ class StoredRows:
         """The newest row of a run that can be read, and where none can, why.
 
         Raises:
-            BurrLightningError: If the rows cannot be read, see ``strict``.
+            PersisterError: If the rows cannot be reached, see ``strict``.
+            UnreadableRowError: If none of them can be read, see ``strict``.
         """
         elsewhere = self.given is None and info.persister is not None
         try:
             return self.rows(folder, info).newest(), None
         except BurrLightningError as error:
-            if self._strict and not elsewhere:
+            unreachable = isinstance(error, (PersisterError, UnreadableRowError))
+            if self._strict and unreachable and not elsewhere:
                 raise
             return None, f"{error}{_PASSWORD if '://' in (info.persister or '') else ''}"
 

@@ -188,7 +188,10 @@ class _Look:
         if self._inside is not None:
             return bool(path == self._inside["path"])
         newest = self._rows.newest_sequence_id()
-        row = self._rows.stored(newest) if newest is not None else None
+        if newest is not None and newest not in self._unreadable:
+            row = self._rows.stored(newest)
+        else:
+            row = self._stored[max(self._stored)]
         return row is not None and row.checkpoint is not None and row.checkpoint["path"] == path
 
 
