@@ -85,11 +85,17 @@ class LoadersMade:
         set_up = loop.setup_data
 
         def note_and_set_up() -> None:
-            if loop._combined_loader is None or is_due():
-                if kind in self._again:
-                    self._set_state(self._again.pop(kind))
+            if loop._combined_loader is not None and not is_due():
+                return set_up()
+            if kind not in self._again:
                 self.made_with[kind] = self._state()
+                return set_up()
+            # The earlier process made them at another time: none of its draws are made again now.
+            now, then = self._state(), self._again.pop(kind)
+            self._set_state(then)
+            self.made_with[kind] = then
             set_up()
+            self._set_state(now)
 
         loop.setup_data = note_and_set_up
 
