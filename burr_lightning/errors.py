@@ -128,10 +128,11 @@ class UnreadableRowError(ResumeError):
     Attributes:
         sequence_id: The step of the machine whose row it is, ``None`` where that cannot be found out.
         store: Where the rows are, without a password.
+        error: What is wrong with it, in words.
     """
 
     def __init__(self, run_id: str, sequence_id: int | None, store: str, error: str) -> None:
-        self.sequence_id, self.store = sequence_id, store
+        self.sequence_id, self.store, self.error = sequence_id, store, error
         which = "its newest row" if sequence_id is None else f"the row of step {sequence_id}"
         super().__init__(
             f"Run {run_id!r}: {which} in {store} is damaged ({error}). Restore the database from a backup, "

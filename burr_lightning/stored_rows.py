@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from burr.core.persistence import BaseStatePersister
 
-from .errors import BurrLightningError, PersisterError, ResumeError, UnreadableRowError
+from .errors import BurrLightningError, PersisterError, ResumeError
 from .layout import DATABASE, RunFolder, RunInfo
 from .persisters import PersisterUrl, Place, RetryingPersister, opened_to_read
 from .rows import Row, StateRows
+
+log = logging.getLogger(__name__)
 
 _PASSWORD = (
     " A password is not written down with the run: give persister=... with it (the commands: --persister), "
@@ -21,8 +25,9 @@ class StoredRows:
     Args:
         given: The persister that the caller gave, ``None`` for none: a persister that is open is asked for
             every run, a URL for the runs that were trained with it, whose password it brings.
-        strict: Whether what was given counts for every run, and an error is raised. Where a run's rows are
-            on a server and nothing was given, an error is told with the run in any case.
+        strict: Whether what was given counts for every run, and a store that cannot be read is an error.
+            Where a run's rows are on a server and nothing was given, and where rows are damaged, that is
+            told with the run in any case.
         asked_by: The call that it was an argument of, for errors.
     """
 
@@ -58,9 +63,11 @@ class StoredRows:
         try:
             return self.rows(folder, info).newest(), None
         except BurrLightningError as error:
-            unreachable = isinstance(error, (PersisterError, UnreadableRowError))
-            if self._strict and unreachable and not elsewhere:
+            damaged = isinstance(error, ResumeError) and not isinstance(error, PersisterError)
+            if self._strict and not (elsewhere or damaged):
                 raise
+            if damaged and not elsewhere:
+                log.warning("%s", error)
             return None, f"{error}{_PASSWORD if '://' in (info.persister or '') else ''}"
 
     def _persister(self, folder: RunFolder, info: RunInfo) -> RetryingPersister:
@@ -86,8 +93,8 @@ class StoredRows:
             return PersisterUrl.of_file(folder.root / DATABASE)
         if "://" not in info.persister:
             raise ResumeError(
-                f"Run {info.run_id!r} was trained with a {info.persister} that its script opened: "
-                f"give that in persister=..."
+                f"Run {info.run_id!r}: its rows are in a {info.persister} that its script opened. With "
+                f"Run.open({info.run_id!r}, persister=...) they are read there."
             )
         return PersisterUrl.parse(info.persister, "Run.open")
 

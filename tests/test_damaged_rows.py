@@ -210,11 +210,11 @@ def test_a_run_all_of_whose_rows_are_damaged_is_not_begun_anew(fit: Any, databas
     execute(database, "UPDATE burr_state SET state = substr(state, 2)")
     with pytest.raises(
         UnreadableRowError, match=r"the row of step 7 in .* is damaged .*Restore the database"
-    ):
+    ) as raised:
         fit()
-    with pytest.raises(UnreadableRowError) as raised:
-        Run.open("a")
     assert (raised.value.sequence_id, raised.value.store) == (7, str(database))
+    assert Run.open("a").state is None
+    assert Run.open("a").rows_error == str(raised.value)
 
 
 def test_rows_are_ordered_by_step_whatever_their_clock_says(fit: Any, database: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import pkgutil
 import signal
-import sqlite3
 import subprocess
 from functools import partial
 from itertools import count
@@ -17,7 +16,13 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from looks import ending
 
 from burr_lightning import BurrCallback, Checkpoints, Run, list_runs
-from burr_lightning.errors import CommitError, DataChangedError, ResumeError, RunLockedError
+from burr_lightning.errors import (
+    CommitError,
+    DataChangedError,
+    PersisterError,
+    ResumeError,
+    RunLockedError,
+)
 
 EPOCHS = 4
 SAVE_ROW = "burr.core.persistence.SQLitePersister.save"
@@ -321,10 +326,11 @@ def test_a_disk_that_is_full_while_the_checkpoint_is_written(disk, left, home_to
 def test_a_disk_that_is_full_while_the_row_is_written(disk, monkeypatch, whole):
     with monkeypatch.context() as patch:
         within = BeforeCall(SAVE_ROW, disk.fill, patch=patch.setattr)
-        with pytest.raises((OSError, sqlite3.OperationalError), match=r"full|No space left"):
+        # The log of the database may still have room for a row; the next checkpoint has none.
+        with pytest.raises((PersisterError, CommitError), match=r"full|No space left"):
             train(Patches(within))
     disk.free()
-    assert Run.open("a").epoch == 0
+    assert Run.open("a").epoch in (0, 1)
     goes_on_and_ends_like(whole)
 
 

@@ -189,7 +189,7 @@ def test_a_persister_that_the_user_opened_carries_a_run_and_stays_open(
     assert burr.run.status == "finished"
     assert Run.open(run_id).state is None
     assert (
-        f"was trained with a {type(persister).__name__} that its script opened" in Run.open(run_id).rows_error
+        f"its rows are in a {type(persister).__name__} that its script opened" in Run.open(run_id).rows_error
     )
     if hasattr(persister, "cleanup"):
         persister.cleanup()

@@ -199,7 +199,8 @@ class TestCommits:
         Path("runs/state.sqlite").write_bytes(b"this is no database" * 100)
         said = cli("a")
         assert said.exit_code == 2
-        assert "file is not a database" in said.stderr
+        assert "cannot read its rows from" in said.stderr
+        assert "DatabaseError: file is not a database" in said.stderr
         assert isinstance(said.exception, SystemExit)
 
     def test_a_run_without_a_row(self, trained):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..errors import UnreadableRowError
 from ..layout import RunFolder
 from ..rows import StateRows, StoredRow
 from .files import sha256
@@ -130,6 +131,8 @@ class _Look:
     def _read(self, sequence_id: int) -> None:
         try:
             row = self._rows.stored(sequence_id)
+        except UnreadableRowError as error:
+            self._unreadable[sequence_id] = error.error
         except Exception as error:  # each kind of persister has errors of its own
             self._unreadable[sequence_id] = _say(error)
         else:
@@ -188,10 +191,9 @@ class _Look:
         if self._inside is not None:
             return bool(path == self._inside["path"])
         newest = self._rows.newest_sequence_id()
-        if newest is not None and newest not in self._unreadable:
-            row = self._rows.stored(newest)
-        else:
-            row = self._stored[max(self._stored)]
+        if newest in self._unreadable:
+            newest = max(self._stored, default=None)
+        row = self._rows.stored(newest) if newest is not None else None
         return row is not None and row.checkpoint is not None and row.checkpoint["path"] == path
 
 
