@@ -168,7 +168,7 @@ class TestCommits:
         said = cli("a")
         assert said.exit_code == 1
         assert re.search(
-            r"^ +6 +– +– +– +unreadable: the row cannot be read: UnreadableRowError", said.stdout, re.M
+            r"^ +6 +– +– +– +unreadable: the row cannot be read: JSONDecodeError", said.stdout, re.M
         )
         assert "after epoch 4" in said.stdout.splitlines()[-1]
 
@@ -217,7 +217,7 @@ class TestCommits:
         assert burr.run.verify().resume.epoch == 3
         said = cli("a")
         assert said.exit_code == 2
-        assert "was trained with a InMemoryPersister that its script opened" in said.stderr
+        assert "its rows are in a InMemoryPersister that its script opened" in said.stderr
 
     def test_json(self, trained):
         trained()
