@@ -56,8 +56,7 @@ class StoredRows:
         """The newest row of a run that can be read, and where none can, why.
 
         Raises:
-            PersisterError: If the rows cannot be reached, see ``strict``.
-            UnreadableRowError: If none of them can be read, see ``strict``.
+            BurrLightningError: If the rows cannot be reached, see ``strict``.
         """
         elsewhere = self.given is None and info.persister is not None
         try:
