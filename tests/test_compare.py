@@ -124,3 +124,11 @@ def test_a_checkpoint_with_a_class_that_cannot_be_imported_is_compared_by_what_i
     (difference,) = compare(one, other).differences
     assert (difference.original, difference.replayed) == ("0.1", "0.2")
     assert difference.name.startswith("hparams.")
+
+
+def test_nothing_is_left_out_of_many_short_lists():
+    def lists(first):
+        return {"lists": [(number, [number]) for number in range(first, first + 500)]}
+
+    found = compare(lists(0), lists(1))
+    assert (len(found.differences), found.values) == (1000, 1000)

@@ -140,10 +140,11 @@ class _Walk:
         if name in self._ignored:
             self.met.append(name)
             return
+        met = (id(one), id(other))  # of what both hold: what is made of it here may take another's place
         one, other = _items(one), _items(other)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            if (id(one), id(other)) not in self._walked:  # an object of the user's may hold itself
-                self._walked.add((id(one), id(other)))
+            if met not in self._walked:  # an object of the user's may hold itself
+                self._walked.add(met)
                 for key in _keys(one, other):
                     yield from self._pairs(inside(name, key), one.get(key, _ABSENT), other.get(key, _ABSENT))
         else:
