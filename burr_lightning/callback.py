@@ -245,9 +245,12 @@ class BurrCallback(RunReader, Checkpoint):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of a run that Lightning leaves without an end, as its Tuner does."""
-        if self._opened is not None and self._opened.is_open:
-            self._opened.driver.close()
-            self._opened.close()
+        run = self._opened
+        if run is not None:
+            run.driver.leave_loops()
+            if run.is_open:
+                run.driver.close()
+                run.close()
 
     @property
     def _fitting(self) -> OpenRun:

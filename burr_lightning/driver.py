@@ -193,7 +193,7 @@ class Driver:
 
     def training_ends(self) -> None:
         """Lightning trains no more, and lets the module go after this."""
-        self._leave_loops()
+        self.leave_loops()
         self._commits.training_ends()
 
     def training_ended(self) -> None:
@@ -213,7 +213,7 @@ class Driver:
         A wish of the system to end the process comes between two batches: what they have done is
         committed, where it can be gone on with.
         """
-        self._leave_loops()
+        self.leave_loops()
         try:
             if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
                 self.batch_completed()
@@ -230,7 +230,7 @@ class Driver:
         Raises:
             CommitError: If it could not be written.
         """
-        self._leave_loops()
+        self.leave_loops()
         self._commits.settle()
 
     # Phases
@@ -317,7 +317,8 @@ class Driver:
             kept["schedulers"] = self._going_on.steps_to_come
         return kept
 
-    def _leave_loops(self) -> None:
+    def leave_loops(self) -> None:
+        """Leave the trainer's loops as they were."""
         self._between_hooks.remove()
         self.loaders_made.remove()
 

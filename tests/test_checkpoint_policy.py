@@ -80,3 +80,16 @@ def test_a_large_file_is_hashed_while_it_is_written(tmp_path):
     stream.close()
     assert (tmp_path / "large").read_bytes() == b"".join(pieces)
     assert digest == sha256(tmp_path / "large")
+
+
+def test_the_loops_of_a_trainer_are_left_as_they_were(make_trainer):
+    def loops_after_fit(**limits):
+        trainer = make_trainer(BurrCallback(run_id="a"), **limits)
+        trainer.fit(ScriptedModule(val_loss=[0.5, 0.4]), scripted_loader(), scripted_loader())
+        loop = trainer.fit_loop
+        return [name for part in (loop, loop.epoch_loop, loop.epoch_loop.val_loop) for name in vars(part)]
+
+    trained, finished = loops_after_fit(max_epochs=1), loops_after_fit(max_epochs=1)
+    for name in ("on_advance_start", "on_advance_end", "setup_data"):
+        assert name not in trained
+        assert name not in finished
