@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, overload
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import UnknownMetricError
-from .metric import Mode, MonitoredMetric
-
-
-class Check(NamedTuple):
-    """What was logged at one boundary: a validation pass, or the end of an epoch."""
-
-    epoch: int
-    """The epoch it was logged in, 0-based."""
-    ends_epoch: bool
-    """Whether the epoch ended there."""
-    metrics: dict[str, float]
-    """Only what was logged since the check before it."""
+from .metric import Mode, MonitoredMetric, SinceBest
+from .metric_log import Check, Column, MetricLog, Statistic
+from .recording import Recording, Series
 
 
 @dataclass(frozen=True)
@@ -34,68 +28,6 @@ class Progress:
     """How often the metric was logged."""
     checks_since_best: int
     """Checks after the best one, each of which did not improve on it."""
-
-
-class _Log:
-    """The storage that successive histories share. It only ever grows."""
-
-    def __init__(self) -> None:
-        self.checks: list[Check] = []
-        self.epochs = 0
-        self.columns: dict[str, list[float]] = {}
-        self.series: dict[str, list[tuple[int, int, float]]] = {}
-        self.directions: dict[str, Mode] = {}
-        self.progress: dict[tuple[str, Mode, float], Progress] = {}
-
-    def append(self, check: Check, directions: Mapping[str, Mode]) -> None:
-        index = len(self.checks)
-        self.checks.append(check)
-        self.directions.update(directions)
-        for name, value in check.metrics.items():
-            self.series.setdefault(name, []).append((index, check.epoch, value))
-        if check.ends_epoch:
-            self._end_epoch(check.epoch)
-
-    def _end_epoch(self, epoch: int) -> None:
-        values: dict[str, float] = {}
-        for check in reversed(self.checks):
-            if check.epoch != epoch:
-                break
-            values = {**check.metrics, **values}
-        for name, value in values.items():
-            column = self.columns.setdefault(name, [])
-            column.extend([math.nan] * (epoch - len(column)))
-            column.append(value)
-        self.epochs = epoch + 1
-
-
-class Column(Sequence[float]):
-    """The values of one metric, one per epoch; NaN where it was not logged."""
-
-    def __init__(self, values: list[float], epochs: int) -> None:
-        self._values = values
-        self._epochs = epochs
-
-    def __len__(self) -> int:
-        return self._epochs
-
-    @overload
-    def __getitem__(self, index: int) -> float: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[float]: ...
-    def __getitem__(self, index: int | slice) -> float | list[float]:
-        if isinstance(index, slice):
-            return [self._at(i) for i in range(*index.indices(self._epochs))]
-        if not -self._epochs <= index < self._epochs:
-            raise IndexError(f"epoch {index} of a history of {self._epochs} epochs")
-        return self._at(index % self._epochs)
-
-    def _at(self, epoch: int) -> float:
-        return self._values[epoch] if epoch < len(self._values) else math.nan
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{value:.4g}" for value in self[-5:])
-        return f"[{'..., ' if self._epochs > 5 else ''}{shown}]"
 
 
 class MetricHistory:
@@ -116,7 +48,7 @@ class MetricHistory:
     __slots__ = ("_epochs", "_log", "_size")
 
     def __init__(self) -> None:
-        self._log = _Log()
+        self._log = MetricLog()
         self._size = 0
         self._epochs = 0
 
@@ -127,6 +59,8 @@ class MetricHistory:
         *,
         ends_epoch: bool = True,
         directions: Mapping[str, Mode] | None = None,
+        step: int | None = None,
+        seconds: float | None = None,
     ) -> MetricHistory:
         """A history with one check more; appending the same check twice gives the same history.
 
@@ -136,28 +70,31 @@ class MetricHistory:
             metrics: What was logged since the last check.
             ends_epoch: Whether the epoch is over; only then does it count in ``len``.
             directions: The direction of the metrics that declare one.
+            step: Optimizer steps taken until then, ``None`` where that is not known.
+            seconds: Seconds of training until then, ``None`` where that is not known.
 
         Raises:
             ValueError: If the epoch lies before one that is over.
         """
         if epoch < self._epochs:
             raise ValueError(f"append(epoch={epoch}): epoch {self._epochs - 1} is already over.")
-        check = Check(epoch, ends_epoch, {name: float(value) for name, value in metrics.items()})
+        values = {name: float(value) for name, value in metrics.items()}
+        check = Check(epoch, ends_epoch, values, step, seconds)
         known = self._log.checks[self._size :]
-        if len(known) == 1 and repr(known[0]) == repr(check):
+        if len(known) == 1 and known[0].says_what(check):
             return self._at_tip(self._log)
         log = self._copied_log() if known else self._log
         log.append(check, directions or {})
         return self._at_tip(log)
 
-    def _copied_log(self) -> _Log:
-        log = _Log()
+    def _copied_log(self) -> MetricLog:
+        log = MetricLog()
         for check in self._log.checks[: self._size]:
             log.append(check, self._log.directions)
         return log
 
     @staticmethod
-    def _at_tip(log: _Log) -> MetricHistory:
+    def _at_tip(log: MetricLog) -> MetricHistory:
         history = MetricHistory.__new__(MetricHistory)
         history._log, history._size, history._epochs = log, len(log.checks), log.epochs
         return history
@@ -165,12 +102,17 @@ class MetricHistory:
     @property
     def names(self) -> list[str]:
         """The metrics logged so far, in the order they first appeared."""
-        return [name for name, series in self._log.series.items() if series[0][0] < self._size]
+        return [name for name, logged_at in self._log.logged_at.items() if logged_at[0] < self._size]
 
     @property
     def checks(self) -> int:
         """How many checks there are: one per validation pass, one per epoch end."""
         return self._size
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training until the newest check, ``None`` where nobody recorded them."""
+        return self._log.checks[self._size - 1].seconds if self._size else None
 
     @property
     def directions(self) -> dict[str, Mode]:
@@ -192,8 +134,8 @@ class MetricHistory:
         return Column(self._log.columns.get(name, []), self._epochs)
 
     def __contains__(self, name: object) -> bool:
-        series = self._log.series.get(name) if isinstance(name, str) else None
-        return series is not None and series[0][0] < self._size
+        logged_at = self._log.logged_at.get(name) if isinstance(name, str) else None
+        return logged_at is not None and logged_at[0] < self._size
 
     def __len__(self) -> int:
         """How many epochs are over."""
@@ -202,22 +144,24 @@ class MetricHistory:
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
-    def latest(self, name: str) -> tuple[int, float]:
+    def latest(self, name: str, back: int = 0) -> tuple[int, float]:
         """The epoch and the value of the newest check of a metric.
+
+        Args:
+            name: The metric.
+            back: So many checks of this metric before its newest one, 0 or more.
 
         Raises:
             UnknownMetricError: If nothing has logged it.
+            IndexError: If it was not logged as often as that.
         """
         if name not in self:
             raise UnknownMetricError(name, self.names, f"history.latest({name!r})")
-        _, epoch, value = self._series(name)[-1]
-        return epoch, value
-
-    def _series(self, name: str) -> list[tuple[int, int, float]]:
-        series = self._log.series.get(name, [])
-        if self._size == len(self._log.checks):
-            return series
-        return [entry for entry in series if entry[0] < self._size]
+        count = self._log.logged(name, self._size)
+        if not 0 <= back < count:
+            raise IndexError(f"history.latest({name!r}, back={back}): it was logged at {count} checks.")
+        check = self._log.checks[self._log.logged_at[name][count - 1 - back]]
+        return check.epoch, check.metrics[name]
 
     def progress(self, name: str, mode: Mode, min_delta: float = 0.0) -> Progress:
         """How a metric has improved, as Lightning's EarlyStopping counts it; O(1) amortised.
@@ -228,28 +172,85 @@ class MetricHistory:
             min_delta: By how much a value must be better to count, in the metric's unit, 0 or more.
         """
         metric = MonitoredMetric(name, mode)
-        start = Progress(metric.worst, -1, 0, 0)
-        key = (name, mode, min_delta)
-        series = self._series(name)
-        known = self._log.progress.get(key, start)
-        progress = known if known.checks <= len(series) else start
-        for _, epoch, value in series[progress.checks :]:
-            progress = _advanced(progress, metric, epoch, value, min_delta)
-        if progress.checks > known.checks:
-            self._log.progress[key] = progress
-        return progress
+        since = self.statistic(SinceBest(metric, min_delta))
+        if since is None:
+            return Progress(metric.worst, -1, 0, 0)
+        checks = self._log.logged(name, self._size)
+        if since == checks:
+            return Progress(metric.worst, -1, checks, checks)
+        epoch, best = self.latest(name, back=int(since))
+        return Progress(best, epoch, checks, int(since))
+
+    def statistic(self, statistic: Statistic) -> float | None:
+        """The newest number of a statistic; O(1) amortised, for each number is computed once.
+
+        Returns:
+            ``None`` where none of its metrics was logged yet; NaN where it has no number yet.
+        """
+        return self._log.newest(statistic, self._size)
 
     def extends(self, other: MetricHistory) -> bool:
         """Whether this history is the other one with nothing or something appended."""
         return self._log is other._log and self._size >= other._size
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One dict per finished epoch: ``epoch`` and every metric, NaN where it was not logged."""
-        columns = {name: self[name] for name in self.names}
-        return [
-            {"epoch": epoch, **{name: column[epoch] for name, column in columns.items()}}
-            for epoch in range(self._epochs)
-        ]
+        """One dict per finished epoch: ``epoch``, and every metric that was logged in it.
+
+        ``step`` and ``seconds`` are the optimizer steps and the seconds of training until its end, where
+        they were recorded.
+        """
+        ends = {check.epoch: check for check in self._log.checks[: self._size] if check.ends_epoch}
+        rows: list[dict[str, Any]] = [{"epoch": epoch} for epoch in range(self._epochs)]
+        for epoch, check in ends.items():
+            rows[epoch] |= {} if check.step is None else {"step": check.step}
+            rows[epoch] |= {} if check.seconds is None else {"seconds": check.seconds}
+        for check in self._log.checks[: self._size]:
+            if check.epoch < self._epochs:
+                rows[check.epoch] |= check.metrics
+        return rows
+
+    def to_numpy(self) -> dict[str, NDArray[np.float64]]:
+        """One array per metric, one value per finished epoch; NaN where it was not logged."""
+        return {name: np.array(self[name][:], dtype=np.float64) for name in self.names}
+
+    def to_pandas(self) -> Any:
+        """A data frame: one row per finished epoch, one column per metric; NaN where it was not logged.
+
+        Raises:
+            ModuleNotFoundError: Without pandas, which the extra ``pandas`` brings.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "history.to_pandas() needs pandas: pip install 'burr-lightning[pandas]'"
+            ) from error
+        epochs = pandas.RangeIndex(self._epochs, name="epoch")
+        return pandas.DataFrame(self.to_numpy(), index=epochs, columns=self.names)
+
+    def recording(self, name: str = "") -> Recording:
+        """All checks in columns, for stop conditions to be replayed on.
+
+        Args:
+            name: What it is called in tables and figures.
+        """
+        checks = self._log.checks[: self._size]
+        series = {
+            metric: Series(
+                np.array(self._log.logged_at[metric][: self._log.logged(metric, self._size)], dtype=np.int64),
+                [check.metrics[metric] for check in checks if metric in check.metrics],
+            )
+            for metric in self.names
+        }
+        return Recording(
+            epochs=np.array([check.epoch for check in checks], dtype=np.int64),
+            ends_epoch=np.array([check.ends_epoch for check in checks], dtype=np.bool_),
+            series=series,
+            directions=self.directions,
+            steps=_recorded([check.step for check in checks]),
+            seconds=_recorded([check.seconds for check in checks]),
+            name=name,
+        )
 
     def chunk(self, first: int) -> dict[str, Any]:
         """The checks from number ``first`` on, as JSON without NaN or infinities; see `from_chunks`."""
@@ -258,28 +259,28 @@ class MetricHistory:
         return {
             "first": first,
             "names": names,
-            "checks": [
-                [check.epoch, int(check.ends_epoch), [_encoded(check, name) for name in names]]
-                for check in checks
-            ],
+            "checks": [_encoded(check, names) for check in checks],
             "directions": self.directions,
         }
 
     @staticmethod
     def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> MetricHistory:
         """The history whose `chunk`s these are, oldest first."""
-        log = _Log()
+        log = MetricLog()
         for chunk in chunks:
-            for epoch, ends_epoch, values in chunk["checks"]:
+            for epoch, ends_epoch, values, *when in chunk["checks"]:
                 pairs = zip(chunk["names"], values, strict=True)
                 metrics = {name: float(value) for name, value in pairs if value is not None}
-                log.append(Check(epoch, bool(ends_epoch), metrics), chunk["directions"])
+                log.append(Check(epoch, bool(ends_epoch), metrics, *when), chunk["directions"])
         return MetricHistory._at_tip(log)
 
     def __eq__(self, other: object) -> bool:
+        """Whether the same was logged at the same checks; the clock is not compared."""
         if not isinstance(other, MetricHistory):
             return NotImplemented
-        return self.chunk(0) == other.chunk(0)
+        checks = zip(self._log.checks[: self._size], other._log.checks[: other._size], strict=False)
+        same = self._size == other._size and self.directions == other.directions
+        return same and all(mine.says_what(theirs) for mine, theirs in checks)
 
     def __copy__(self) -> MetricHistory:
         return self
@@ -295,15 +296,17 @@ class MetricHistory:
         return f"MetricHistory({self._epochs} epochs{': ' if newest else ''}{newest})"
 
 
-def _advanced(
-    progress: Progress, metric: MonitoredMetric, epoch: int, value: float, min_delta: float
-) -> Progress:
-    checks = progress.checks + 1
-    if metric.improves(value, over=progress.best, min_delta=min_delta):
-        return Progress(value, epoch, checks, 0)
-    return Progress(progress.best, progress.best_epoch, checks, progress.checks_since_best + 1)
+def _recorded(values: list[Any]) -> NDArray[np.float64] | None:
+    """A column of what was recorded, NaN where it was not; ``None`` where it never was."""
+    if all(value is None for value in values):
+        return None
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _encoded(check: Check, name: str) -> float | str | None:
-    value = check.metrics.get(name)
-    return value if value is None or math.isfinite(value) else str(value)
+def _encoded(check: Check, names: Sequence[str]) -> list[Any]:
+    values = [check.metrics.get(name) for name in names]
+    readable = [value if value is None or math.isfinite(value) else str(value) for value in values]
+    encoded = [check.epoch, int(check.ends_epoch), readable, check.step, check.seconds]
+    while encoded[-1] is None:
+        encoded.pop()
+    return encoded

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"errors", "metric", "history", "recording"},
+    {"errors", "metric", "history", "metric_log", "recording"},
     {"conditions"},
     {
         *("state", "actions", "machines", "burr_access", "tracked", "steps"),

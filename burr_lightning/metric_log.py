@@ -1,0 +1,166 @@
+"""What the histories of a run share: its checks in order, and the statistics kept up to date on them."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, overload
+
+from .metric import Mode
+
+
+class Check(NamedTuple):
+    """What was logged at one boundary: a validation pass, or the end of an epoch."""
+
+    epoch: int
+    """The epoch it was logged in, 0-based."""
+    ends_epoch: bool
+    """Whether the epoch ended there."""
+    metrics: dict[str, float]
+    """Only what was logged since the check before it."""
+    step: int | None = None
+    """Optimizer steps taken until then, ``None`` where nobody recorded them."""
+    seconds: float | None = None
+    """Seconds of training until then, ``None`` where nobody recorded them."""
+
+    def says_what(self, other: Check) -> bool:
+        """Whether another one is the same but for the clock."""
+        return self._said() == other._said()
+
+    def _said(self) -> str:
+        # As text, NaN is like NaN.
+        return repr((self.epoch, self.ends_epoch, self.step, sorted(self.metrics.items())))
+
+
+class Statistic(Protocol):
+    """A number drawn from all values that metrics had so far, and kept up to date with each new one.
+
+    Its `values` gets one tuple per check at which one of its metrics was logged: the epoch, and the
+    value of each metric in the order of `metrics`, ``None`` for one that was not logged there. It yields
+    one number for each, before it asks for the next; NaN where there is none yet. What it has to
+    remember is in its local variables. The same generator runs along while a run trains and over a
+    history that is over, so both give the same numbers.
+
+    A statistic is hashable: equal ones are kept once.
+    """
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it is taken of."""
+        ...
+
+    def values(self, logged: Iterator[tuple[Any, ...]]) -> Iterator[float]:
+        """One number for each tuple."""
+        ...
+
+
+class Trace:
+    """The numbers of one statistic along a log, each computed once.
+
+    Args:
+        statistic: What is computed.
+    """
+
+    def __init__(self, statistic: Statistic) -> None:
+        self._names = statistic.metrics
+        self._at = array("q")
+        self._outputs = array("d")
+        self._seen = 0
+        self._newest: tuple[Any, ...] = ()
+        self._values = statistic.values(self._logged())
+
+    def _logged(self) -> Iterator[tuple[Any, ...]]:
+        while True:
+            yield self._newest
+
+    def follow(self, checks: Sequence[Check]) -> None:
+        """Take in the checks that are new since the last time."""
+        for index in range(self._seen, len(checks)):
+            check = checks[index]
+            if any(name in check.metrics for name in self._names):
+                self._newest = (check.epoch, *(check.metrics.get(name) for name in self._names))
+                self._outputs.append(next(self._values))
+                self._at.append(index)
+        self._seen = len(checks)
+
+    def newest(self, size: int) -> float | None:
+        """The number after so many checks, ``None`` where nothing was logged in them."""
+        count = bisect_left(self._at, size)
+        return self._outputs[count - 1] if count else None
+
+
+class MetricLog:
+    """The storage that successive histories share. It only ever grows."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.epochs = 0
+        self.columns: dict[str, list[float]] = {}
+        self.logged_at: dict[str, array[int]] = {}
+        self.directions: dict[str, Mode] = {}
+        self._traces: dict[Statistic, Trace] = {}
+
+    def append(self, check: Check, directions: Mapping[str, Mode]) -> None:
+        """Add a check at the end."""
+        index = len(self.checks)
+        self.checks.append(check)
+        self.directions.update(directions)
+        for name in check.metrics:
+            self.logged_at.setdefault(name, array("q")).append(index)
+        if check.ends_epoch:
+            self._end_epoch(check.epoch)
+
+    def _end_epoch(self, epoch: int) -> None:
+        values: dict[str, float] = {}
+        for check in reversed(self.checks):
+            if check.epoch != epoch:
+                break
+            values = {**check.metrics, **values}
+        for name, value in values.items():
+            column = self.columns.setdefault(name, [])
+            column.extend([math.nan] * (epoch - len(column)))
+            column.append(value)
+        self.epochs = epoch + 1
+
+    def logged(self, name: str, size: int) -> int:
+        """At how many of the first checks a metric was logged."""
+        return bisect_left(self.logged_at.get(name, ()), size)
+
+    def newest(self, statistic: Statistic, size: int) -> float | None:
+        """A statistic after so many checks; O(1) amortised."""
+        trace = self._traces.get(statistic)
+        if trace is None:
+            trace = self._traces[statistic] = Trace(statistic)
+        trace.follow(self.checks)
+        return trace.newest(size)
+
+
+class Column(Sequence[float]):
+    """The values of one metric, one per epoch; NaN where it was not logged."""
+
+    def __init__(self, values: list[float], epochs: int) -> None:
+        self._values = values
+        self._epochs = epochs
+
+    def __len__(self) -> int:
+        return self._epochs
+
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[float]: ...
+    def __getitem__(self, index: int | slice) -> float | list[float]:
+        if isinstance(index, slice):
+            return [self._at(i) for i in range(*index.indices(self._epochs))]
+        if not -self._epochs <= index < self._epochs:
+            raise IndexError(f"epoch {index} of a history of {self._epochs} epochs")
+        return self._at(index % self._epochs)
+
+    def _at(self, epoch: int) -> float:
+        return self._values[epoch] if epoch < len(self._values) else math.nan
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{value:.4g}" for value in self[-5:])
+        return f"[{'..., ' if self._epochs > 5 else ''}{shown}]"
