@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from .persisters import PersisterUrl
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
 from .settings import RunSettings
+from .shadow import checked_shadow
 from .training_state import KEY
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class BurrCallback(RunReader, Checkpoint):
             (a torchmetrics metric that was logged as an object does), else ``"min"``.
         stop_when: When to stop, a Burr condition on the state; ``None`` leaves that to Lightning's
             own limits, which are honoured in any case.
+        shadow: Conditions by name that are watched beside, and never obeyed: the state, the console and
+            `burr-lightning show` say after which epoch each would have stopped the run.
         machine: A Burr graph, or a function that returns one, in place of the default machine.
         checkpoints: Which checkpoints are kept.
         hooks: Burr lifecycle adapters.
@@ -104,6 +107,7 @@ class BurrCallback(RunReader, Checkpoint):
         mode: Mode | None = None,
         stop_when: Condition | None = None,
         machine: Graph | Callable[[], Graph] | None = None,
+        shadow: Mapping[str, Condition] | None = None,
         checkpoints: Checkpoints | None = None,
         hooks: Sequence[LifecycleAdapter] = (),
         persister: str | BaseStatePersister | None = None,
@@ -117,6 +121,7 @@ class BurrCallback(RunReader, Checkpoint):
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
         self.machine = chosen_machine(machine, stop_when)
+        self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
         self._hooks, self._tracker = tuple(hooks), tracker
@@ -265,6 +270,7 @@ class BurrCallback(RunReader, Checkpoint):
             machine=self.machine,
             monitor=self.monitor,
             mode=self.mode,
+            shadow=self.shadow,
             checkpoints=self.checkpoints,
             hooks=self._hooks,
             persister=self._persister,

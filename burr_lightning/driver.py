@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,15 +20,14 @@ from .errors import DataChangedError, MachineError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
 from .lightning_loops import BetweenHooks, LoadersMade
-from .machines import asked_inputs, follow, is_phase, leaves_training, reason_of, refuse_unknown_metrics
-from .reports import LoggedMetrics, phase_report
+from .machines import follow, leaves_training, refuse_unknown_metrics
+from .ordinary import OrdinaryActions
+from .reports import LoggedMetrics, TrainingClock, phase_report
+from .shadow import Shadows, tell_of_unknown_metrics, would_stop
 from .state import PhaseReport, recorded
 from .training_state import optimization, random_state, set_random_state
 
 log = logging.getLogger(__name__)
-
-_TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
-"""An action that asks for one of these may change what a checkpoint holds."""
 
 
 class Driver:
@@ -44,6 +43,7 @@ class Driver:
         module: The module in training.
         app: The run's application, standing where the run stands.
         committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
+        shadow: Conditions that are watched and never obeyed.
     """
 
     def __init__(
@@ -52,10 +52,14 @@ class Driver:
         module: LightningModule,
         app: Application[Any],
         committer: Committer | None,
+        shadow: Shadows,
     ) -> None:
         self.app = app
         self._trainer, self._module = trainer, module
+        self._shadow = shadow
         self._commits = RunCommits(trainer, module, app, committer, self._kept)
+        self._ordinary = OrdinaryActions(trainer, module, app, self._commits)
+        self._clock = TrainingClock(app.state["seconds"])
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
@@ -68,8 +72,7 @@ class Driver:
         self._validated = False
         self._asked_to_stop = False
         self._cut_short = False
-        self._stepping: str | None = None
-        self._reason: str | None = None
+        self._told_of_shadow = False
 
     @property
     def state(self) -> State[Any]:
@@ -79,7 +82,7 @@ class Driver:
     @property
     def open_action(self) -> str | None:
         """The action that is under way: the open phase's, or an ordinary one."""
-        return self._phase.action.name if self._phase else self._stepping
+        return self._phase.action.name if self._phase else self._ordinary.running
 
     @property
     def ended(self) -> bool:
@@ -95,6 +98,7 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
+        self._clock.start()
         if kept is not None:
             self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid)
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
@@ -105,7 +109,7 @@ class Driver:
             found = changes(self.state["data"], data_fingerprint(self._trainer))
             if found:
                 raise DataChangedError(self.app.uid, found)
-        self._run_ordinary_actions()
+        self._ordinary.run()
         if self._going_on is not None:
             self._logged.go_on(self._going_on.recorded)
             self._first_batch = self._going_on.first_batch
@@ -150,7 +154,7 @@ class Driver:
         if self._phase is None or not self._has(Validate):
             return
         self._close(self._report(self._logged.unrecorded(), is_check=False, validation_due=True))
-        self._run_ordinary_actions()
+        self._ordinary.run()
         self._open(Validate)
 
     def validation_ended(self) -> None:
@@ -176,9 +180,12 @@ class Driver:
         self._close(self._report(logged, checked=checked, ends_epoch=True, limit=limit))
         if self._validated or not self._trainer.enable_validation:
             refuse_unknown_metrics(self.app.graph, self.state)
+            if not self._told_of_shadow:
+                tell_of_unknown_metrics(self._shadow, self.state)
+            self._told_of_shadow = True
         self._commits.settle()
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._next()[0]))
-        self._run_ordinary_actions()
+        self._ordinary.run()
         if self.ended:
             self._stop_lightning()
         elif self._cut_short:
@@ -204,7 +211,7 @@ class Driver:
                 epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
                 limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
                 self.app.update_state(self.state.update(finished=True, stop_reason=limit))
-            self._run_ordinary_actions()
+            self._ordinary.run()
         self._commits.settle()
 
     def failed(self, error: BaseException) -> None:
@@ -255,6 +262,9 @@ class Driver:
     def _close(self, report: PhaseReport) -> None:
         assert self._phase is not None
         phase, self._phase = self._phase, None
+        if self._shadow and report.is_check:
+            found = would_stop(self._shadow, recorded(self.state, report), report.epoch)
+            report = replace(report, shadow=found)
         phase.close(report)
         self._commits.stepped()
 
@@ -262,11 +272,11 @@ class Driver:
         if self._phase is not None and isinstance(self._phase.action, Validate):
             self._close(self._report(self._logged.of_validation))
             self._logged.validation_recorded()
-            self._run_ordinary_actions()
+            self._ordinary.run()
 
     def _report(self, logged: dict[str, Any], **facts: Any) -> PhaseReport:
         assert self._phase is not None
-        return phase_report(self._trainer, self._phase.feed, logged, **facts)
+        return phase_report(self._trainer, self._phase.feed, logged, self._clock.seconds, **facts)
 
     def _has(self, kind: type[PhaseAction]) -> bool:
         return any(isinstance(action, kind) for action in self.app.graph.actions)
@@ -275,29 +285,6 @@ class Driver:
 
     def _next(self) -> tuple[str | None, Condition | None]:
         return follow(self.app.graph, position_of(self.app), self.state)
-
-    def _run_ordinary_actions(self) -> None:
-        name, condition = self._next()
-        if name is not None and not is_phase(self.app.graph, name):
-            self._reason = reason_of(condition, self.state)
-        while name is not None and not is_phase(self.app.graph, name):
-            self._stepping = name
-            asked = asked_inputs(self.app.graph, name)
-            provided = self._inputs()
-            self.app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
-            self._stepping = None
-            self._commits.stepped()
-            self._commits.action_ran(touched=bool(asked & _TOUCHING))
-            name, _ = self._next()
-
-    def _inputs(self) -> dict[str, Callable[[], Any]]:
-        return {
-            "trainer": lambda: self._trainer,
-            "pl_module": lambda: self._module,
-            "datamodule": lambda: getattr(self._trainer, "datamodule", None),
-            "fingerprint": lambda: data_fingerprint(self._trainer),
-            "reason": lambda: self._reason,
-        }
 
     def _commit_inside_epoch(self) -> None:
         self._leave_validation()

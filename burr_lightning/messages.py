@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from burr.core import State
 
 from .layout import RunFolder
+from .shadow import in_words
 
 if TYPE_CHECKING:
     from .opening import OpenRun
@@ -44,6 +45,8 @@ def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[
         yield f"Run {run_id!r} ended before its first epoch: Lightning had nothing to train."
         return
     yield f"Run {run_id!r} ended after epoch {state['epoch']}. {_result(state)}"
+    for name, entry in state["shadow"].items():
+        yield f"Shadow condition {name!r} {in_words(entry)}"
     if folder is not None and state["best"] and state["best"]["checkpoint"]:
         best = folder.path / state["best"]["checkpoint"]
         kept = "" if best.exists() else " (not kept: Checkpoints(keep_best=0))"

@@ -161,7 +161,7 @@ class OpenRun:
                 settings.hooks,
             )
         )
-        return Driver(trainer, module, app, committer)
+        return Driver(trainer, module, app, committer, settings.shadow)
 
     @property
     def is_open(self) -> bool:

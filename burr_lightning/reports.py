@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -63,10 +64,33 @@ class LoggedMetrics:
         self._recorded = {name: logged[name] for name in recorded if name in logged}
 
 
+class TrainingClock:
+    """How long a run has been in training, over all of its processes.
+
+    Args:
+        before: The seconds that earlier processes took up to the commit that is gone on from.
+    """
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """The training begins, or goes on."""
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, to the millisecond."""
+        now = 0.0 if self._started is None else time.monotonic() - self._started
+        return round(self._before + now, 3)
+
+
 def phase_report(
     trainer: Trainer,
     feed: PhaseFeed,
     logged: dict[str, Any],
+    seconds: float,
     *,
     checked: dict[str, Any] | None = None,
     is_check: bool = True,
@@ -81,6 +105,7 @@ def phase_report(
         first_batch=feed.first_batch,
         last_batch=feed.last_batch,
         global_step=trainer.global_step,
+        seconds=seconds,
         metrics={name: float(value) for name, value in logged.items()},
         directions=access.declared_directions(trainer) if is_check else {},
         checked={name: float(value) for name, value in (checked or {}).items()},

@@ -24,7 +24,8 @@ _CHUNK = 8
 DIGEST = "__digest"
 """The key of a row that says what else is in it; see `row_digest`."""
 
-_COVERED = tuple(initial_state({}, None, None))
+_DEFAULTS = initial_state({}, None, None)
+_COVERED = tuple(_DEFAULTS)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,9 @@ class StateRows:
             return error
 
     def _row(self, stored: Any) -> Row:
-        state: State[Any] = stored["state"]
+        stored_state: State[Any] = stored["state"]
+        # A row of an older version lacks the keys that are newer.
+        state = stored_state.update(**{key: _DEFAULTS[key] for key in _COVERED if key not in stored_state})
         best = state["best"]
         state = state.update(
             history=self._history(state["history"]),

@@ -14,6 +14,7 @@ from .commits import Checkpoints
 from .errors import ArgumentError
 from .metric import Mode
 from .persisters import SCHEMES, PersisterUrl, Place
+from .shadow import Shadows
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class RunSettings:
     machine: Graph
     monitor: str | None
     mode: Mode | None
+    shadow: Shadows
     checkpoints: Checkpoints
     hooks: Sequence[LifecycleAdapter]
     persister: Place | None

@@ -14,6 +14,7 @@ from .commits import StoredCommits
 from .errors import ResumeError
 from .machines import follow, is_phase, is_terminal
 from .settings import RunSettings
+from .shadow import as_configured_now
 from .state import best_of, initial_state, short
 
 
@@ -53,6 +54,7 @@ def standing_of(
     point = commits.resume_point() if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
+        state = state.update(shadow=as_configured_now(settings.shadow, state))
         return Standing(state, None, None, None, False)
     if point.row is None:
         raise ResumeError(
@@ -109,7 +111,7 @@ def _as_configured_now(
         if best is not None:
             best["checkpoint"] = commits.checkpoint_of(best["epoch"])
         state = state.update(monitor=monitor, best=best)
-    state = state.update(hparams=short(hparams))
+    state = state.update(hparams=short(hparams), shadow=as_configured_now(settings.shadow, state))
     epochs, steps = state["epoch"] + 1, state["global_step"]
     if epochs == 0:
         return state

@@ -4,6 +4,7 @@
 |---|---|
 | `epoch` | the last finished epoch, -1 before the first |
 | `global_step` | optimizer steps taken, as Lightning counts them |
+| `seconds` | seconds of training until the newest check, of all processes that trained the run |
 | `metrics` | the newest value of each metric |
 | `history` | `MetricHistory`: every metric of every epoch |
 | `monitor` | the monitored metric and its direction, `None` where none is monitored |
@@ -15,6 +16,7 @@
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
 | `finished` | whether Lightning's own limits were reached |
 | `stop_reason` | what ended the run, in words |
+| `shadow` | `condition`, `epoch` and `reason` of each shadow condition, `None` while it would not stop |
 | `review` | the open question, or the last answer |
 """
 
@@ -40,6 +42,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
     return {
         "epoch": -1,
         "global_step": 0,
+        "seconds": 0.0,
         "metrics": {},
         "history": MetricHistory(),
         "monitor": {"metric": monitor, "mode": mode} if monitor else None,
@@ -51,6 +54,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "can_stop": True,
         "finished": False,
         "stop_reason": None,
+        "shadow": {},
         "review": None,
     }
 
@@ -83,6 +87,10 @@ class PhaseReport:
     """Whether Lightning's ``min_epochs`` and ``min_steps`` are met."""
     limit: str | None = None
     """Which of Lightning's own limits was reached, in words."""
+    seconds: float = 0.0
+    """Seconds of training so far, of all processes."""
+    shadow: dict[str, Any] = field(default_factory=dict)
+    """The shadow conditions that would have stopped the run for the first time."""
 
     def as_result(self) -> dict[str, Any]:
         """The report as the result of an action."""
@@ -92,16 +100,21 @@ class PhaseReport:
 def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
     """The state after a phase: the reducer of every phase action."""
     history: MetricHistory = state["history"]
+    when: dict[str, Any] = {
+        "directions": report.directions,
+        "step": report.global_step,
+        "seconds": report.seconds,
+    }
     if report.checked:
-        history = history.append(report.epoch, report.checked, ends_epoch=False, directions=report.directions)
+        history = history.append(report.epoch, report.checked, ends_epoch=False, **when)
     if report.is_check:
-        history = history.append(
-            report.epoch, report.metrics, ends_epoch=report.ends_epoch, directions=report.directions
-        )
+        history = history.append(report.epoch, report.metrics, ends_epoch=report.ends_epoch, **when)
     state = state.update(
         metrics={**state["metrics"], **report.checked, **report.metrics},
         history=history,
         global_step=report.global_step,
+        seconds=report.seconds,
+        shadow={**state["shadow"], **report.shadow},
         validation_due=report.validation_due,
         can_stop=report.can_stop,
     )

@@ -12,13 +12,13 @@ LAYERS = [
     {"conditions"},
     {
         *("state", "actions", "machines", "burr_access", "tracked", "steps"),
-        *("layout", "locks", "rows", "persisters", "stored_rows", "plots"),
+        *("layout", "locks", "rows", "persisters", "stored_rows", "plots", "shadow"),
     },
     {"commits"},
     {"runs"},
     {
         *("settings", "lightning_access", "lightning_loops", "running_metrics", "training_state"),
-        *("fingerprint", "going_on", "committing", "reports", "driver"),
+        *("fingerprint", "going_on", "committing", "reports", "ordinary", "driver"),
         *("standing", "messages", "opening", "reading", "callback", "replay"),
     },
     {"cli"},

@@ -42,8 +42,9 @@ class PhaseAction(StreamingAction):
     Its stream items are the batches; its result is the phase's report. Whoever drives the machine
     gives it a `PhaseFeed` as the input ``phase``.
 
-    Reads: everything that `recorded` reads. Writes: `metrics`, `history`, `global_step`, and at the
-    end of an epoch `epoch`, `best`, `finished`, `stop_reason`.
+    Reads: everything that `recorded` reads. Writes: `metrics`, `history`, `global_step`,
+    `seconds`, `shadow`, `validation_due`, `can_stop`, and at the end of an epoch `epoch`, `best`,
+    `finished`, `stop_reason`.
     """
 
     def __init__(self) -> None:
@@ -51,11 +52,11 @@ class PhaseAction(StreamingAction):
 
     @property
     def reads(self) -> list[str]:
-        return ["metrics", "history", "monitor", "best"]
+        return ["metrics", "history", "monitor", "best", "shadow"]
 
     @property
     def writes(self) -> list[str]:
-        phase = ["metrics", "history", "global_step", "validation_due", "can_stop"]
+        phase = ["metrics", "history", "global_step", "seconds", "shadow", "validation_due", "can_stop"]
         return [*phase, "epoch", "best", "finished", "stop_reason"]
 
     @property

@@ -33,7 +33,7 @@ def details(run: Run) -> dict[str, Any]:
         "stop_reason": run.stop_reason,
         "folder": run.folder,
         "last_checkpoint": run.last_checkpoint,
-        **{key: state.get(key) for key in ("global_step", "hparams", "data", "metrics")},
+        **{key: state.get(key) for key in ("global_step", "seconds", "hparams", "data", "metrics", "shadow")},
         "path": [_step(step) for step in run.path],
     }
 

@@ -66,6 +66,8 @@ def _print(to: Console, run: Run) -> None:
 
 
 def _print_state(to: Console, run: Run) -> None:
+    from ..shadow import in_words
+
     state = run.state
     if state is None:
         print_field(to, "state", run.rows_error or "none is stored yet")
@@ -75,6 +77,8 @@ def _print_state(to: Console, run: Run) -> None:
     print_field(to, "best epoch", _best(run))
     print_whole(to, "best checkpoint", _place(run.best_checkpoint))
     print_whole(to, "last checkpoint", _place(run.last_checkpoint))
+    for name, entry in state["shadow"].items():
+        print_field(to, "shadow", f"{name} {in_words(entry)}")
     print_field(to, "hyperparameters", pairs(state["hparams"]))
     print_field(to, "data", _data(state["data"]))
     print_field(to, "metrics", pairs({name: number(value) for name, value in state["metrics"].items()}))
