@@ -234,7 +234,7 @@ def _committed(rows: StateRows, end: _EpochEnd, checkpoint: Path) -> dict[str, A
         "metrics": dict(state["metrics"]),
         "history": [
             dict(zip(history["names"], values, strict=True))
-            for number, _, values in history["checks"]
+            for number, _, values, *_ in history["checks"]
             if number == epoch
         ],
         "best": {"epoch": best["epoch"], "value": best["value"]} if best else None,
