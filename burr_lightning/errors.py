@@ -100,6 +100,24 @@ class ConditionError(BurrLightningError, RuntimeError):
         )
 
 
+class ExpressionError(BurrLightningError, ValueError):
+    """A text that stands for no stop condition.
+
+    Attributes:
+        text: What was given.
+        available: The functions that a text may call, sorted.
+    """
+
+    def __init__(self, text: str, why: str, available: Iterable[str]) -> None:
+        self.text = text
+        self.available = sorted(available)
+        super().__init__(
+            f'{text!r} stands for no stop condition: {why}. Write calls such as plateau("val_loss", '
+            f"patience=3), combined with &, |, ~ and brackets. The functions are "
+            f"{', '.join(self.available)}."
+        )
+
+
 class TrainerError(BurrLightningError, TypeError):
     """The callback was put into something that is not a `lightning.pytorch.Trainer`."""
 

@@ -50,6 +50,10 @@ class MonitoredMetric:
         """Whether ``value`` is at ``target`` or better; NaN never is."""
         return value <= target if self.mode == "min" else value >= target
 
+    def is_worse(self, value: float, than: float) -> bool:
+        """Whether ``value`` is worse than another; NaN never is."""
+        return value > than if self.mode == "min" else value < than
+
 
 def checked_mode(mode: object, asked_by: str) -> Mode:
     """``mode`` itself when it is one; the call is named in the error otherwise.

@@ -101,11 +101,11 @@ def test_a_metric_that_was_not_logged_decides_nothing():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: plateau("m", patience=0), r"plateau\(m, patience=0\): patience counts checks"),
+        (lambda: plateau("m", patience=-1), r"plateau\(m, patience=-1\): patience counts checks"),
         (lambda: plateau("m", min_delta=-0.1), "min_delta must be 0 or more"),
         (lambda: plateau("m", min_delta=math.nan), "min_delta must be 0 or more"),
         (lambda: plateau("m", mode="lower"), "mode must be 'min' or 'max', not 'lower'"),
-        (lambda: reached("m", math.nan), "NaN cannot be reached"),
+        (lambda: reached("m", math.nan), "a number, and not NaN"),
         (lambda: reached("m", 1.0, mode="up"), r"reached\(m, 1, mode='up'\): mode must be"),
     ],
 )

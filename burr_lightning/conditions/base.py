@@ -8,6 +8,9 @@ from typing import Any
 
 from burr.core import Condition, State
 
+from ..recording import Recording
+from .truths import Truths
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -15,21 +18,38 @@ class Explanation:
 
     name: str
     """The condition, as it was written."""
-    holds: bool
-    """Whether it is true."""
+    truth: bool | None
+    """Whether it is true; ``None`` where that is not known yet."""
     text: str
     """The numbers, in words; empty where the condition has none to give."""
     parts: tuple[Explanation, ...] = field(default=())
     """The explanations of what it was combined from."""
 
     @property
+    def holds(self) -> bool:
+        """Whether it is true: what is not known yet is not."""
+        return bool(self.truth)
+
+    @property
     def reason(self) -> str:
         """Why it holds: each part that made it true, with its numbers; empty where it is false."""
         if not self.holds:
             return ""
-        if self.parts:
-            return "; ".join(part.reason for part in self.parts if part.reason)
-        return f"{self.name}: {self.text}" if self.text else ""
+        if self.text:
+            return f"{self.name}: {self.text}"
+        return "; ".join(part.reason for part in self.parts if part.reason)
+
+    @property
+    def numbers(self) -> str:
+        """Its numbers, or those of all its parts."""
+        return self.text or "; ".join(part.numbers for part in self.parts if part.numbers)
+
+    def __str__(self) -> str:
+        """The truth of every part with its numbers, one line each, parts indented under their whole."""
+        said = {True: "true", False: "false", None: "not known yet"}[self.truth]
+        lines = [f"{self.name}: {said}" + (f" ({self.text})" if self.text else "")]
+        lines += [f"  {line}" for part in self.parts for line in str(part).splitlines()]
+        return "\n".join(lines)
 
 
 class StopCondition(Condition):
@@ -44,6 +64,8 @@ class StopCondition(Condition):
         check: From a state to whether the condition holds, ``None`` where that is not known yet, and
             the numbers behind that, in words.
         metrics: The metrics that it needs.
+        over: Its truth at every check of a recording at once; ``None`` where it can only be asked state
+            by state.
     """
 
     def __init__(
@@ -52,10 +74,12 @@ class StopCondition(Condition):
         keys: Iterable[str],
         check: Callable[[State[Any]], tuple[bool | None, str]],
         metrics: Iterable[str] = (),
+        over: Callable[[Recording], Truths] | None = None,
     ) -> None:
         super().__init__(list(keys), lambda state: bool(self.truth(state)), name=name)
         self._check = check
         self.metrics = frozenset(metrics)
+        self.over = over
 
     def truth(self, state: State[Any]) -> bool | None:
         """Whether it is true of a state; ``None`` where that is not known yet."""
@@ -63,22 +87,21 @@ class StopCondition(Condition):
 
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of this condition on a state, with its numbers."""
-        known, text = self._check(state)
-        return Explanation(self.name, bool(known), text)
+        return Explanation(self.name, *self._check(state))
 
-    def __or__(self, other: Condition) -> Condition:
+    def __or__(self, other: Condition) -> StopCondition:
         return AnyOf(self, _condition(other, "|"))
 
-    def __ror__(self, other: Condition) -> Condition:
+    def __ror__(self, other: Condition) -> StopCondition:
         return AnyOf(_condition(other, "|"), self)
 
-    def __and__(self, other: Condition) -> Condition:
+    def __and__(self, other: Condition) -> StopCondition:
         return AllOf(self, _condition(other, "&"))
 
-    def __rand__(self, other: Condition) -> Condition:
+    def __rand__(self, other: Condition) -> StopCondition:
         return AllOf(_condition(other, "&"), self)
 
-    def __invert__(self) -> Condition:
+    def __invert__(self) -> StopCondition:
         return Not(self)
 
 
@@ -94,7 +117,7 @@ class _Combined(StopCondition):
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of every part on a state."""
         parts = tuple(explain(part, state) for part in self.parts)
-        return Explanation(self.name, bool(self.truth(state)), "", parts)
+        return Explanation(self.name, self.truth(state), "", parts)
 
 
 class AnyOf(_Combined):
@@ -136,8 +159,8 @@ class Not(_Combined):
 
     def explain(self, state: State[Any]) -> Explanation:
         """What the part says, turned round."""
-        text = explain(self.parts[0], state).text or f"{self.parts[0].name} is false"
-        return Explanation(self.name, bool(self.truth(state)), text)
+        part = explain(self.parts[0], state)
+        return Explanation(self.name, self.truth(state), part.numbers or f"{part.name} is false", (part,))
 
 
 def _truth(condition: Condition, state: State[Any]) -> bool | None:
@@ -163,7 +186,8 @@ def explain(condition: Condition, state: State[Any]) -> Explanation:
     """
     if isinstance(condition, StopCondition):
         return condition.explain(state)
-    return Explanation(condition.name, bool(_truth(condition, state)), "is true")
+    truth = _truth(condition, state)
+    return Explanation(condition.name, truth, f"is {str(truth).lower()}")
 
 
 def metrics_of(condition: Condition) -> frozenset[str]:

@@ -1,37 +1,75 @@
-"""Patience: a metric has not improved for some checks."""
+"""Patience: a metric has not improved for some time."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from burr.core import State
-
-from ..metric import Mode, checked_mode
+from ..metric import Mode, MonitoredMetric, SinceBest
+from .arguments import check_count, check_metrics, check_mode, check_number, written
 from .base import StopCondition
-from .direction import direction_of
+from .measured import Measured, Reading
+
+
+@dataclass(frozen=True)
+class EpochsSinceBest:
+    """A statistic: from the epoch of a metric's best check to that of its newest.
+
+    Until there is a best one, it counts from the epoch before its first check.
+    """
+
+    metric: MonitoredMetric
+    min_delta: float = 0.0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric that it is taken of."""
+        return (self.metric.name,)
+
+    def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
+        """One number of epochs for each epoch and value that was logged."""
+        best, best_epoch = self.metric.worst, None
+        for epoch, value in logged:
+            if self.metric.improves(value, over=best, min_delta=self.min_delta):
+                best, best_epoch = value, epoch
+            elif best_epoch is None:
+                best_epoch = epoch - 1
+            yield epoch - best_epoch
 
 
 def plateau(
-    metric: str, patience: int = 3, min_delta: float = 0.0, mode: Mode | None = None
+    metric: str,
+    patience: int = 3,
+    min_delta: float = 0.0,
+    mode: Mode | None = None,
+    *,
+    count: Literal["checks", "epochs"] = "checks",
 ) -> StopCondition:
     """True once a metric has not improved for ``patience`` checks in a row.
 
     A check is a validation pass or the end of an epoch at which the metric was logged, so a metric
-    that is validated every third epoch is checked every third epoch. Improvement, NaN and the count
-    are those of Lightning's ``EarlyStopping`` (lightning.pytorch.callbacks.early_stopping, 2.6).
+    that is validated every third epoch is checked every third epoch. A value improves when it is better
+    than the best one by more than ``min_delta``; NaN never is. With ``n`` the number of checks after
+    the best one, the condition is ``n >= max(patience, 1)``. Source: Lightning's ``EarlyStopping``
+    (lightning.pytorch.callbacks.early_stopping, 2.6), whose count this is; a patience of 0 is one of 1
+    there too. Lightning compares in the precision of the logged tensor, this in 64 bits.
 
     Args:
         metric: The metric's name.
-        patience: How many checks without improvement are borne, 1 or more.
+        patience: How many checks (or epochs) without improvement are borne, 0 or more.
         min_delta: By how much a value must beat the best one to count, in the metric's unit, 0 or more.
         mode: ``"min"`` or ``"max"``; ``None`` takes the direction that the metric itself declares
-            (a torchmetrics metric that was logged as an object does), else ``"min"``.
+            (a torchmetrics metric that was logged as an object does), else that of the run's monitored
+            metric where it is this one, else ``"min"``.
+        count: ``"checks"``, as Lightning does, or ``"epochs"``: from the epoch of the best check to
+            that of the newest one, whatever was checked in between.
 
     Returns:
         A Burr condition that reads ``history``.
 
     Raises:
-        ValueError: If ``patience``, ``min_delta`` or ``mode`` is out of range.
+        ValueError: If an argument is out of range.
 
     Example:
         >>> from burr.core import State
@@ -42,26 +80,31 @@ def plateau(
         >>> plateau("val_loss", patience=2).run(State({"history": history}))
         {'PROCEED': True}
     """
-    written = f"plateau({metric}, patience={patience}"
-    written += f", min_delta={min_delta:g}" if min_delta else ""
-    written += f", mode={mode!r})" if mode else ")"
-    if patience < 1:
-        raise ValueError(f"{written}: patience counts checks and must be 1 or more.")
-    if not min_delta >= 0:
-        raise ValueError(f"{written}: min_delta must be 0 or more; the direction is mode's to say.")
-    if mode is not None:
-        checked_mode(mode, written)
+    named_count = None if count == "checks" else count
+    call = written(
+        "plateau", [metric], mode, patience=patience, min_delta=min_delta or None, count=named_count
+    )
+    check_metrics(call, metric)
+    check_count(call, "patience", patience, 0, count if count == "epochs" else "checks")
+    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more (the direction is mode's to say)")
+    check_mode(call, mode)
+    if count not in ("checks", "epochs"):
+        raise ValueError(f"{call}: count must be 'checks' or 'epochs'.")
+    statistic = SinceBest if count == "checks" else EpochsSinceBest
 
-    def check(state: State[Any]) -> tuple[bool | None, str]:
-        if metric not in state["history"]:
-            return None, f"{metric} was not logged yet"
-        direction, _ = direction_of(state["history"], metric, mode)
-        progress = state["history"].progress(metric, direction, min_delta)
-        since = progress.checks_since_best
-        text = (
-            f"no improvement on {progress.best:.4g} (epoch {progress.best_epoch}) for {since} "
-            f"check{'' if since == 1 else 's'}"
-        )
-        return since >= patience, text
+    def say(found: Reading) -> str:
+        progress = found.history.progress(metric, found.metric.mode, min_delta)
+        since = int(found.number)
+        duration = f"for {since} {count[:-1] if since == 1 else count}"
+        if progress.best_epoch < 0:
+            return f"no value to improve on {duration}"
+        return f"no improvement on {progress.best:.4g} (epoch {progress.best_epoch}) {duration}"
 
-    return StopCondition(written, ["history"], check, [metric])
+    return Measured(
+        call,
+        [metric],
+        mode,
+        lambda mode: statistic(MonitoredMetric(metric, mode), min_delta),
+        lambda since, mode: since >= max(patience, 1),
+        say,
+    )

@@ -1,0 +1,99 @@
+"""Conditions from text, as a command line has them: a small grammar, and nothing is ever evaluated."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import ExpressionError
+from .base import StopCondition
+from .limits import max_epochs, max_steps, max_time
+from .overfitting import overfitting
+from .plateau import plateau
+from .prechelt import consecutive_increases, generalization_loss, progress_quotient
+from .reached import diverged, not_finite, reached
+from .slope import slope_below
+from .spike import spike
+
+_MADE_BY: Mapping[str, Callable[..., StopCondition]] = {
+    function.__name__: function
+    for function in (
+        *(plateau, reached, diverged, not_finite, max_epochs, max_steps, max_time),
+        *(overfitting, slope_below, spike),
+        *(generalization_loss, progress_quotient, consecutive_increases),
+    )
+}
+_LONGEST = 2000
+"""Characters of an expression."""
+
+
+def parse_condition(text: str) -> StopCondition:
+    """The condition that a text stands for.
+
+    Args:
+        text: Calls of this package's conditions with names of metrics, texts and numbers, combined with
+            ``&``, ``|``, ``~`` and brackets. A metric whose name is a word needs no quotes, so what
+            ``stop_reason`` names can be pasted.
+
+    Raises:
+        ExpressionError: If it is anything else.
+
+    Example:
+        >>> parse_condition('plateau("val_loss", patience=3) & ~reached(val_acc, 0.9, mode="max")').name
+        "plateau(val_loss, patience=3) & ~reached(val_acc, 0.9, mode='max')"
+        >>> parse_condition("__import__('os').system('ls')")
+        Traceback (most recent call last):
+        burr_lightning.errors.ExpressionError: ...
+    """
+    if len(text) > _LONGEST:
+        raise ExpressionError(text[:50] + "...", f"it is longer than {_LONGEST} characters", _MADE_BY)
+    try:
+        parsed = ast.parse(text.strip(), mode="eval").body
+        return _condition(parsed, text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, ExpressionError):
+            raise
+        why = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ExpressionError(text, why, _MADE_BY) from error
+
+
+def _condition(node: ast.expr, text: str) -> StopCondition:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
+        left, right = _condition(node.left, text), _condition(node.right, text)
+        return left & right if isinstance(node.op, ast.BitAnd) else left | right
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
+        return ~_condition(node.operand, text)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MADE_BY:
+        return _called(node, text)
+    raise ExpressionError(text, f"{_source(node)} is no condition", _MADE_BY)
+
+
+def _called(node: ast.Call, text: str) -> StopCondition:
+    assert isinstance(node.func, ast.Name)
+    positional = [_literal(argument, text) for argument in node.args]
+    named: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise ExpressionError(text, f"{_source(keyword.value)} cannot be unpacked here", _MADE_BY)
+        named[keyword.arg] = _literal(keyword.value, text)
+    try:
+        return _MADE_BY[node.func.id](*positional, **named)
+    except TypeError as error:
+        raise ExpressionError(text, str(error), _MADE_BY) from error
+
+
+def _literal(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _literal(node.operand, text)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return -value
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float, type(None))):
+        return node.value
+    raise ExpressionError(text, f"{_source(node)} is no number, text or metric", _MADE_BY)
+
+
+def _source(node: ast.expr) -> str:
+    return repr(ast.unparse(node))

@@ -1,0 +1,84 @@
+"""Conditions on recorded histories: where each would have stopped, without going through every state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from burr.core import Condition, State
+
+from ..history import MetricHistory
+from ..recording import Recording
+from .base import AllOf, AnyOf, Not, StopCondition, explain
+from .truths import FALSE, TRUE, UNKNOWN, Truths
+
+_ENCODED = {False: FALSE, None: UNKNOWN, True: TRUE}
+
+
+def first_stop(condition: Condition, recording: Recording) -> int | None:
+    """The number of the check, 0-based, at which a condition is true first; ``None`` where it never is.
+
+    Args:
+        condition: Any Burr condition; those of this package are replayed over whole columns, others
+            state by state.
+        recording: The history.
+
+    Example:
+        >>> from burr_lightning.conditions import plateau
+        >>> first_stop(plateau("val_loss", 2), Recording.of_epochs({"val_loss": [0.9, 0.5, 0.6, 0.7]}))
+        3
+    """
+    true = truths(condition, recording) == TRUE
+    return int(np.argmax(true)) if true.any() else None
+
+
+def truths(condition: Condition, recording: Recording) -> Truths:
+    """The truth of a condition at every check of a recording."""
+    if isinstance(condition, Not):
+        return np.subtract(TRUE, truths(condition.parts[0], recording), dtype=np.int8)
+    if isinstance(condition, (AnyOf, AllOf)):
+        merge = np.maximum if isinstance(condition, AnyOf) else np.minimum
+        parts = [truths(part, recording) for part in condition.parts]
+        return np.asarray(merge.reduce(parts), dtype=np.int8)
+    if isinstance(condition, StopCondition) and condition.over is not None:
+        return condition.over(recording)
+    known = [explain(condition, state).truth for state in states(recording)]
+    return np.array([_ENCODED[truth] for truth in known], dtype=np.int8)
+
+
+def reason_at(condition: Condition, recording: Recording, check: int) -> str:
+    """Why a condition holds at a check, in words; empty where it does not.
+
+    Args:
+        condition: The condition.
+        recording: The history.
+        check: The number of the check, 0-based.
+    """
+    state = next(state for number, state in enumerate(states(recording)) if number == check)
+    return explain(condition, state).reason
+
+
+def states(recording: Recording) -> Iterator[State[Any]]:
+    """The state of a run at each check, as far as a recording tells: what conditions can read."""
+    by_check: list[dict[str, float]] = [{} for _ in range(len(recording))]
+    for name, series in recording.series.items():
+        for at, value in zip(series.at, series.values, strict=True):
+            by_check[int(at)][name] = value
+    history, newest = MetricHistory(), dict[str, float]()
+    for check, metrics in enumerate(by_check):
+        epoch, ends = int(recording.epochs[check]), bool(recording.ends_epoch[check])
+        history = history.append(epoch, metrics, ends_epoch=ends, directions=recording.directions)
+        newest = {**newest, **metrics}
+        yield State(
+            {
+                "epoch": epoch if ends else epoch - 1,
+                "global_step": None if recording.steps is None else int(recording.steps[check]),
+                "seconds": None if recording.seconds is None else float(recording.seconds[check]),
+                "metrics": newest,
+                "history": history,
+                "monitor": None,
+                "can_stop": True,
+                "finished": False,
+            }
+        )
