@@ -92,13 +92,13 @@ def _one(history: Any, name: str | None, number: int, where: RunPlace) -> Source
         return _log(Path(history), name)
     if isinstance(history, Run):
         return _stored(history, name)
-    known = (name or f"history {number}",)
+    known, shown = name or f"history {number}", repr(name) if name else f"history {number}"
     if isinstance(history, Recording):
-        return Source((name or history.name or known[0],), known[0], history)
+        return Source((name or history.name or known,), shown, history)
     if isinstance(history, MetricHistory):
-        return Source(known, known[0], history.recording())
+        return Source((known,), shown, history.recording())
     read = _reader(history)
-    return read and Source(known, known[0], partial(read, history))
+    return Source((known,), shown, partial(read, history)) if read else None
 
 
 def _reader(history: Any) -> Callable[[Any, Iterable[str], str], Table] | None:
@@ -114,8 +114,10 @@ def _reader(history: Any) -> Callable[[Any, Iterable[str], str], Table] | None:
 
 
 def _is_row(value: Any) -> bool:
-    """Whether something is a dict of numbers, for one epoch or check."""
-    return isinstance(value, Mapping) and (not value or any(map(_is_number, value.values())))
+    """Whether something is a dict of numbers, for one epoch or check; texts are refused later, by name."""
+    return isinstance(value, Mapping) and (
+        not value or any(_is_number(number) or isinstance(number, str) for number in value.values())
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -127,7 +129,7 @@ def _is_column(value: Any) -> bool:
     if isinstance(value, (str, Mapping, MetricHistory, Recording)) or not hasattr(value, "__len__"):
         return False
     first = next(iter(value), None)
-    return _is_number(first)
+    return first is None or hasattr(first, "__float__")
 
 
 def _run(wanted: str, where: RunPlace) -> Run:
