@@ -48,12 +48,10 @@ class MissingExtraError(BurrLightningError, ImportError):
         extra: The extra of this library that brings it.
     """
 
-    def __init__(self, call: str, package: str, extra: str, available: str) -> None:
+    def __init__(self, call: str, package: str, extra: str, instead: str = "") -> None:
         self.package, self.extra = package, extra
-        super().__init__(
-            f"{call}: this needs the package {package}: pip install 'burr-lightning[{extra}]'. "
-            f"Persisters by URL are {available}; sqlite needs nothing more."
-        )
+        needed = f"{call}: this needs the package {package}: pip install 'burr-lightning[{extra}]'."
+        super().__init__(f"{needed} {instead}" if instead else needed)
 
 
 class MachineError(BurrLightningError, ValueError):
@@ -77,6 +75,10 @@ class UnknownMetricError(BurrLightningError, LookupError):
             f"Metrics logged so far: {known}. "
             f"Log it with self.log({metric!r}, ...), or use one of those names."
         )
+
+
+class HistoryError(BurrLightningError, ValueError):
+    """A recorded history cannot be found or read."""
 
 
 class ConditionError(BurrLightningError, RuntimeError):

@@ -15,7 +15,7 @@ LAYERS = [
         *("layout", "locks", "rows", "persisters", "stored_rows", "plots", "shadow"),
     },
     {"commits"},
-    {"runs"},
+    {"runs", "stopping"},
     {
         *("settings", "lightning_access", "lightning_loops", "running_metrics", "training_state"),
         *("fingerprint", "going_on", "committing", "reports", "ordinary", "driver"),

@@ -126,7 +126,8 @@ def _import_driver(scheme: str, call: str) -> None:
     try:
         import_module(package)
     except ImportError as error:
-        raise MissingExtraError(call, package, extra, SCHEMES) from error
+        instead = f"Persisters by URL are {SCHEMES}; sqlite needs nothing more."
+        raise MissingExtraError(call, package, extra, instead) from error
 
 
 def _without_password(url: str) -> str:
