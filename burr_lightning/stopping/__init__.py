@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .comparing import Comparison, compare_stopping
 from .sources import recordings
+from .stops import Stop
+from .summaries import FixedEpochs, Quartiles, Summary
 
-__all__ = ["recordings"]
+__all__ = ["Comparison", "FixedEpochs", "Quartiles", "Stop", "Summary", "compare_stopping", "recordings"]

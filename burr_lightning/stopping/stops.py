@@ -1,0 +1,125 @@
+"""Where each condition stops each recorded history, and what that costs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from burr.core import Condition
+from numpy.typing import NDArray
+
+from ..conditions.replayed import first_stop, reason_at
+from ..metric import MonitoredMetric
+from ..recording import Recording
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where one condition stops one history."""
+
+    history: str
+    """The name of the history."""
+    condition: str
+    """The name of the condition."""
+    check: int | None
+    """The check at which it is true first, 0-based; ``None`` where it never is: then it trains to the end."""
+    epoch: int | None
+    """The epoch of that check, 0-based, ``None`` where it never stops."""
+    epochs: int
+    """How many epochs are trained, the one that is cut short included."""
+    best: float | None
+    """The best value of the monitored metric up to then, ``None`` where it has none."""
+    best_epoch: int | None
+    """The epoch of that value."""
+    regret: float | None
+    """By how much the best value of the whole history is better, 0 or more, in the metric's unit; ``None``
+    where there is none. A history whose best value is infinite has no regret either."""
+    epochs_saved: int
+    """How many epochs of the history are not trained."""
+    seconds_saved: float | None
+    """How many seconds of training that saves, ``None`` where nobody recorded them."""
+    _replay: tuple[Condition | None, Recording] = field(repr=False, compare=False)
+
+    @cached_property
+    def reason(self) -> str | None:
+        """Why it stops, with the numbers; ``None`` where it never does."""
+        condition, recording = self._replay
+        if self.check is None or condition is None:
+            return None
+        return reason_at(condition, recording, self.check) or condition.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the reason, by name."""
+        names = (name for name in self.__dataclass_fields__ if not name.startswith("_"))
+        return {name: getattr(self, name) for name in names}
+
+
+class Curve:
+    """The best value of the monitored metric so far, at every check of a recording.
+
+    Args:
+        recording: The history.
+        metric: The monitored metric.
+    """
+
+    def __init__(self, recording: Recording, metric: MonitoredMetric) -> None:
+        self.recording = recording
+        series = recording.series[metric.name]
+        at = np.asarray(series.at, dtype=np.int64)
+        values = np.asarray(series.values, dtype=np.float64)
+        lower = values if metric.mode == "min" else -values
+        lowest = np.minimum.accumulate(np.where(np.isnan(lower), math.inf, lower))
+        improved = np.concatenate([[True], lowest[1:] < lowest[:-1]]) if len(at) else np.zeros(0, dtype=bool)
+        best_at = np.maximum.accumulate(np.where(improved, np.arange(len(at)), 0))
+        newest = np.searchsorted(at, np.arange(len(recording)), side="right") - 1
+        self._lowest = np.where(newest >= 0, lowest[newest], math.inf) if len(at) else self._nothing()
+        self._best_epoch = recording.epochs[at[best_at]][newest] if len(at) else recording.epochs
+        self._sign = 1.0 if metric.mode == "min" else -1.0
+        starts = np.concatenate([[True], recording.epochs[1:] != recording.epochs[:-1]])
+        self._epochs = np.cumsum(starts) if len(recording) else np.zeros(0, dtype=np.int64)
+
+    def _nothing(self) -> NDArray[np.float64]:
+        return np.full(len(self.recording), math.inf)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the history has."""
+        return int(self._epochs[-1]) if len(self._epochs) else 0
+
+    def regrets_by_epoch(self) -> NDArray[np.float64]:
+        """The regret of training 1, 2, ... epochs; NaN where there is none."""
+        last_checks = np.flatnonzero(np.diff(self._epochs, append=self.epochs + 1))
+        with np.errstate(invalid="ignore"):
+            regrets = self._lowest[last_checks] - (self._lowest[-1] if len(self._lowest) else math.nan)
+        return np.where(np.isfinite(regrets), regrets, math.nan)
+
+    def stop(self, name: str, condition: Condition | None) -> Stop:
+        """Where a condition stops the history; ``None`` never does."""
+        check = first_stop(condition, self.recording) if condition is not None else None
+        last = len(self.recording) - 1 if check is None else check
+        lowest = self._lowest[last] if last >= 0 else math.inf
+        regret = lowest - self._lowest[-1] if math.isfinite(lowest) else math.nan
+        known = lowest < math.inf
+        return Stop(
+            history=self.recording.name,
+            condition=name,
+            check=check,
+            epoch=None if check is None else int(self.recording.epochs[check]),
+            epochs=int(self._epochs[last]) if last >= 0 else 0,
+            best=float(lowest * self._sign) if known else None,
+            best_epoch=int(self._best_epoch[last]) if known else None,
+            regret=float(regret) if math.isfinite(regret) else None,
+            epochs_saved=self.epochs - (int(self._epochs[last]) if last >= 0 else 0),
+            seconds_saved=self._seconds_after(last),
+            _replay=(condition, self.recording),
+        )
+
+    def _seconds_after(self, check: int) -> float | None:
+        seconds = self.recording.seconds
+        if seconds is None or check < 0:
+            return None
+        saved = float(seconds[-1] - seconds[check])
+        return saved if math.isfinite(saved) else None

@@ -1,0 +1,130 @@
+"""What a condition costs and gains over many histories, beside two baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .stops import Stop
+
+TO_THE_END = "train to the end"
+"""The baseline that never stops."""
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """The middle of some numbers, ``None`` where there are none."""
+
+    lower: float | None
+    """A quarter of them lies below."""
+    median: float | None
+    """Half of them does."""
+    upper: float | None
+    """Three quarters do."""
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Quartiles:
+        """The quartiles of the numbers that are known, linear between two."""
+        known = [value for value in values if value is not None]
+        if not known:
+            return cls(None, None, None)
+        return cls(*(float(value) for value in np.percentile(known, [25, 50, 75])))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one condition, or one baseline, does over all histories."""
+
+    condition: str
+    """Its name."""
+    stopped: int
+    """In how many histories it stops at all."""
+    histories: int
+    """How many there are."""
+    epochs: Quartiles
+    """Epochs trained."""
+    regret: Quartiles
+    """Regret, in the metric's unit."""
+    epochs_saved: Quartiles
+    """Epochs not trained."""
+    seconds_saved: Quartiles
+    """Seconds of training saved, where they were recorded."""
+    mean_epochs: float
+    """Epochs trained, on average: the cost."""
+    mean_regret: float | None
+    """Regret, on average over the histories that have one."""
+    same_cost_regret: float | None
+    """The mean regret of i-Epoch at the same cost: the fewest epochs, the same for all histories, that cost
+    as much on average or more."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FixedEpochs:
+    """i-Epoch: every history is trained for the same number of epochs, or to its end where that comes first.
+
+    The baseline of arXiv 2404.04111.
+    """
+
+    costs: NDArray[np.float64]
+    """The mean number of epochs trained, for 1, 2, ... epochs."""
+    regrets: NDArray[np.float64]
+    """The mean regret, for 1, 2, ... epochs; NaN where no history has one."""
+
+    @classmethod
+    def of(cls, regrets_by_epoch: Sequence[NDArray[np.float64]]) -> FixedEpochs:
+        """The baseline for every number of epochs.
+
+        Args:
+            regrets_by_epoch: For each history, its regret after 1, 2, ... epochs.
+        """
+        lengths = np.array([len(regrets) for regrets in regrets_by_epoch])
+        longest = int(lengths.max(initial=0))
+        table = np.zeros((len(lengths), longest))
+        for row, regrets in zip(table, regrets_by_epoch, strict=True):
+            row[: len(regrets)], row[len(regrets) :] = regrets, regrets[-1] if len(regrets) else math.nan
+        known = np.where(np.isnan(table), 0.0, table)
+        counted = np.maximum((~np.isnan(table)).sum(0), 1)
+        means = np.where(np.isnan(table).all(0), math.nan, known.sum(0) / counted)
+        costs = np.minimum(np.arange(1, longest + 1)[:, None], lengths[None, :]).mean(1)
+        return cls(costs, means)
+
+    def at_the_cost_of(self, epochs: float) -> float | None:
+        """The mean regret of the fewest epochs that cost as much on average, or more."""
+        found = np.flatnonzero(self.costs >= epochs - 1e-9)
+        return self._known(int(found[0])) if len(found) else None
+
+    def as_good_as(self, regret: float) -> int:
+        """The fewest epochs whose mean regret is no higher."""
+        found = np.flatnonzero(self.regrets <= regret + 1e-12 * abs(regret))
+        return int(found[0]) + 1 if len(found) else len(self.regrets)
+
+    def _known(self, index: int) -> float | None:
+        regret = float(self.regrets[index])
+        return None if math.isnan(regret) else regret
+
+
+def summary_of(name: str, stops: Sequence[Stop], fixed: FixedEpochs) -> Summary:
+    """What one condition does over all histories."""
+    cost = float(np.mean([stop.epochs for stop in stops]))
+    regrets = [stop.regret for stop in stops if stop.regret is not None]
+    return Summary(
+        condition=name,
+        stopped=sum(stop.check is not None for stop in stops),
+        histories=len(stops),
+        epochs=Quartiles.of([stop.epochs for stop in stops]),
+        regret=Quartiles.of(regrets),
+        epochs_saved=Quartiles.of([stop.epochs_saved for stop in stops]),
+        seconds_saved=Quartiles.of([stop.seconds_saved for stop in stops]),
+        mean_epochs=cost,
+        mean_regret=float(np.mean(regrets)) if regrets else None,
+        same_cost_regret=fixed.at_the_cost_of(cost),
+    )
