@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ..stopping import Comparison
 
 
-@click.command()
+@click.command(
+    epilog="Example: burr-lightning compare digits-1 digits-2 --stop 'plateau(\"val_loss\", patience=3)' "
+    "--stop 'generalization_loss(\"val_loss\", 5) | max_epochs(40)'"
+)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @click.option(
     "--stop",
@@ -50,11 +53,6 @@ def compare(
 
     RUN is a run's id, a beginning of it that no other run has, "latest", or the path of a log of
     Lightning's: a metrics.csv, an event file, or the folder of one.
-
-    \b
-    burr-lightning compare digits-1 digits-2 \\
-        --stop 'plateau("val_loss", patience=3)' \\
-        --stop 'generalization_loss("val_loss", 5) | max_epochs(40)'
     """
     from ..conditions import parse_condition
     from ..stopping import compare_stopping
