@@ -165,15 +165,28 @@ def test_rows_of_other_callbacks_fall_into_their_epoch(train: Any, interval: str
 
 
 class WithOwnStep(Training):
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = self.layer(batch[0]).pow(2).mean()
+        self.log("train_loss", loss)
+        return loss
+
     def on_validation_epoch_end(self) -> None:
         self.log("step", float(self.current_epoch))
 
 
-def test_a_module_that_logs_a_step_of_its_own_keeps_its_epochs(train: Any) -> None:
-    history, _ = train(WithOwnStep(), max_epochs=3)
-    [expected, from_csv, from_events] = recordings([history, "csv/version_0", "events/version_0"], "val_loss")
-    assert checks_of(from_csv) == checks_of(from_events) == checks_of(expected)
-    assert logged_at(from_csv, "val_loss") == logged_at(expected, "val_loss")
+class WithOwnStepAndMean(WithOwnStep):
+    def on_train_epoch_end(self) -> None:
+        self.log("mean", 0.5)
+
+
+@pytest.mark.parametrize(("module", "steps"), [(WithOwnStep, None), (WithOwnStepAndMean, [4, 8, 12])])
+def test_a_module_that_logs_a_step_of_its_own_keeps_its_epochs(train: Any, module: Any, steps: Any) -> None:
+    history, _ = train(module(), max_epochs=3)
+    [expected, *from_logs] = recordings([history, "csv/version_0", "events/version_0"], "val_loss")
+    for recording in from_logs:
+        assert checks_of(recording) == checks_of(expected)
+        assert recording.series["val_loss"].values == pytest.approx(expected.series["val_loss"].values)
+        assert (None if recording.steps is None else recording.steps.tolist()) == steps
 
 
 def test_a_logger_with_a_prefix_is_read_under_the_prefixed_names(train: Any) -> None:
@@ -225,6 +238,38 @@ def test_the_time_between_two_event_files_does_not_count(tmp_path: Path) -> None
     assert recording.steps.tolist() == [2, 4, 6, 8]
     assert recording.seconds.tolist() == [1.0, 3.0, 4.0, 5.0]
     assert logged_at(recording, "loss") == [(0, 4.0), (1, 3.0), (2, 2.0), (3, 1.0)]
+
+
+def test_own_steps_do_not_hide_which_rows_are_trained_again(tmp_path: Path) -> None:
+    def epoch(number: int) -> list[tuple[float, int, dict[str, float]]]:
+        trained = {"train_loss": 1.0, "epoch": number}
+        return [
+            (number * 2.0, 2 * number + 1, trained),
+            (number * 2.0 + 1, 90 + number, {"loss": 4.0 - number}),
+        ]
+
+    write_events(tmp_path / "tfevents.1", [*epoch(0), *epoch(1), *epoch(2)])
+    again = [(wall_time + 50, step, scalars) for wall_time, step, scalars in [*epoch(1), *epoch(2)]]
+    write_events(tmp_path / "tfevents.2", again)
+    [recording] = recordings(tmp_path, "loss")
+    assert checks_of(recording) == [(0, True), (1, True), (2, True)]
+    assert logged_at(recording, "loss") == [(0, 4.0), (1, 3.0), (2, 2.0)]
+
+
+def test_event_files_of_others_have_a_row_per_step(tmp_path: Path) -> None:
+    events: list[tuple[float, int, dict[str, float]]] = []
+    events += [(1.0, 0, {"loss": 9.0}), (2.0, 1, {"loss": 8.0}), (3.0, 1, {"val_loss": 0.9})]
+    events += [(4.0, 2, {"loss": 7.0}), (5.0, 3, {"val_loss": 0.8}), (6.0, 3, {"val_loss": 0.7})]
+    write_events(tmp_path / "tfevents.1", events)
+    write_events(tmp_path / "tfevents.2", [(9.0, 3, {"val_loss": 0.6}), (10.0, 4, {"loss": 5.0})])
+    [recording] = recordings(tmp_path, "val_loss", ["loss"])
+    assert checks_of(recording) == [(0, True), (1, True)]
+    assert logged_at(recording, "val_loss") == [(0, pytest.approx(0.9)), (1, pytest.approx(0.6))]
+    assert logged_at(recording, "loss") == [(0, 8.0), (1, 7.0)]
+    assert recording.steps.tolist() == [2, 4]
+    [alone] = recordings(tmp_path / "tfevents.1", "val_loss", ["loss"])
+    assert [at for at, _ in logged_at(alone, "val_loss")] == [0, 1, 2]
+    assert alone.steps.tolist() == [2, 4, 4]
 
 
 def test_scalars_that_are_written_as_tensors_are_read_and_texts_are_not(tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_without_steps_the_last_validation_of_an_epoch_is_at_its_end() -> None:
     assert logged_at(recording, "train_loss") == [(1, 3.0)]
 
 
+def test_a_row_that_says_no_epoch_belongs_to_the_next_one_that_does() -> None:
+    first, second = {"epoch": 0, "loss": 0.9}, {"epoch": 1, "loss": 0.8}
+    rows: list[dict[str, float]] = [{"rate": 4}, first, {"rate": 3}, {"rate": 2}, second, {"rate": 1}]
+    [recording] = recordings(rows, "loss", ["rate"])
+    assert checks_of(recording) == [(0, True), (1, True)]
+    assert logged_at(recording, "rate") == [(0, 4.0), (1, 1.0)]
+    [unfinished] = recordings(rows[:5], "loss", ["rate"])
+    assert logged_at(unfinished, "rate") == [(0, 4.0), (1, 2.0)]
+
+
 def test_nan_is_a_value_in_a_column_and_none_in_a_data_frame() -> None:
     column = {"loss": np.array([0.5, math.nan, 0.25])}
     assert logged_at(*recordings(column, "loss"), "loss") == [(0, 0.5), (1, NAN), (2, 0.25)]

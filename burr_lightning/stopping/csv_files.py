@@ -33,8 +33,8 @@ def table_of_csv(path: Path, wanted: Iterable[str], source: str) -> Table:
         raise HistoryError(f"{source}: there are no rows below its header.")
     # A process that was killed while it wrote leaves a short row at the end.
     rows[-1] += [""] * (len(header) - len(rows[-1]))
-    uneven = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
-    if uneven is not None:
+    if set(map(len, rows)) != {len(header)}:
+        uneven = next(number for number, row in enumerate(rows) if len(row) != len(header))
         raise HistoryError(
             f"{source}: row {uneven} has {len(rows[uneven])} cells, and the header {len(header)}."
         )

@@ -15,7 +15,7 @@ from .csv_files import epoch_name
 from .tables import Table, numbers_of, series_of, when
 
 
-@dataclass
+@dataclass(eq=False)
 class _Row:
     """What one call logged."""
 
@@ -57,10 +57,13 @@ def table_of_events(paths: Sequence[Path], wanted: Iterable[str], source: str) -
 
 
 def _gone_on(rows: list[_Row], began: float, later: list[_Row]) -> list[_Row]:
-    """The rows of a training up to where a later file takes it up, and those of that file."""
-    epoch = next((row.epoch for row in later if not math.isnan(row.epoch)), math.nan)
-    step = later[0].step
-    kept = [row for row in rows if row.epoch < epoch or (not row.epoch > epoch and row.step < step)]
+    """The rows of a training up to where a later file takes it up, and those of that file.
+
+    Only the steps of rows that say their epoch are sure to be those of the training, where some do.
+    """
+    counted = [row for row in rows if not math.isnan(row.epoch)] or rows
+    again = next((row for row in counted if row.step >= later[0].step), None)
+    kept = rows if again is None else rows[: rows.index(again)]
     before = kept[-1].seconds if kept else 0.0
     for row in later:
         row.seconds += before - began

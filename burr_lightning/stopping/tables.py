@@ -61,25 +61,23 @@ def placed(
 def known_epochs(table: Table, source: str) -> NDArray[np.int64] | None:
     """The epoch of each row, also of those that do not say; ``None`` where no row does.
 
-    A row that does not say was logged beside Lightning's own, as a learning rate is. It belongs to the
-    epoch of the row before it as long as the steps do not go on, and to that of the row after it else.
+    A row that does not say was logged beside Lightning's own rows, as a learning rate is. Where its step
+    leads from the row before it to the row after it, it belongs to the epoch of the row after it, else to
+    that of the row before it.
 
     Raises:
         HistoryError: If an epoch is not a whole number, 0 or more, or one comes before the one before it.
     """
-    epochs = table.epochs
-    if epochs is None:
+    if table.epochs is None:
         return None
-    says = np.flatnonzero(~np.isnan(epochs))
-    if len(says) < len(epochs):
-        silent = np.flatnonzero(np.isnan(epochs))
-        after = np.searchsorted(says, silent)
-        before = says[np.maximum(after - 1, 0)]
-        of_before = after == len(says)
-        if table.steps is not None:
-            of_before |= (after > 0) & (table.steps[silent] <= table.steps[before])
-        epochs = epochs.copy()
-        epochs[silent] = epochs[np.where(of_before, before, says[np.minimum(after, len(says) - 1)])]
+    says = np.flatnonzero(~np.isnan(table.epochs))
+    row = np.arange(table.size)
+    # A row that says its epoch is before and after itself, and at the ends there is one for both.
+    before = says[np.maximum(np.searchsorted(says, row, side="right") - 1, 0)]
+    after = says[np.minimum(np.searchsorted(says, row), len(says) - 1)]
+    steps = table.steps
+    leads_on = steps is None or (steps[before] < steps) & (steps <= steps[after])
+    epochs = table.epochs[np.where(leads_on, after, before)]
     _refuse_odd(epochs, source)
     return epochs.astype(np.int64)
 
