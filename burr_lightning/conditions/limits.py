@@ -116,6 +116,8 @@ def _limit(
     over: Callable[[Recording], Any],
 ) -> StopCondition:
     def check(state: State[Any]) -> tuple[bool | None, str]:
+        if state[key] is None:
+            return None, f"{key} was not recorded"
         value = spent(state[key])
         shown = f"{value:.0f}" if isinstance(value, int) else f"{value:.1f}"
         return value >= limit, f"{shown} {what}"

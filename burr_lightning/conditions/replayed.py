@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from burr.core import Condition, State
+from numpy.typing import NDArray
 
 from ..history import MetricHistory
 from ..recording import Recording
@@ -70,11 +71,12 @@ def states(recording: Recording) -> Iterator[State[Any]]:
         epoch, ends = int(recording.epochs[check]), bool(recording.ends_epoch[check])
         history = history.append(epoch, metrics, ends_epoch=ends, directions=recording.directions)
         newest = {**newest, **metrics}
+        steps, seconds = _recorded(recording.steps, check), _recorded(recording.seconds, check)
         yield State(
             {
                 "epoch": epoch if ends else epoch - 1,
-                "global_step": None if recording.steps is None else int(recording.steps[check]),
-                "seconds": None if recording.seconds is None else float(recording.seconds[check]),
+                "global_step": None if steps is None else int(steps),
+                "seconds": seconds,
                 "metrics": newest,
                 "history": history,
                 "monitor": None,
@@ -82,3 +84,7 @@ def states(recording: Recording) -> Iterator[State[Any]]:
                 "finished": False,
             }
         )
+
+
+def _recorded(column: NDArray[np.float64] | None, check: int) -> float | None:
+    return None if column is None or np.isnan(column[check]) else float(column[check])
