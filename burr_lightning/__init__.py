@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .history import MetricHistory
     from .machines import default_machine
     from .runs import Run, list_runs
+    from .stopping import compare_stopping
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "Checkpoints",
     "MetricHistory",
     "Run",
+    "compare_stopping",
     "default_machine",
     "explain",
     "list_runs",
@@ -30,6 +32,7 @@ _HOMES = {
     "Checkpoints": "commits",
     "MetricHistory": "history",
     "Run": "runs",
+    "compare_stopping": "stopping",
     "default_machine": "machines",
     "explain": "conditions",
     "list_runs": "runs",

@@ -19,7 +19,9 @@ import csv
 import gzip
 import io
 import itertools
+import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,15 +102,10 @@ def settings(data_set: str) -> list[dict[str, Any]]:
 
 def train(data_set: str, setting: dict[str, Any], epochs: int = EPOCHS) -> list[dict[str, Any]]:
     """Train one network with `BurrCallback`, and return its history as dicts, one per epoch."""
-    import logging
-    import warnings
-
     from lightning.pytorch import Trainer, seed_everything
 
     from burr_lightning import BurrCallback, Checkpoints
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
     seed_everything(setting["seed"], verbose=False)
     loaders = _loaders(data_set, setting["batch_size"])
     with tempfile.TemporaryDirectory() as folder:
@@ -198,6 +195,8 @@ def _rows() -> Iterator[dict[str, Any]]:
 
 def make() -> None:
     """Train everything again, and write the file."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [*_FACTS, *_METRICS], lineterminator="\n")
     writer.writeheader()

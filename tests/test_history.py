@@ -154,3 +154,55 @@ def test_it_reads_at_a_glance_and_as_dicts():
 def test_a_mode_is_min_or_max():
     with pytest.raises(ValueError, match="mode must be 'min' or 'max', not 'lower'"):
         MonitoredMetric("val_loss", "lower")
+
+
+def checked_history():
+    history = MetricHistory()
+    history = history.append(0, {"a": 1.0}, ends_epoch=False, step=5, seconds=0.5)
+    history = history.append(0, {"a": 2.0}, step=10, seconds=1.0)
+    return history.append(1, {"b": math.nan}, step=20, seconds=2.25)
+
+
+def test_dicts_hold_what_was_logged_and_when():
+    first, second = checked_history().to_dicts()
+    assert first == {"epoch": 0, "step": 10, "seconds": 1.0, "a": 2.0}
+    assert list(second) == ["epoch", "step", "seconds", "b"]
+    assert math.isnan(second["b"])
+
+
+def test_arrays_and_frames_have_one_value_per_epoch():
+    history = checked_history()
+    assert str({name: values.tolist() for name, values in history.to_numpy().items()}) == (
+        "{'a': [2.0, nan], 'b': [nan, nan]}"
+    )
+    frame = history.to_pandas()
+    assert (list(frame.columns), frame.index.name, frame["a"][0]) == (["a", "b"], "epoch", 2.0)
+
+
+def test_a_recording_has_every_check_in_columns():
+    recording = checked_history().recording("r")
+    assert recording.epochs.tolist() == [0, 0, 1]
+    assert recording.ends_epoch.tolist() == [False, True, True]
+    assert recording.finished_epochs.tolist() == [0, 1, 2]
+    assert (recording.steps.tolist(), recording.seconds.tolist()) == ([5, 10, 20], [0.5, 1.0, 2.25])
+    assert (list(recording.series["a"].at), recording.series["a"].values) == ([0, 1], [1.0, 2.0])
+    assert history_of(0.5).recording().seconds is None
+
+
+def test_the_clock_does_not_make_two_histories_differ():
+    one = MetricHistory().append(0, {"a": 1.0}, step=1, seconds=1.0)
+    assert one == MetricHistory().append(0, {"a": 1.0}, step=1, seconds=2.0)
+    assert one != MetricHistory().append(0, {"a": 1.0}, step=2, seconds=1.0)
+    assert one != MetricHistory().append(0, {"a": 2.0}, step=1, seconds=1.0)
+
+
+def test_chunks_of_an_older_version_say_no_steps():
+    chunk = {"first": 0, "names": ["a"], "checks": [[0, 1, [0.5]]], "directions": {}}
+    assert MetricHistory.from_chunks([chunk]) == history_of(0.5, name="a")
+
+
+def test_latest_looks_back_as_far_as_there_are_checks():
+    history = checked_history()
+    assert (history.latest("a"), history.latest("a", back=1)) == ((0, 2.0), (0, 1.0))
+    with pytest.raises(IndexError, match="it was logged at 2 checks"):
+        history.latest("a", back=2)

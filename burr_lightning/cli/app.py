@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..errors import BurrLightningError
+from .compare import compare
 from .runs import runs
 from .show import show
 from .verify import verify
@@ -30,6 +31,7 @@ def main() -> None:
     """Look at training runs that were driven by BurrCallback, and check them."""
 
 
+main.add_command(compare)
 main.add_command(runs)
 main.add_command(show)
 main.add_command(verify)

@@ -174,8 +174,6 @@ def compare_stopping(
     needed = sorted(frozenset[str]().union(*map(metrics_of, named.values())))
     where: dict[str, Any] = {"project": project, "root_dir": root_dir, "persister": persister}
     found = recordings(histories, monitor, needed, **where)
-    if not found:
-        raise ArgumentError("compare_stopping(histories=...): there is no history to compare on.")
     declared = {one.directions[monitor] for one in found if monitor in one.directions}
     direction: Mode = mode or (min(declared) if len(declared) == 1 else "min")
     found = [replace(one, directions={monitor: direction, **one.directions}) for one in found]

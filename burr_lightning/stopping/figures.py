@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..recording import Recording
 from .stops import Stop
+from .summaries import TO_THE_END
 
 if TYPE_CHECKING:
     from .comparing import Comparison
@@ -41,13 +43,15 @@ def plot_stops(comparison: Comparison) -> Any:
     for index, (axis, recording) in enumerate(zip(axes, shown, strict=False)):
         stops = comparison.stops[index * len(names) : (index + 1) * len(names)]
         _draw_history(axis, recording, comparison.monitor.name, stops)
+    if len(shown) == 1:
+        _tell_epochs(axes[0], comparison.stops)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", fontsize=8, ncols=1 if len(names) < 5 else 2)
     left_out = len(comparison.histories) - len(shown)
     more = f" (the first {_SHOWN} of {len(comparison.histories)} histories)" if left_out else ""
-    figure.suptitle(f"Where each condition stops{more}", fontsize=11)
+    figure.suptitle(f"Where each condition stops; hollow: it does not{more}", fontsize=11)
     return figure
 
 
@@ -72,12 +76,21 @@ def _draw_history(axis: Any, recording: Recording, monitor: str, stops: Sequence
             markerfacecolor=filled,
             markeredgecolor=f"C{(number + 1) % 10}",
             linestyle="none",
-            label=f"{stop.condition} (hollow: never stops)",
+            label=stop.condition,
         )
-    axis.set_title(recording.name, fontsize=8, wrap=True)
+    axis.set_title(textwrap.fill(recording.name, 46), fontsize=8)
     axis.set_xlabel("epoch")
     axis.set_ylabel(monitor)
     axis.grid(alpha=0.3)
+
+
+def _tell_epochs(axis: Any, stops: Sequence[Stop]) -> None:
+    for stop in stops:
+        for line in axis.get_lines():
+            if line.get_label() == stop.condition:
+                line.set_label(
+                    f"{stop.condition} ({'never' if stop.epoch is None else f'epoch {stop.epoch}'})"
+                )
 
 
 def _epochs_gone(recording: Recording) -> Any:
@@ -111,13 +124,13 @@ def plot_tradeoff(comparison: Comparison) -> Any:
         axis.plot(
             one.mean_epochs,
             one.mean_regret,
-            "D" if baseline else _MARKERS[number % len(_MARKERS)],
+            ("X" if one.condition == TO_THE_END else "D") if baseline else _MARKERS[number % len(_MARKERS)],
             color="#4d4d4d" if baseline else f"C{(number + 1) % 10}",
             markersize=7 if baseline else 9,
             linestyle="none",
             label=one.condition,
         )
-    _leave_out_the_first_epochs(axis, comparison)
+    _spread(axis, [one.mean_regret for one in comparison.summaries if one.mean_regret])
     axis.set_xlabel("epochs trained, mean")
     axis.set_ylabel(f"regret in {comparison.monitor.name}, mean")
     axis.grid(alpha=0.3)
@@ -127,9 +140,8 @@ def plot_tradeoff(comparison: Comparison) -> Any:
     return figure
 
 
-def _leave_out_the_first_epochs(axis: Any, comparison: Comparison) -> None:
-    """The regret of one or two epochs would flatten everything else."""
-    regrets = [one.mean_regret for one in comparison.summaries if one.mean_regret is not None]
-    highest = max(regrets, default=0.0)
-    if highest > 0:
-        axis.set_ylim(-0.06 * highest, 1.35 * highest)
+def _spread(axis: Any, regrets: Sequence[float]) -> None:
+    """Draw regrets of very different sizes apart: in powers of ten, with a place for 0."""
+    if regrets and max(regrets) > 20 * min(regrets):
+        axis.set_yscale("symlog", linthresh=min(regrets))
+        axis.set_ylim(bottom=-0.3 * min(regrets))
