@@ -21,6 +21,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 
 from burr_lightning import BurrCallback, MetricHistory
+from burr_lightning.conditions import max_epochs, max_steps, max_time
+from burr_lightning.conditions.replayed import first_stop, reason_at
 from burr_lightning.errors import HistoryError, MissingExtraError, UnknownMetricError
 from burr_lightning.recording import Recording
 from burr_lightning.stopping import recordings
@@ -304,6 +306,18 @@ def test_a_log_that_goes_on_from_another_is_not_filled_up_to_its_beginning(tmp_p
     [recording] = recordings(log, "val_loss")
     assert recording.epochs.tolist() == [4, 5, 6, 7, 8, 9, 10, 11]
     assert logged_at(recording, "val_loss") == [(1, 0.5), (3, 0.4), (7, 0.3)]
+
+
+@pytest.mark.parametrize("limit", [max_steps(10), max_time(60)], ids=str)
+def test_a_limit_decides_nothing_where_nobody_recorded_what_it_needs(tmp_path: Path, limit: Any) -> None:
+    log = tmp_path / "metrics.csv"
+    log.write_text("epoch,step,val_loss\n1,7,0.5\n3,15,0.4\n5,23,0.3\n")
+    [recording] = recordings(log, "val_loss")
+    assert first_stop(max_steps(10), recording) == 3
+    assert reason_at(max_steps(10), recording, 3) == "max_steps(10): 16 steps were taken"
+    either = limit | max_epochs(3)
+    assert first_stop(either, recording) == 2
+    assert reason_at(either, recording, 2).startswith("max_epochs(3): ")
 
 
 def test_cells_of_a_csv_file_are_values_unless_they_are_empty(tmp_path: Path) -> None:
