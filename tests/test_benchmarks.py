@@ -1,0 +1,30 @@
+"""The benchmarks run, and what they measure does not grow with the run."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import growth
+import stopping
+
+
+def test_an_epoch_costs_the_same_late_as_early_and_a_list_in_the_state_does_not(tmp_path):
+    (early, early_bytes), (late, late_bytes) = growth.early_and_late(
+        growth.walk(tmp_path / "ours", 1000, naive=False)
+    )
+    assert late < 2 * early
+    assert late_bytes < 1.2 * early_bytes
+    (_, first), (_, last) = growth.early_and_late(growth.walk(tmp_path / "naive", 300, naive=True))
+    assert last > 2 * first
+
+
+def test_a_condition_costs_the_same_at_any_epoch():
+    times = stopping.evaluation_times(4000)
+    assert all(late < 2 * early for early, late in times.values()), times
+
+
+def test_replaying_is_measured_for_all_conditions():
+    whole, each = stopping.replay_seconds(3, 50)
+    assert len(each) == 10
+    assert 0 < whole < 10 * sum(each.values())
