@@ -87,7 +87,9 @@ def walk(folder: Path, epochs: int, *, naive: bool) -> list[tuple[float, int]]:
 
 
 def _row_bytes(persister: SQLitePersister, number: int) -> int:
-    query = f"SELECT length(state) FROM {persister.table_name} WHERE sequence_id = ?"
+    # By the primary key: a scan of the table would push everything else out of SQLite's cache.
+    key = "partition_key = 'p' AND app_id = 'r' AND sequence_id = ?"
+    query = f"SELECT length(state) FROM {persister.table_name} WHERE {key}"
     return int(persister.connection.execute(query, (number,)).fetchone()[0])
 
 

@@ -13,15 +13,15 @@ def test_an_epoch_costs_the_same_late_as_early_and_a_list_in_the_state_does_not(
     (early, early_bytes), (late, late_bytes) = growth.early_and_late(
         growth.walk(tmp_path / "ours", 1000, naive=False)
     )
-    assert late < 2 * early
+    assert late < 3 * early
     assert late_bytes < 1.2 * early_bytes
     (_, first), (_, last) = growth.early_and_late(growth.walk(tmp_path / "naive", 300, naive=True))
-    assert last > 2 * first
+    assert last > 4 * first
 
 
 def test_a_condition_costs_the_same_at_any_epoch():
     times = stopping.evaluation_times(4000)
-    assert all(late < 2 * early for early, late in times.values()), times
+    assert all(late < 3 * early for early, late in times.values()), times
 
 
 def test_replaying_is_measured_for_all_conditions():
