@@ -30,8 +30,9 @@ class Check(NamedTuple):
         return self._said() == other._said()
 
     def _said(self) -> str:
-        # As text, NaN is like NaN.
-        return repr((self.epoch, self.ends_epoch, self.step, sorted(self.metrics.items())))
+        # As text NaN is like NaN; and some databases know no -0.0.
+        values = sorted((name, value + 0.0) for name, value in self.metrics.items())
+        return repr((self.epoch, self.ends_epoch, self.step, values))
 
 
 class Statistic(Protocol):

@@ -148,7 +148,9 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
         "stop reason": burr.run.stop_reason,
         "optimizer steps": trainer.global_step,
         "batches": Notes.read(notes),
-        "metrics": [{k: str(v) for k, v in row.items()} for row in burr.run.history.to_dicts()],
+        "metrics": [
+            {k: str(v) for k, v in row.items() if k != "seconds"} for row in burr.run.history.to_dicts()
+        ],
         "schedulers": [_state_of(config.scheduler) for config in trainer.lr_scheduler_configs],
         "optimizers": [digest(optimizer.state_dict()) for optimizer in trainer.optimizers],
         "weights": digest(script.module.state_dict()),
