@@ -32,11 +32,6 @@ INF = float("inf")
 LOSSES = [0.9, 0.5, 0.7, 0.4, 0.6, 0.3, 0.8, 0.2]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def logged_at(recording: Recording, metric: str) -> list[tuple[int, float]]:
     """The numbers of the checks at which a metric was logged, and its values."""
     series = recording.series[metric]
