@@ -112,8 +112,8 @@ class ExpressionError(BurrLightningError, ValueError):
         self.text = text
         self.available = sorted(available)
         super().__init__(
-            f'{text!r} stands for no stop condition: {why}. Write calls such as plateau("val_loss", '
-            f"patience=3), combined with &, |, ~ and brackets. The functions are "
+            f"{text!r} stands for no stop condition: {why.rstrip('.')}. Write calls such as "
+            f'plateau("val_loss", patience=3), combined with &, |, ~ and brackets. The functions are '
             f"{', '.join(self.available)}."
         )
 

@@ -5,7 +5,15 @@ import torch
 from burr.core import Condition, State
 from lightning.pytorch.callbacks import EarlyStopping
 
-from burr_lightning.conditions import StopCondition, explain, metrics_of, plateau, reached
+from burr_lightning.conditions import (
+    StopCondition,
+    explain,
+    metrics_of,
+    parse_condition,
+    plateau,
+    reached,
+)
+from burr_lightning.errors import ExpressionError
 from burr_lightning.history import MetricHistory
 
 
@@ -168,3 +176,61 @@ def test_the_reason_names_the_parts_that_are_true_with_their_numbers():
 def test_a_direction_that_had_to_be_assumed_is_said():
     text = explain(reached("val_acc", 0.98), state_of(val_acc=[0.3])).text
     assert text == "0.3 <= 0.98 (epoch 0), read with mode='min': the metric declares no direction"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "1", "plateau", "plateau()", "a.b", "plateau['x']", "lambda: 1", "[plateau(x) for x in y]"),
+        *("plateau('x') and plateau('y')", "plateau(f'{x}')", "plateau(*x)", "plateau(**x)", "plateau(x:=3)"),
+        *("__import__('os').system('ls')", "max_epochs(10**9)", "plateau('x', pat=3)", "plateau(b'x')"),
+        *("plateau(True)", "plateau('x', patience=-1)", "max_time('01:02')", "\0", "(" * 300 + ")" * 300),
+        *(
+            "~" * 60 + "max_epochs(3)",
+            "~" * 1900 + "max_epochs(3)",
+            "max_epochs(3) | " * 500 + "max_epochs(3)",
+        ),
+    ],
+)
+def test_a_text_that_stands_for_no_condition_is_refused_whatever_it_is(text):
+    with pytest.raises(ExpressionError, match="stands for no stop condition") as error:
+        parse_condition(text)
+    assert "plateau" in error.value.available
+
+
+def test_an_explanation_prints_as_a_tree_with_the_truth_of_every_part():
+    state = state_of(val_loss=[0.5, 0.6])
+    condition = plateau("val_loss", 1) & ~reached("val_acc", 0.9, mode="max")
+    assert str(explain(condition, state)).splitlines() == [
+        "plateau(val_loss, patience=1) & ~reached(val_acc, 0.9, mode='max'): not known yet",
+        "  plateau(val_loss, patience=1): true (no improvement on 0.5 (epoch 0) for 1 check)",
+        "  ~reached(val_acc, 0.9, mode='max'): not known yet (val_acc was not logged yet)",
+        "    reached(val_acc, 0.9, mode='max'): not known yet (val_acc was not logged yet)",
+    ]
+
+
+def test_patience_can_count_epochs_where_validation_is_rarer():
+    history = MetricHistory()
+    for epoch, loss in enumerate([None, None, 0.5, None, None, 0.6, None, None, 0.7]):
+        history = history.append(epoch, {} if loss is None else {"val_loss": loss})
+    state = State({"history": history})
+    assert is_true(plateau("val_loss", 6, count="epochs"), state)
+    assert not is_true(plateau("val_loss", 7, count="epochs"), state)
+    assert not is_true(plateau("val_loss", 3), state)
+    assert explain(plateau("val_loss", 6, count="epochs"), state).text.endswith("(epoch 2) for 6 epochs")
+
+
+@pytest.mark.parametrize(
+    ("declared", "monitor", "stops"),
+    [
+        ({}, None, False),
+        ({"acc": "max"}, None, True),
+        ({}, {"metric": "acc", "mode": "max"}, True),
+        ({}, {"metric": "other", "mode": "max"}, False),
+        ({}, {"metric": "acc", "mode": None}, False),
+        ({"acc": "max"}, {"metric": "acc", "mode": "min"}, True),
+    ],
+)
+def test_the_direction_is_the_metrics_own_then_the_monitored_ones_then_min(declared, monitor, stops):
+    state = state_of(declared, acc=[0.9, 0.8, 0.7]).update(monitor=monitor)
+    assert is_true(plateau("acc", 2), state) is stops

@@ -26,6 +26,8 @@ _MADE_BY: Mapping[str, Callable[..., StopCondition]] = {
 }
 _LONGEST = 2000
 """Characters of an expression."""
+_DEEPEST = 50
+"""Brackets and operators within each other."""
 
 
 def parse_condition(text: str) -> StopCondition:
@@ -50,7 +52,7 @@ def parse_condition(text: str) -> StopCondition:
         raise ExpressionError(text[:50] + "...", f"it is longer than {_LONGEST} characters", _MADE_BY)
     try:
         parsed = ast.parse(text.strip(), mode="eval").body
-        return _condition(parsed, text)
+        return _condition(parsed, text, _DEEPEST)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, ExpressionError):
             raise
@@ -58,12 +60,14 @@ def parse_condition(text: str) -> StopCondition:
         raise ExpressionError(text, why, _MADE_BY) from error
 
 
-def _condition(node: ast.expr, text: str) -> StopCondition:
+def _condition(node: ast.expr, text: str, deeper: int) -> StopCondition:
+    if deeper < 0:
+        raise ExpressionError(text, f"it is nested more than {_DEEPEST} deep", _MADE_BY)
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
-        left, right = _condition(node.left, text), _condition(node.right, text)
+        left, right = _condition(node.left, text, deeper - 1), _condition(node.right, text, deeper - 1)
         return left & right if isinstance(node.op, ast.BitAnd) else left | right
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
-        return ~_condition(node.operand, text)
+        return ~_condition(node.operand, text, deeper - 1)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MADE_BY:
         return _called(node, text)
     raise ExpressionError(text, f"{_source(node)} is no condition", _MADE_BY)

@@ -82,7 +82,7 @@ def plateau(
     """
     named_count = None if count == "checks" else count
     call = written(
-        "plateau", [metric], mode, patience=patience, min_delta=min_delta or None, count=named_count
+        "plateau", [str(metric)], mode, patience=patience, min_delta=min_delta or None, count=named_count
     )
     check_metrics(call, metric)
     check_count(call, "patience", patience, 0, count if count == "epochs" else "checks")
