@@ -15,7 +15,7 @@ from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
 
 from .actions import PhaseFeed
-from .machines import entrypoint
+from .graphs import entrypoint
 from .state import PhaseReport
 
 

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from . import messages
+from .acting.swapping import swap_again
 from .commits import Checkpoints
 from .errors import ResumeError
 from .going_on import refuse_other_module
@@ -42,11 +43,13 @@ from .lightning_access import (
 from .machines import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun
+from .parameter_groups import lay_out
 from .persisters import PersisterUrl
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
 from .settings import RunSettings
 from .shadow import checked_shadow
+from .state import checked_keys
 from .training_state import KEY
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,7 @@ class BurrCallback(RunReader, Checkpoint):
         shadow: Conditions by name that are watched beside, and never obeyed: the state, the console and
             `burr-lightning show` say after which epoch each would have stopped the run.
         machine: A Burr graph, or a function that returns one, in place of the default machine.
+        initial_state: Keys of your own machine's state and what they hold before the first action.
         checkpoints: Which checkpoints are kept.
         hooks: Burr lifecycle adapters.
         persister: Where the rows are: a URL (``sqlite:///path``, ``postgresql://``, ``redis://``,
@@ -107,6 +111,7 @@ class BurrCallback(RunReader, Checkpoint):
         mode: Mode | None = None,
         stop_when: Condition | None = None,
         machine: Graph | Callable[[], Graph] | None = None,
+        initial_state: Mapping[str, Any] | None = None,
         shadow: Mapping[str, Condition] | None = None,
         checkpoints: Checkpoints | None = None,
         hooks: Sequence[LifecycleAdapter] = (),
@@ -120,7 +125,8 @@ class BurrCallback(RunReader, Checkpoint):
         self.project = checked_project(project)
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
-        self.machine = chosen_machine(machine, stop_when)
+        self.initial_state = checked_keys(initial_state or {})
+        self.machine = chosen_machine(machine, stop_when, self.initial_state)
         self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
@@ -148,6 +154,8 @@ class BurrCallback(RunReader, Checkpoint):
             preload_checkpoint(trainer, standing.checkpoint)
             refuse_other_module(trainer, pl_module, self._opened.settings.run_id)
             allow_finished_epochs(trainer, standing.state["epoch"] + 1)
+            if standing.state["data_settings"] is not None:
+                swap_again(trainer, pl_module, self.machine, standing.state["data_settings"], settings.run_id)
         if standing.finished:
             trainer.should_stop = True
 
@@ -155,6 +163,8 @@ class BurrCallback(RunReader, Checkpoint):
         """Restore the commit again where a finder has restored a checkpoint of its own."""
         if self._resumed_from is not None and not waits_to_be_restored(trainer):
             preload_checkpoint(trainer, self._resumed_from)
+        if self._kept is not None:
+            lay_out(trainer, pl_module, self._kept.get("groups", []), self.app.uid)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -169,7 +179,7 @@ class BurrCallback(RunReader, Checkpoint):
                 f"run_id to start a run from that checkpoint."
             )
         self._kept = checkpoint[KEY]
-        self._fitting.driver.loaders_made.make_again(self._kept["loaders_made"])
+        self._fitting.driver.loaders_made.make_again(self._kept["loaders_made"], self._kept.get("swap", ()))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
@@ -227,6 +237,7 @@ class BurrCallback(RunReader, Checkpoint):
         """The machine ends with Lightning."""
         run = self._fitting
         run.driver.training_ended()
+        run.driver.give_best_weights()
         if not run.standing.finished:
             for line in messages.ended(run.settings.run_id, run.driver.state, run.folder):
                 rank_zero_info(line)
@@ -268,6 +279,7 @@ class BurrCallback(RunReader, Checkpoint):
             project=self.project,
             root=self.root,
             machine=self.machine,
+            initial_state=self.initial_state,
             monitor=self.monitor,
             mode=self.mode,
             shadow=self.shadow,

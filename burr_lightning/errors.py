@@ -214,6 +214,10 @@ class CommitError(BurrLightningError, RuntimeError):
         )
 
 
+class NoCheckpointError(BurrLightningError, LookupError):
+    """A checkpoint was asked for that is not there, or holds too little."""
+
+
 class RunLockedError(BurrLightningError, RuntimeError):
     """Another process owns this run.
 

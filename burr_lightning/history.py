@@ -66,7 +66,8 @@ class MetricHistory:
 
         Args:
             epoch: The epoch the metrics belong to, 0-based. Epochs may be left out (a run that began
-                in the middle); their values read as NaN.
+                in the middle); their values read as NaN. The newest epoch that is over may have another
+                check, as of a validation that comes late.
             metrics: What was logged since the last check.
             ends_epoch: Whether the epoch is over; only then does it count in ``len``.
             directions: The direction of the metrics that declare one.
@@ -74,9 +75,9 @@ class MetricHistory:
             seconds: Seconds of training until then, ``None`` where that is not known.
 
         Raises:
-            ValueError: If the epoch lies before one that is over.
+            ValueError: If the epoch lies before one that is over, or is over and does not end.
         """
-        if epoch < self._epochs:
+        if epoch < self._epochs - 1 or (epoch == self._epochs - 1 and not ends_epoch):
             raise ValueError(f"append(epoch={epoch}): epoch {self._epochs - 1} is already over.")
         values = {name: float(value) for name, value in metrics.items()}
         check = Check(epoch, ends_epoch, values, step, seconds)
@@ -131,7 +132,8 @@ class MetricHistory:
         """
         if name not in self:
             raise UnknownMetricError(name, self.names, f"history[{name!r}]")
-        return Column(self._log.columns.get(name, []), self._epochs)
+        late = self._log.late.get(name, {})
+        return Column(self._log.columns.get(name, []), self._epochs, late, self._size)
 
     def __contains__(self, name: object) -> bool:
         logged_at = self._log.logged_at.get(name) if isinstance(name, str) else None
@@ -188,6 +190,22 @@ class MetricHistory:
             ``None`` where none of its metrics was logged yet; NaN where it has no number yet.
         """
         return self._log.newest(statistic, self._size)
+
+    def since(self, check: int) -> MetricHistory:
+        """What was logged from a check on, as if nothing had been before; O(1) amortised.
+
+        Args:
+            check: How many checks to leave out, 0 or more.
+        """
+        if check <= 0:
+            return self
+        tail = self._log.tails.setdefault(check, MetricLog())
+        for later in self._log.checks[check + len(tail.checks) : self._size]:
+            tail.append(later, self._log.directions)
+        history = MetricHistory.__new__(MetricHistory)
+        history._log, history._size = tail, max(self._size - check, 0)
+        history._epochs = self._epochs if history._size else 0
+        return history
 
     def extends(self, other: MetricHistory) -> bool:
         """Whether this history is the other one with nothing or something appended."""

@@ -189,6 +189,18 @@ def preload_checkpoint(trainer: Trainer, path: Path) -> None:
         connector.resume_start(path, weights_only=False)
 
 
+def restore_training(trainer: Trainer, content: dict[str, Any]) -> None:
+    """Put weights, precision, optimizers and schedulers back to a checkpoint, while a training waits."""
+    connector = trainer._checkpoint_connector
+    connector._loaded_checkpoint = content
+    try:
+        connector.restore_model()
+        connector.restore_precision_plugin_state()
+        connector.restore_optimizers_and_schedulers()
+    finally:
+        connector._loaded_checkpoint = {}
+
+
 def weights_that_do_not_fit(trainer: Trainer, module: LightningModule) -> list[str]:
     """Where the weights of a preloaded checkpoint are of another shape than the module's, in words.
 

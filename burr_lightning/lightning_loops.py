@@ -5,7 +5,7 @@ Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a pri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ class BetweenHooks:
 
     def __init__(self, trainer: Trainer) -> None:
         self._fit_loop, self._epoch_loop = trainer.fit_loop, trainer.fit_loop.epoch_loop
+        self._batch_ends = False
 
     def before_next_epoch(self, act: Callable[[], None]) -> None:
         """Have something done once, right before the next epoch begins or goes on."""
@@ -48,15 +49,31 @@ class BetweenHooks:
                 # Resumed after a batch whose end had come: Lightning would come to it again.
                 loop._skip_next_val = False
                 return
-            end(data_fetcher)
+            self._batch_ends = True
+            try:
+                end(data_fetcher)
+            finally:
+                self._batch_ends = False
             act()
 
         loop.on_advance_end = end_and_act  # type: ignore[method-assign]
+
+    def before_validation(self, wanted: Callable[[], bool]) -> None:
+        """Have it asked whether a validation that Lightning is about to begin is wanted."""
+        loop = self._epoch_loop
+        is_due = loop._should_check_val_fx
+
+        def is_due_and_wanted(data_fetcher: Any) -> bool:
+            # Lightning asks at the start of a resumed epoch too, and begins none there.
+            return bool(is_due(data_fetcher)) and (not self._batch_ends or wanted())
+
+        loop._should_check_val_fx = is_due_and_wanted  # type: ignore[method-assign]
 
     def remove(self) -> None:
         """Leave the loops as they were."""
         self._fit_loop.__dict__.pop("on_advance_start", None)
         self._epoch_loop.__dict__.pop("on_advance_end", None)
+        self._epoch_loop.__dict__.pop("_should_check_val_fx", None)
 
 
 class LoadersMade:
@@ -70,21 +87,36 @@ class LoadersMade:
 
     def __init__(self, trainer: Trainer, state: Callable[[], Any], set_state: Callable[[Any], None]) -> None:
         self.made_with: dict[str, Any] = {}
+        self.to_swap: set[str] = set()
+        """The kinds of loaders that are to be made anew, from other data, where their next use begins."""
         self._again: dict[str, Any] = {}
         self._state, self._set_state = state, set_state
+        self._in_use = False
         train, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
         self._loops: list[Any] = [train, validation]
         self._watch("train", train, lambda: bool(train._should_reload_train_dl))
         self._watch("validation", validation, lambda: bool(validation._should_reload_val_dl))
 
-    def make_again(self, made_with: dict[str, Any]) -> None:
-        """Have the first loaders made as an earlier process made its last ones."""
+    def make_again(self, made_with: dict[str, Any], to_swap: Iterable[str]) -> None:
+        """Have the first loaders made as an earlier process made its last ones, and swapped as it would."""
         self._again = dict(made_with)
+        self.to_swap = set(to_swap)
+
+    def swap(self) -> None:
+        """Have loaders made anew where they are used next: those of training, by the next epoch."""
+        self.to_swap = {"train", "validation"}
+
+    def training_started(self) -> None:
+        """From here on, loaders are made where they are used next."""
+        self._in_use = True
 
     def _watch(self, kind: str, loop: Any, is_due: Callable[[], bool]) -> None:
         set_up = loop.setup_data
 
         def note_and_set_up() -> None:
+            if kind in self.to_swap and self._in_use:
+                self.to_swap.discard(kind)
+                loop._combined_loader = None
             is_new = loop._combined_loader is None or is_due()
             now = self._state() if is_new else None
             again = is_new and kind in self._again
@@ -103,6 +135,38 @@ class LoadersMade:
         """Leave the loops as they were."""
         for loop in self._loops:
             loop.__dict__.pop("setup_data", None)
+            loop._data_source.__dict__.pop("dataloader", None)
+
+
+def take_data_from(
+    trainer: Trainer, train: Callable[[], Any] | None, validation: Callable[[], Any] | None
+) -> None:
+    """Have loaders made by functions, until `LoadersMade.remove`; ``None`` leaves who makes them."""
+    loop: Any = trainer.fit_loop
+    for source, make in ((loop._data_source, train), (loop.epoch_loop.val_loop._data_source, validation)):
+        if make is not None:
+            source.dataloader = make
+
+
+def validates(trainer: Trainer) -> bool:
+    """Whether there is something to validate, and on."""
+    return trainer.enable_validation
+
+
+def validate_now(trainer: Trainer) -> None:
+    """Run the validation loop, while the training waits at a boundary."""
+    loop: Any = trainer.fit_loop.epoch_loop
+    connector: Any = trainer._logger_connector
+    place = connector._first_loop_iter, connector._epoch_end_reached
+    trainer.validating = True
+    loop.val_loop.restarting = False
+    if not is_inside_epoch(trainer) or not loop._should_accumulate():
+        call._call_lightning_module_hook(trainer, "on_validation_model_zero_grad")
+    try:
+        loop.val_loop.run()
+    finally:
+        trainer.training = True
+        connector._first_loop_iter, connector._epoch_end_reached = place
 
 
 def begin_next_epoch(trainer: Trainer) -> None:

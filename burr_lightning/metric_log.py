@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, Protocol, overload
 
 from .metric import Mode
 
+Late = dict[int, list[tuple[int, float]]]
+"""What was logged after an epoch was over: by epoch, the number of each check, and the value."""
+
 
 class Check(NamedTuple):
     """What was logged at one boundary: a validation pass, or the end of an epoch."""
@@ -101,6 +104,9 @@ class MetricLog:
         self.columns: dict[str, list[float]] = {}
         self.logged_at: dict[str, array[int]] = {}
         self.directions: dict[str, Mode] = {}
+        self.late: dict[str, Late] = {}
+        self.tails: dict[int, MetricLog] = {}
+        """What came after so many checks, as far as it was asked for."""
         self._traces: dict[Statistic, Trace] = {}
 
     def append(self, check: Check, directions: Mapping[str, Mode]) -> None:
@@ -110,7 +116,11 @@ class MetricLog:
         self.directions.update(directions)
         for name in check.metrics:
             self.logged_at.setdefault(name, array("q")).append(index)
-        if check.ends_epoch:
+        if check.epoch < self.epochs:
+            for name, value in check.metrics.items():
+                self.columns.setdefault(name, [])
+                self.late.setdefault(name, {}).setdefault(check.epoch, []).append((index, value))
+        elif check.ends_epoch:
             self._end_epoch(check.epoch)
 
     def _end_epoch(self, epoch: int) -> None:
@@ -141,9 +151,10 @@ class MetricLog:
 class Column(Sequence[float]):
     """The values of one metric, one per epoch; NaN where it was not logged."""
 
-    def __init__(self, values: list[float], epochs: int) -> None:
+    def __init__(self, values: list[float], epochs: int, late: Late, size: int) -> None:
         self._values = values
         self._epochs = epochs
+        self._late, self._size = late, size
 
     def __len__(self) -> int:
         return self._epochs
@@ -160,6 +171,9 @@ class Column(Sequence[float]):
         return self._at(index % self._epochs)
 
     def _at(self, epoch: int) -> float:
+        for index, value in reversed(self._late.get(epoch, ())):
+            if index < self._size:
+                return value
         return self._values[epoch] if epoch < len(self._values) else math.nan
 
     def __repr__(self) -> str:

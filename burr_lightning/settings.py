@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
@@ -25,6 +26,7 @@ class RunSettings:
     project: str
     root: Path
     machine: Graph
+    initial_state: Mapping[str, Any]
     monitor: str | None
     mode: Mode | None
     shadow: Shadows

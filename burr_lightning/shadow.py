@@ -11,8 +11,8 @@ from burr.core import Condition, State
 from .conditions import explain, metrics_of
 from .conditions.replayed import first_stop, reason_at
 from .errors import ArgumentError
+from .graphs import CAN_STOP
 from .history import MetricHistory
-from .machines import CAN_STOP
 
 log = logging.getLogger(__name__)
 

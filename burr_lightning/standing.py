@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from .commits import StoredCommits
 from .errors import ResumeError
-from .machines import follow, is_phase, is_terminal
+from .graphs import follow, is_phase, is_terminal
 from .settings import RunSettings
 from .shadow import as_configured_now
 from .state import best_of, initial_state, short
@@ -54,7 +54,7 @@ def standing_of(
     point = commits.resume_point() if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
-        state = state.update(shadow=as_configured_now(settings.shadow, state))
+        state = state.update(shadow=as_configured_now(settings.shadow, state), **settings.initial_state)
         return Standing(state, None, None, None, False)
     if point.row is None:
         raise ResumeError(

@@ -17,6 +17,13 @@
 | `finished` | whether Lightning's own limits were reached |
 | `stop_reason` | what ended the run, in words |
 | `shadow` | `condition`, `epoch` and `reason` of each shadow condition, `None` while it would not stop |
+| `rollback` | the newest return to an earlier commit: `count`, `epoch`, `to`, `checkpoint`, `times`, `lr` |
+| `learning_rates` | of each parameter group, as `SetLearningRate` left them |
+| `frozen` | how many parameters do not train (`frozen`), of how many (`of`), as `Freeze` left them |
+| `stage` | the stage that `BeginStage` began: `name`, `number`, `epoch`, `check`, `step`, `seconds` |
+| `restarts` | how often `RestartSchedule` ran |
+| `data_settings` | what `SwapData` changed |
+| `evaluated` | the newest `Evaluate`: `epoch`, `weights`, `metrics` |
 | `review` | the open question, or the last answer |
 """
 
@@ -30,6 +37,7 @@ from typing import Any
 
 from burr.core import State, serde
 
+from .errors import ArgumentError
 from .history import MetricHistory
 from .metric import Mode, MonitoredMetric
 
@@ -55,8 +63,37 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "finished": False,
         "stop_reason": None,
         "shadow": {},
+        "rollback": None,
+        "learning_rates": None,
+        "frozen": None,
+        "stage": None,
+        "restarts": None,
+        "data_settings": None,
+        "evaluated": None,
         "review": None,
     }
+
+
+def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user's machine begins with, when it can be kept in a row.
+
+    Raises:
+        ArgumentError: If a key is one of every run's, or a value is such that JSON cannot hold it.
+    """
+    taken = sorted(given.keys() & initial_state({}, None, None).keys())
+    if taken:
+        raise ArgumentError(
+            f"BurrCallback(initial_state={{{taken[0]!r}: ...}}): every run has a key of that "
+            f"name. Choose another."
+        )
+    try:
+        json.dumps(dict(given))
+    except TypeError as error:
+        raise ArgumentError(
+            f"BurrCallback(initial_state={dict(given)!r}): it is kept in the rows of the run, so its values "
+            f"must be such that JSON can hold ({error})."
+        ) from error
+    return dict(given)
 
 
 @dataclass(frozen=True)
@@ -165,7 +202,10 @@ def monitored(history: MetricHistory, monitor: Mapping[str, Any] | None) -> Moni
 def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
     """The state that names a checkpoint which is whole on disk; the best epoch's is one from its end."""
     best = state["best"]
-    if best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint:
+    rollback = state["rollback"]
+    # After a rollback, what is committed under the number of an epoch is no longer that epoch's.
+    other = rollback is not None and rollback["epoch"] == checkpoint["epoch"] and best and best["checkpoint"]
+    if best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint and not other:
         best = {**best, "checkpoint": checkpoint.get("weights", checkpoint["path"])}
     return state.update(checkpoint=dict(checkpoint), best=best)
 

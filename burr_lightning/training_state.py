@@ -12,6 +12,7 @@ from . import lightning_access as access
 from . import lightning_loops as loops
 from . import running_metrics as running
 from .commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
+from .parameter_groups import layout_of
 
 _ELSEWHERE = (Trainer, Logger, Application)
 """What leads away from the training."""
@@ -32,6 +33,7 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "schedulers": [] if inside else loops.steps_to_come(trainer),
         "reload_epochs": loops.reload_epochs(trainer),
         "frozen": frozen(module),
+        "groups": layout_of(trainer, module),
         "lasting_workers": loops.lasting_workers(trainer),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from burr.core import State
@@ -12,12 +13,26 @@ class BestModel(Action):
     """Name the best epoch, its value and its checkpoint, and what ended the run.
 
     Without a monitored metric the last commit is named. Whoever drives the machine gives the reason
-    for leaving the training as the input ``reason``. Reads: `best`, `checkpoint`, `stop_reason`.
-    Writes: `best`, `stop_reason`.
+    for leaving the training as the input ``reason``, and loads and exports the weights when Lightning has
+    ended the training: also when a finished run is opened again.
+
+    Reads: `best`, `checkpoint`, `stop_reason`. Writes: `best`, `stop_reason`.
+
+    Args:
+        load_weights: Whether the module has the weights of the best epoch after ``fit``, in place of
+            the last ones.
+        export: A file that the weights of the best epoch are written to, a ``state_dict`` for
+            ``torch.load``, relative to the run's folder; ``None`` for none.
+
+    Example:
+        >>> BestModel(load_weights=True).reads
+        ['best', 'checkpoint', 'stop_reason']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, load_weights: bool = False, export: str | os.PathLike[str] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.load_weights = load_weights
+        self.export = os.fspath(export) if export is not None else None
 
     @property
     def reads(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from .checkpoints import Checkpoints
 from .committer import Committer
+from .kept import KeptCheckpoints
 from .stored import ResumePoint, StoredCommits
 
-__all__ = ["Checkpoints", "Committer", "ResumePoint", "StoredCommits"]
+__all__ = ["Checkpoints", "Committer", "KeptCheckpoints", "ResumePoint", "StoredCommits"]

@@ -18,8 +18,8 @@ class Checkpoints:
     """When commits are made, and which of their checkpoints are kept.
 
     Args:
-        keep_last: How many of the newest to keep, 1 or more. The older ones among them are what a
-            resume falls back to if the newest is damaged.
+        keep_last: Those of how many of the newest epochs to keep, 1 or more. The older ones among them
+            are what a resume falls back to if the newest is damaged.
         keep_best: How many of those with the best monitored value to keep as well, 0 or more.
         every_n_epochs: A commit at the end of every n-th epoch, 1 or more. Whatever n is, the last
             epoch of a run is committed, and so is an epoch that is the best so far, unless
@@ -116,7 +116,11 @@ def to_prune(
     newest = sorted(names, key=lambda name: (name.commit, name.step), reverse=True)
     wanted = {name for name in newest[:1] if name.batch is not None}
     ended = [name for name in newest if name.batch is None]
-    wanted |= set([name for name in ended if not name.weights][: keep.keep_last])
+    of_epochs: dict[int, CheckpointName] = {}
+    for name in ended:
+        if not name.weights:
+            of_epochs.setdefault(name.epoch, name)
+    wanted |= set(list(of_epochs.values())[: keep.keep_last])
     for epoch in _best_epochs({name.epoch for name in ended}, metric, values)[: keep.keep_best]:
         of_epoch = [name for name in ended if name.epoch == epoch]
         preferred = [name for name in of_epoch if name.weights == keep.save_weights_only_best]

@@ -15,6 +15,7 @@ from ..layout import RunFolder
 from ..rows import StateRows
 from ..state import committed, monitored
 from .checkpoints import CheckpointName, Checkpoints, to_prune
+from .kept import KeptCheckpoints
 from .partial import remove_partial, write_partial
 from .writing import Digests, Write, write_now
 
@@ -56,6 +57,11 @@ class Committer:
         self._pending: _Commit | None = None
         self._facts: dict[str, Any] | None = None
         self._newest_row = newest_row
+
+    @property
+    def kept_checkpoints(self) -> KeptCheckpoints:
+        """The checkpoints that are there."""
+        return KeptCheckpoints(self._folder)
 
     def commit(
         self, sequence_id: int, position: str, state: State[Any], content: Mapping[str, Any] | None
@@ -184,9 +190,12 @@ class Committer:
         if metric is not None and metric.name in history:
             column = history[metric.name]
             values = {name.epoch: column[name.epoch] for name in names if name.epoch < len(column)}
-        named = state["checkpoint"]["path"]
+        best = state["best"]
+        named = {state["checkpoint"]["path"]}
+        if self.keep.keep_best and best is not None:
+            named.add(best["checkpoint"])
         for name in to_prune(names, self.keep, metric, values):
-            if self._relative(paths[name]) != named:
+            if self._relative(paths[name]) not in named:
                 paths[name].unlink()
 
 

@@ -1,0 +1,166 @@
+"""A training that is under way, as ready-made actions see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from burr.core import State
+from lightning.pytorch import LightningModule, Trainer
+
+from .. import lightning_access as access
+from .. import lightning_loops as loops
+from .. import parameter_groups
+from ..actions import Kept
+from ..commits import Committer, KeptCheckpoints
+from ..commits.kept import write_weights
+from ..errors import NoCheckpointError
+from ..lightning_testing import evaluate
+from ..training_state import KEY, random_state, set_frozen, set_random_state
+from . import freezing, swapping
+
+
+class LiveTraining:
+    """What ready-made actions ask of the training; see `burr_lightning.actions.Training`.
+
+    Args:
+        trainer: The trainer, at a boundary.
+        module: The module in training.
+        committer: Knows the run's checkpoints; ``None`` where nothing is left on disk.
+        run_id: The run, for errors.
+        swapped: Told that the loaders are to be made anew.
+        schedules: Gives the learning rates and schedulers that the run began with.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        committer: Committer | None,
+        run_id: str,
+        swapped: Callable[[], None],
+        schedules: Callable[[], parameter_groups.Schedules],
+    ) -> None:
+        self._trainer, self._module = trainer, module
+        self._committer, self._run_id, self._swapped = committer, run_id, swapped
+        self._schedules = schedules
+
+    def __repr__(self) -> str:
+        return "the training"
+
+    def roll_back(self, to: Kept, state: State[Any]) -> dict[str, Any]:
+        """Put weights, optimizers, schedulers and what is frozen back to a commit; tell which.
+
+        Raises:
+            NoCheckpointError: If there is none, or it holds the weights alone.
+        """
+        call = f"Rollback(to={to!r})"
+        place = self._checkpoints(call).find(to, state, call)
+        content = self._checkpoints(call).load(place.path, self._module.device)
+        if KEY not in content:
+            raise NoCheckpointError(
+                f"{call}: {place.path} holds the weights alone. Leave out Checkpoints(save_weights_only_best="
+                f"True), or roll back to 'last'."
+            )
+        kept = content[KEY]
+        parameter_groups.lay_out(self._trainer, self._module, kept.get("groups", []), self._run_id)
+        access.restore_training(self._trainer, content)
+        loops.step_schedulers(self._trainer, kept["schedulers"] or [])
+        set_frozen(self._module, kept["frozen"])
+        for optimizer in self._trainer.optimizers:
+            optimizer.zero_grad()
+        return {"to": place.epoch, "checkpoint": place.relative}
+
+    def set_random_state_of(self, checkpoint: str) -> None:
+        """Put the random number generators back to a commit."""
+        kept = self._checkpoints("Rollback(skip_data=False)")
+        content = kept.load(kept.root / checkpoint, self._module.device)
+        set_random_state(self._trainer, self._module, content[KEY]["random"])
+
+    def scale_learning_rates(self, factor: float, groups: Sequence[int] | None = None) -> list[float]:
+        """Multiply learning rates, those that schedulers start from included; tell the new ones."""
+        if factor != 1.0:
+            for optimizer, number in parameter_groups.groups_of(self._trainer, groups):
+                parameter_groups.scale(self._trainer, optimizer, number, factor)
+        return self._rates()
+
+    def set_learning_rates(self, lr: float, groups: Sequence[int] | None = None) -> list[float]:
+        """Set learning rates, those that schedulers start from included; tell the new ones."""
+        for optimizer, number in parameter_groups.groups_of(self._trainer, groups):
+            parameter_groups.set_rate(self._trainer, optimizer, number, lr)
+        return self._rates()
+
+    def restart_schedules(self) -> None:
+        """Put learning rates and schedulers back to where the run began."""
+        parameter_groups.put_schedules_back(self._trainer, self._schedules())
+
+    def freeze(self, patterns: Sequence[str]) -> dict[str, Any]:
+        """Train these parameters no more; tell how many do not."""
+        freezing.freeze(self._module, patterns, f"Freeze({', '.join(map(repr, patterns))})")
+        return freezing.frozen_in_numbers(self._module)
+
+    def unfreeze(self, patterns: Sequence[str], lr: float | None) -> dict[str, Any]:
+        """Train these parameters; tell how many do not."""
+        call = f"Unfreeze({', '.join(map(repr, patterns))})"
+        freezing.unfreeze(self._trainer, self._module, patterns, lr, call)
+        return freezing.frozen_in_numbers(self._module)
+
+    def swap_data(
+        self,
+        settings: Mapping[str, Any],
+        train: Callable[[], Any] | None,
+        validation: Callable[[], Any] | None,
+    ) -> None:
+        """Have the data made anew, with other settings or from other loaders."""
+        swapping.swap(self._trainer, self._module, settings, train, validation)
+        self._swapped()
+
+    def evaluate(self, weights: Literal["current", "best"], state: State[Any]) -> dict[str, float]:
+        """Run the test loop; tell what it logged."""
+        call = f"Evaluate({weights!r})"
+        random = random_state(self._trainer, self._module)
+        with self._weights(state if weights == "best" else None, call):
+            metrics = evaluate(self._trainer, self._module, call)
+        set_random_state(self._trainer, self._module, random)
+        return metrics
+
+    def give_best_weights(self, state: State[Any], *, load: bool, export: str | None) -> None:
+        """Load the weights of the best epoch into the module, and write them to a file.
+
+        Raises:
+            NoCheckpointError: If they are not there.
+        """
+        if not load and export is None:
+            return
+        call = f"BestModel(load_weights={load}, export={export!r})"
+        kept = self._checkpoints(call)
+        weights = kept.load(kept.find("best", state, call).path, "cpu")["state_dict"]
+        if load:
+            self._module.load_state_dict(weights)
+        if export is not None:
+            write_weights(kept.root / export, weights)
+
+    @contextmanager
+    def _weights(self, best_of: State[Any] | None, call: str) -> Any:
+        if best_of is None:
+            yield
+            return
+        kept = self._checkpoints(call)
+        content = kept.load(kept.find("best", best_of, call).path, self._module.device)
+        own = {name: value.clone() for name, value in self._module.state_dict().items()}
+        self._module.load_state_dict(content["state_dict"])
+        try:
+            yield
+        finally:
+            self._module.load_state_dict(own)
+
+    def _checkpoints(self, call: str) -> KeptCheckpoints:
+        if self._committer is None:
+            raise NoCheckpointError(f"{call}: Trainer(fast_dev_run=True) leaves no checkpoints.")
+        self._committer.settle(wait=True)
+        return self._committer.kept_checkpoints
+
+    def _rates(self) -> list[float]:
+        groups = [group for optimizer in self._trainer.optimizers for group in optimizer.param_groups]
+        return [float(group["lr"]) for group in groups]

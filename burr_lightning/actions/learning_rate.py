@@ -1,0 +1,64 @@
+"""Set the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from burr.core import State
+
+from ..errors import ArgumentError
+from .ordinary import OrdinaryAction, Training
+
+
+class SetLearningRate(OrdinaryAction):
+    """Set or scale the learning rate, and what a scheduler computes it from.
+
+    A scheduler that is under way goes on with the new rate as its base: at half its way, a cosine
+    schedule that is scaled by 0.1 has a tenth of the rate, and so it has in each step to come.
+
+    Reads: nothing. Writes: `learning_rates`, one per parameter group.
+
+    Args:
+        lr: The rate from here on, 0 or more; schedulers are scaled in proportion.
+        factor: In place of ``lr``: what the rate is multiplied with, more than 0.
+        groups: The parameter groups by number, counted over all optimizers, 0-based; ``None`` is all.
+
+    Raises:
+        ArgumentError: If not exactly one of ``lr`` and ``factor`` is given, or one is out of range.
+
+    Example:
+        >>> SetLearningRate(factor=0.1)
+        SetLearningRate(factor=0.1)
+    """
+
+    WRITES = ("learning_rates",)
+
+    def __init__(
+        self,
+        lr: float | None = None,
+        *,
+        factor: float | None = None,
+        groups: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        call = f"SetLearningRate(lr={lr!r}, factor={factor!r})"
+        if (lr is None) == (factor is None):
+            raise ArgumentError(f"{call}: give one of lr and factor.")
+        if lr is not None and not lr >= 0:
+            raise ArgumentError(f"{call}: lr must be 0 or more.")
+        if factor is not None and not factor > 0:
+            raise ArgumentError(f"{call}: factor must be more than 0.")
+        self.lr, self.factor, self.groups = lr, factor, groups
+
+    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
+        """Set it, and tell the rates."""
+        training: Training = inputs["training"]
+        if self.lr is not None:
+            return {"learning_rates": training.set_learning_rates(self.lr, self.groups)}
+        assert self.factor is not None
+        return {"learning_rates": training.scale_learning_rates(self.factor, self.groups)}
+
+    def __repr__(self) -> str:
+        given = f"lr={self.lr!r}" if self.lr is not None else f"factor={self.factor!r}"
+        return f"SetLearningRate({given})"

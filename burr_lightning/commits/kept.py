@@ -1,0 +1,95 @@
+"""The checkpoints of a run that are kept, for a run that goes back to one."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from burr.core import State
+
+from ..errors import NoCheckpointError
+from ..layout import RunFolder
+from .checkpoints import CheckpointName
+
+
+@dataclass(frozen=True)
+class KeptPlace:
+    """A checkpoint on disk."""
+
+    path: Path
+    relative: str
+    """Its path in the run's folder."""
+    epoch: int
+
+
+class KeptCheckpoints:
+    """Finds and loads the checkpoints of one run.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.root = folder.path
+
+    def find(self, which: Literal["best", "last"] | int, state: State[Any], call: str) -> KeptPlace:
+        """The checkpoint of the best epoch, of the newest one before the last, or of an epoch.
+
+        Raises:
+            NoCheckpointError: If there is none.
+        """
+        if which == "best":
+            return self._best(state, call)
+        names = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
+        ended = {n: p for n, p in names.items() if n and n.batch is None and not n.weights}
+        wanted = [n for n in ended if (n.epoch < state["epoch"] if which == "last" else n.epoch == which)]
+        if not wanted:
+            epochs = ", ".join(str(epoch) for epoch in sorted({name.epoch for name in ended})) or "none"
+            raise NoCheckpointError(
+                f"{call}, after epoch {state['epoch']}: there is no such checkpoint. Kept are those of "
+                f"the epochs: {epochs}. More are kept with Checkpoints(keep_last=...)."
+            )
+        name = max(wanted)
+        return KeptPlace(ended[name], self._relative(ended[name]), name.epoch)
+
+    def _best(self, state: State[Any], call: str) -> KeptPlace:
+        best = state["best"]
+        if best is None or best["checkpoint"] is None:
+            monitor = state["monitor"]
+            why = "no epoch has been the best yet: every value of it was NaN or none is committed"
+            if monitor is None:
+                why = "no metric is monitored: give BurrCallback(monitor=...)"
+            raise NoCheckpointError(f"{call}, after epoch {state['epoch']}: {why}.")
+        path = self._folder.path / best["checkpoint"]
+        if not path.exists():
+            raise NoCheckpointError(
+                f"{call}: the checkpoint of the best epoch, {best['checkpoint']}, is not there. The best are "
+                f"kept with Checkpoints(keep_best=1) or more."
+            )
+        return KeptPlace(path, best["checkpoint"], best["epoch"])
+
+    def load(self, path: Path, device: Any) -> dict[str, Any]:
+        """What a checkpoint holds. It was written by this run, so that it may hold any object."""
+        import torch  # here, for a run's files can be looked at without it
+
+        try:
+            content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        except pickle.UnpicklingError:
+            content = torch.load(path, map_location=device, weights_only=False)
+        return content
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._folder.path).as_posix()
+
+
+def write_weights(path: Path, weights: dict[str, Any]) -> None:
+    """Write a ``state_dict``, replacing the file in one step."""
+    import torch  # here, for a run's files can be looked at without it
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    torch.save(weights, temporary)
+    temporary.replace(path)

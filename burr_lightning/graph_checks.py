@@ -1,0 +1,143 @@
+"""The checks that any machine passes before it drives a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from burr.core.graph import Graph
+
+from .actions import PhaseAction, TrainEpoch
+from .errors import MachineError
+from .graphs import PROVIDED_INPUTS, entrypoint, is_terminal, reachable, successors
+from .state import initial_state
+
+
+def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
+    """The graph itself, when it can drive a training run.
+
+    Args:
+        graph: What was given as a machine.
+        keys: The keys of the state that are there from the beginning, beside those of every run.
+
+    Raises:
+        MachineError: If it is no Burr graph, has no `TrainEpoch` action, has actions that cannot be
+            reached or transitions that cannot be taken, ends nowhere, has actions from which it never
+            returns to the training, an action that asks for an input which nobody gives, or a
+            condition that reads a key which nobody writes.
+    """
+    if not isinstance(graph, Graph):
+        raise MachineError(
+            f"BurrCallback(machine={graph!r}): a machine is a Burr Graph, made with "
+            f"burr.core.graph.GraphBuilder, or a function that returns one."
+        )
+    names = [action.name for action in graph.actions]
+    if not any(isinstance(action, TrainEpoch) for action in graph.actions):
+        raise MachineError(
+            f"BurrCallback(machine=...): the graph has no train_epoch, so it cannot train. Its actions "
+            f"are {', '.join(names)}. Add burr_lightning.actions.TrainEpoch() as 'train_epoch'."
+        )
+    start = entrypoint(graph)
+    found = reachable(graph, start)
+    unreachable = sorted(set(names) - found)
+    if unreachable:
+        raise MachineError(
+            f"BurrCallback(machine=...): no path leads from {start!r}, where the machine begins (at "
+            f"'process_data', else at the first action), to {', '.join(unreachable)}. Add a transition to "
+            f"each, or leave it out."
+        )
+    if not any(is_terminal(graph, name) for name in found):
+        raise MachineError(
+            "BurrCallback(machine=...): the machine ends nowhere. Add an action that no transition leaves, "
+            "as BestModel(), and a transition to it: (phase, 'best_model', burr_lightning.machines.FINISHED)."
+        )
+    _refuse_dead_transitions(graph)
+    _refuse_unknown_inputs(graph)
+    _refuse_traps(graph)
+    _refuse_unwritten_keys(graph, keys)
+    return graph
+
+
+def _refuse_dead_transitions(graph: Graph) -> None:
+    taken_always: dict[str, str] = {}
+    for transition in graph.transitions:
+        source, target = transition.from_.name, transition.to.name
+        if source in taken_always:
+            raise MachineError(
+                f"BurrCallback(machine=...): the transition from {source!r} to {target!r} is never taken: "
+                f"the default one to {taken_always[source]!r} comes before it. Put the default last."
+            )
+        if transition.condition.name == "default":
+            taken_always[source] = target
+
+
+def _refuse_unknown_inputs(graph: Graph) -> None:
+    for action in graph.actions:
+        required, _ = action.optional_and_required_inputs
+        given = {"phase"} if isinstance(action, PhaseAction) else PROVIDED_INPUTS
+        unknown = sorted(name for name in required - given if not name.startswith("__"))
+        if unknown:
+            raise MachineError(
+                f"BurrCallback(machine=...): the action {action.name!r} asks for the input "
+                f"{', '.join(unknown)}, which nobody gives. It can ask for {', '.join(sorted(given))}."
+            )
+
+
+def _refuse_traps(graph: Graph) -> None:
+    """Ordinary actions that go round among themselves, and nothing that they do leads out."""
+    for action in graph.actions:
+        name = action.name
+        if isinstance(action, TrainEpoch) or name not in _after(graph, name):
+            continue
+        circle = sorted(
+            other
+            for other in _after(graph, name)
+            if _is_between(graph, other) and name in _after(graph, other)
+        )
+        written = {key for other in circle for key in graph.get_action(other).writes}  # type: ignore[union-attr]
+        ways_out = [t for t in graph.transitions if t.from_.name in circle and t.to.name not in circle]
+        inner = [t for t in graph.transitions if t.from_.name in circle and t.to.name in circle]
+        read = {key for t in [*ways_out, *inner] for key in t.condition.reads}
+        if not ways_out or not read & written:
+            raise MachineError(
+                f"BurrCallback(machine=...): from {name!r} the machine goes round through "
+                f"{', '.join(circle)} and would never return to the training: "
+                + (
+                    "no transition leads out."
+                    if not ways_out
+                    else "no condition on the way reads a key that these actions write."
+                )
+                + " Add a transition to a TrainEpoch action that comes to hold."
+            )
+
+
+def _is_between(graph: Graph, name: str) -> bool:
+    return not isinstance(graph.get_action(name), TrainEpoch)
+
+
+def _after(graph: Graph, name: str) -> set[str]:
+    """What can come after an action without any training in between."""
+    seen: set[str] = set()
+    waiting = successors(graph, name)
+    while waiting:
+        other = waiting.pop()
+        if other not in seen and _is_between(graph, other):
+            seen.add(other)
+            waiting += successors(graph, other)
+    return seen
+
+
+def _refuse_unwritten_keys(graph: Graph, keys: Collection[str]) -> None:
+    known = {
+        *initial_state({}, None, None),
+        *keys,
+        *(key for action in graph.actions for key in action.writes),
+    }
+    for transition in graph.transitions:
+        unknown = sorted(key for key in set(transition.condition.reads) - known if not key.startswith("__"))
+        if unknown:
+            raise MachineError(
+                f"BurrCallback(machine=...): the condition {transition.condition.name!r}, from "
+                f"{transition.from_.name!r} to {transition.to.name!r}, reads {', '.join(unknown)}, which no "
+                f"action writes. The keys are {', '.join(sorted(known))}. Have an action write it, or give "
+                f"BurrCallback(initial_state={{{unknown[0]!r}: ...}})."
+            )

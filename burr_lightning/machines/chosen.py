@@ -1,0 +1,42 @@
+"""The machine that a callback was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from burr.core import Condition
+from burr.core.graph import Graph
+
+from ..errors import MachineError
+from ..graph_checks import checked_machine
+from .default import default_machine
+
+
+def chosen_machine(
+    machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None, keys: Collection[str] = ()
+) -> Graph:
+    """The machine that `BurrCallback` was asked for.
+
+    Args:
+        machine: A graph, or a function that returns one; ``None`` is the default machine.
+        stop_when: When the default machine leaves the training.
+        keys: The keys of the user's own that the state has from the beginning.
+
+    Raises:
+        MachineError: If ``stop_when`` is no condition, or is given beside a machine, or the machine
+            cannot drive a training run.
+    """
+    if stop_when is not None and not isinstance(stop_when, Condition):
+        raise MachineError(
+            f"BurrCallback(stop_when={stop_when!r}): it must be a Burr condition, as those of "
+            f"burr_lightning.conditions or burr.core.Condition.expr(...) are."
+        )
+    if machine is None:
+        return checked_machine(default_machine(stop_when), keys)
+    if stop_when is not None:
+        raise MachineError(
+            "BurrCallback(machine=..., stop_when=...): stop_when belongs to the default machine. In "
+            "a machine of your own, put the condition on a transition that leaves the training."
+        )
+    given = machine if isinstance(machine, Graph) or not callable(machine) else machine()
+    return checked_machine(given, keys)

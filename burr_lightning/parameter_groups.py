@@ -1,0 +1,167 @@
+"""The parameter groups of optimizers, and what schedulers keep of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from .errors import ArgumentError, ResumeError
+
+Layout = list[list[list[str]] | None]
+"""The names of the parameters in each group of each optimizer; ``None`` where they are not the module's."""
+
+Schedules = dict[str, list[Any]]
+"""The learning rates and the schedulers at an instant."""
+
+_RATES = ("lr", "initial_lr", "max_lr", "min_lr")
+"""What a group holds that is a learning rate; the last three are schedulers' own."""
+_RATES_BY_GROUP = ("base_lrs", "max_lrs", "_last_lr")
+_BY_GROUP = (*_RATES_BY_GROUP, "min_lrs", "lr_lambdas", "base_momentums", "max_momentums")
+"""The lists of schedulers that have an entry for each group."""
+
+
+def layout_of(trainer: Trainer, module: LightningModule) -> Layout:
+    """Which parameters are in which group, by name."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    layout: Layout = []
+    for optimizer in trainer.optimizers:
+        groups = [[names.get(id(p)) for p in group["params"]] for group in optimizer.param_groups]
+        known = all(name is not None for group in groups for name in group)
+        layout.append([[str(name) for name in group] for group in groups] if known else None)
+    return layout
+
+
+def lay_out(trainer: Trainer, module: LightningModule, layout: Layout, run_id: str) -> None:
+    """Have the groups that there were when a checkpoint was written, so that it fits.
+
+    Raises:
+        ResumeError: If the module lacks one of the parameters.
+    """
+    parameters = dict(module.named_parameters())
+    now = layout_of(trainer, module)
+    for optimizer, groups, there in zip(trainer.optimizers, layout, now, strict=False):
+        if groups is None or there is None or groups == there:
+            continue
+        missing = sorted({name for group in groups for name in group} - parameters.keys())
+        if missing:
+            raise ResumeError(
+                f"Run {run_id!r} trained the parameters {', '.join(missing[:3])}, and the module has none of "
+                f"that name. Give it the module that it was started with, or start a new run."
+            )
+        templates = optimizer.param_groups
+        optimizer.param_groups = [
+            {**templates[min(number, len(templates) - 1)], "params": [parameters[name] for name in group]}
+            for number, group in enumerate(groups)
+        ]
+        _fit_schedulers(trainer, optimizer, len(groups))
+
+
+def groups_of(trainer: Trainer, numbers: Sequence[int] | None) -> Iterator[tuple[Optimizer, int]]:
+    """The optimizer of each parameter group, and the group's number in it.
+
+    Raises:
+        ArgumentError: If there is no group of a number.
+    """
+    found = [(o, index) for o in trainer.optimizers for index in range(len(o.param_groups))]
+    unknown = [number for number in numbers or [] if not 0 <= number < len(found)]
+    if unknown:
+        raise ArgumentError(
+            f"groups={list(numbers or [])!r}: there are {len(found)} parameter groups, 0 to {len(found) - 1}."
+        )
+    return iter(found if numbers is None else [found[number] for number in numbers])
+
+
+def scale(trainer: Trainer, optimizer: Optimizer, number: int, factor: float) -> None:
+    """Multiply the learning rate of a group, and what schedulers compute it from."""
+    group = optimizer.param_groups[number]
+    for key in _RATES:
+        if key in group:
+            group[key] = group[key] * factor
+    for scheduler in schedulers_of(trainer, optimizer):
+        for name in _RATES_BY_GROUP:
+            values = getattr(scheduler, name, None)
+            if isinstance(values, list) and number < len(values):
+                values[number] = values[number] * factor
+
+
+def set_rate(trainer: Trainer, optimizer: Optimizer, number: int, lr: float) -> None:
+    """Set the learning rate of a group; schedulers are scaled in proportion."""
+    group = optimizer.param_groups[number]
+    if float(group["lr"]) != 0:
+        scale(trainer, optimizer, number, lr / float(group["lr"]))
+    else:
+        group |= {key: lr for key in ("initial_lr", "max_lr") if key in group}
+        for scheduler in schedulers_of(trainer, optimizer):
+            if number < len(getattr(scheduler, "base_lrs", [])):
+                scheduler.base_lrs[number] = lr
+    # Exactly, where a product would be off by a rounding.
+    group["lr"] = group["lr"] * 0 + lr
+
+
+def move_to_own_group(trainer: Trainer, optimizer: Optimizer, parameters: list[Parameter], lr: float) -> None:
+    """Give parameters, new to the optimizer or not, a group with a learning rate of their own."""
+    moved = {id(parameter) for parameter in parameters}
+    for number, group in enumerate(optimizer.param_groups):
+        if {id(parameter) for parameter in group["params"]} == moved:
+            set_rate(trainer, optimizer, number, lr)
+            return
+    for group in optimizer.param_groups:
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in moved]
+    last = optimizer.param_groups[-1]
+    optimizer.add_param_group({**last, "params": parameters})
+    _fit_schedulers(trainer, optimizer, len(optimizer.param_groups))
+    set_rate(trainer, optimizer, len(optimizer.param_groups) - 1, lr)
+
+
+def schedules(trainer: Trainer) -> Schedules:
+    """The learning rates of the groups, with what else schedulers change there, and the schedulers."""
+    return {
+        "groups": [
+            [{key: value for key, value in group.items() if key != "params"} for group in o.param_groups]
+            for o in trainer.optimizers
+        ],
+        "schedulers": [deepcopy(config.scheduler.state_dict()) for config in trainer.lr_scheduler_configs],
+    }
+
+
+def put_schedules_back(trainer: Trainer, kept: Schedules) -> None:
+    """Put what `schedules` gave back.
+
+    Raises:
+        ArgumentError: If there are other groups now.
+    """
+    for optimizer, groups in zip(trainer.optimizers, kept["groups"], strict=True):
+        if len(groups) != len(optimizer.param_groups):
+            raise ArgumentError(
+                f"RestartSchedule(): the run began with {len(groups)} parameter groups and has "
+                f"{len(optimizer.param_groups)}: what Unfreeze(lr=...) added has no beginning to go back to."
+            )
+        for group, values in zip(optimizer.param_groups, groups, strict=True):
+            group.update(deepcopy(values))
+    for config, state in zip(trainer.lr_scheduler_configs, kept["schedulers"], strict=True):
+        config.scheduler.load_state_dict(deepcopy(state))
+
+
+def schedulers_of(trainer: Trainer, optimizer: Optimizer) -> Iterator[Any]:
+    """The schedulers of an optimizer, those inside of others included."""
+    waiting = [config.scheduler for config in trainer.lr_scheduler_configs]
+    while waiting:
+        scheduler = waiting.pop()
+        waiting += getattr(scheduler, "_schedulers", [])
+        if getattr(scheduler, "optimizer", None) is optimizer:
+            yield scheduler
+
+
+def _fit_schedulers(trainer: Trainer, optimizer: Optimizer, groups: int) -> None:
+    """Have schedulers count on for a new group as for the last one, and forget those that are no more."""
+    for scheduler in schedulers_of(trainer, optimizer):
+        for name in _BY_GROUP:
+            values = getattr(scheduler, name, None)
+            if isinstance(values, list) and values:
+                values += [values[-1]] * (groups - len(values))
+                del values[groups:]

@@ -1,0 +1,194 @@
+"""The walk of a machine: its phases and boundaries, and which validations it takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from burr.core import Application, Condition, State
+from lightning.pytorch import Trainer
+
+from . import lightning_access as access
+from . import lightning_loops as loops
+from .actions import PhaseAction, TrainEpoch, Validate
+from .burr_access import OpenPhase, position_of
+from .committing import RunCommits
+from .errors import MachineError
+from .graphs import follow, is_terminal, leads_at_once_to
+from .ordinary import OrdinaryActions
+from .reports import LoggedMetrics, TrainingClock, phase_report
+from .shadow import Shadows, would_stop
+from .state import PhaseReport, recorded
+
+
+class Walk:
+    """Where a machine stands: the phase that is open, or the boundary between two.
+
+    Args:
+        trainer: The trainer.
+        app: The run's application.
+        commits: Told of every step.
+        ordinary: Runs the ordinary actions.
+        shadow: Conditions that are watched.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        app: Application[Any],
+        commits: RunCommits,
+        ordinary: OrdinaryActions,
+        shadow: Shadows,
+    ) -> None:
+        self._trainer, self._app = trainer, app
+        self._commits, self._ordinary, self._shadow = commits, ordinary, shadow
+        self.logged = LoggedMetrics(trainer)
+        self.clock = TrainingClock(app.state["seconds"])
+        self.phase: OpenPhase | None = None
+        """The phase that is open."""
+        self.first_batch: int | None = None
+        """The first batch of the phase that opens next, where it was open in an earlier process."""
+        self.validates_by_itself = False
+        """Whether a validation is under way that the machine asked for, and not Lightning."""
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of the machine."""
+        return self._app.state
+
+    def next(self) -> tuple[str | None, Condition | None]:
+        """The action that follows, and the condition that leads to it."""
+        return follow(self._app.graph, position_of(self._app), self.state)
+
+    def has(self, kind: type[PhaseAction]) -> bool:
+        """Whether the machine has an action of a kind."""
+        return any(isinstance(action, kind) for action in self._app.graph.actions)
+
+    def is_next(self, kind: type[PhaseAction]) -> bool:
+        """Whether an action of a kind follows."""
+        return self._is(self.next()[0], kind)
+
+    # Phases
+
+    def open(self, kind: type[PhaseAction]) -> None:
+        """Open the phase that follows.
+
+        Raises:
+            MachineError: If another one follows than Lightning begins.
+        """
+        name, _ = self.next()
+        if name is None:
+            raise MachineError(
+                f"The machine ended after {position_of(self._app)!r}, and Lightning goes on: min_epochs or "
+                f"min_steps is not met. Put burr_lightning.machines.CAN_STOP & ... on the transitions that "
+                f"leave the training."
+            )
+        if not self._is(name, kind):
+            raise MachineError(
+                f"Lightning begins what a {kind.__name__} action stands for, but after "
+                f"{position_of(self._app)!r} the machine goes on to {name!r}. Add a transition to a "
+                f"{kind.__name__} action that holds there."
+            )
+        self.phase = OpenPhase(self._app, name)
+        self.phase.feed.first_batch, self.first_batch = self.first_batch, None
+
+    def close(self, report: PhaseReport) -> None:
+        """Close the phase that is open, with its report."""
+        assert self.phase is not None
+        phase, self.phase = self.phase, None
+        if self._shadow and report.is_check:
+            found = would_stop(self._shadow, recorded(self.state, report), report.epoch)
+            report = replace(report, shadow=found)
+        phase.close(report)
+        self._commits.stepped()
+
+    def report(self, logged: dict[str, Any], **facts: Any) -> PhaseReport:
+        """The report of the phase that is open."""
+        assert self.phase is not None
+        return phase_report(self._trainer, self.phase.feed, logged, self.clock.seconds, **facts)
+
+    def leave_validation(self) -> None:
+        """Close a validation that Lightning has left behind, and be at the boundary after it."""
+        if self.phase is not None and isinstance(self.phase.action, Validate):
+            self.close(self.report(self.logged.of_validation))
+            self.logged.validation_recorded()
+            self.boundary()
+
+    # Boundaries
+
+    def boundary(self) -> None:
+        """Run the ordinary actions that are due, and the validations that the machine asks for here."""
+        self._ordinary.run()
+        times = 0
+        while self.is_next(Validate):
+            times += 1
+            if times > _MOST_VALIDATIONS:
+                raise MachineError(
+                    f"The machine asked for {_MOST_VALIDATIONS} validations at one boundary, the last after "
+                    f"{position_of(self._app)!r}. Have its transitions lead on to a TrainEpoch action."
+                )
+            self._validate()
+            self._ordinary.run()
+
+    def takes_validation(self) -> bool:
+        """Whether the machine takes a validation that Lightning is about to begin.
+
+        What the machine does between its training and the validation is done here.
+        """
+        if self.phase is None or not self.has(Validate):
+            return True
+        graph = self._app.graph
+        report = self.report(self.logged.unrecorded(), is_check=False, validation_due=True)
+        following, _ = follow(graph, self.phase.action.name, recorded(self.state, report))
+        if self._is(following, Validate):
+            return True
+        if following is None or not leads_at_once_to(graph, following, Validate):
+            return False
+        self.close(report)
+        self._ordinary.run()
+        following, _ = self.next()
+        if following is None or is_terminal(graph, following):
+            raise MachineError(
+                f"The machine ended after {position_of(self._app)!r}, between training and validation in "
+                f"the middle of an epoch. Have it leave the training after a validation, or at the end of an epoch."
+            )
+        if self._is(following, TrainEpoch):
+            self.open(TrainEpoch)
+            return False
+        return True
+
+    def _is(self, action: str | None, kind: type[PhaseAction]) -> bool:
+        return action is not None and isinstance(self._app.graph.get_action(action), kind)
+
+    def _validate(self) -> None:
+        """Validate now, though Lightning does not."""
+        if not loops.validates(self._trainer):
+            raise MachineError(
+                f"After {position_of(self._app)!r} the machine goes on to {self.next()[0]!r}, and there is "
+                f"nothing to validate: the trainer has no validation data, or the module no validation_step. "
+                f"Put a condition on that transition, as burr_lightning.machines.VALIDATION_DUE, or give the data."
+            )
+        # At the end of an epoch it belongs to that one, whose number Lightning may have left already.
+        is_late = not loops.is_inside_epoch(self._trainer) and self.state["epoch"] >= 0
+        self.open(Validate)
+        self.validates_by_itself = True
+        try:
+            loops.validate_now(self._trainer)
+        finally:
+            self.validates_by_itself = False
+        report = self.report(self.logged.of_validation)
+        if is_late:
+            epoch, state = self.state["epoch"], self.state
+            report = replace(
+                report,
+                epoch=epoch,
+                ends_epoch=True,
+                limit=state["stop_reason"] if state["finished"] else None,
+                can_stop=access.can_stop(self._trainer, epoch + 1, self._trainer.global_step),
+            )
+        self.close(report)
+        self.logged.validation_recorded()
+        self._commits.action_ran(touched=True)
+
+
+_MOST_VALIDATIONS = 100
