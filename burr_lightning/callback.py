@@ -179,7 +179,9 @@ class BurrCallback(RunReader, Checkpoint):
                 f"run_id to start a run from that checkpoint."
             )
         self._kept = checkpoint[KEY]
-        self._fitting.driver.loaders_made.make_again(self._kept["loaders_made"], self._kept.get("swap", ()))
+        self._fitting.driver.loaders_made.make_again(
+            self._kept["loaders_made"], to_swap=self._kept.get("swap", False)
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""

@@ -269,7 +269,7 @@ class Driver:
             "optimization": self._optimization,
             "loaders_made": self.loaders_made.made_with,
             "schedules": self._schedules,
-            "swap": sorted(self.loaders_made.to_swap),
+            "swap": self.loaders_made.to_swap,
             "wants_to_stop": wish,
             "recorded": [],
         }

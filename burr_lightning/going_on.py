@@ -12,7 +12,7 @@ from . import lightning_loops as loops
 from .errors import ResumeError
 from .fingerprint import draws_random_numbers
 from .running_metrics import RunningMeans
-from .training_state import optimization, put_back, random_state, set_frozen, set_random_state
+from .training_state import frozen, optimization, put_back, random_state, set_frozen, set_random_state
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,10 @@ class GoingOn:
         self._trainer, self._module, self._kept = trainer, module, kept
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
         put_back(trainer, module, kept)
+        set_frozen(module, kept["frozen"])
         trainer.should_stop = trainer.should_stop or kept["wants_to_stop"]
         set_random_state(trainer, module, kept["random"])
-        self._random = kept["random"]
+        self._random, self._frozen = kept["random"], kept["frozen"]
         self._means = RunningMeans(trainer, kept["running_means"] or {}) if self.inside_epoch else None
         self.steps_to_come: list[list[Any]] | None = kept["schedulers"]
         """The steps of schedulers that are still to be made, ``None`` once they are."""
@@ -60,8 +61,9 @@ class GoingOn:
         return list(self._kept["recorded"])
 
     def actions_ran(self) -> None:
-        """The actions that were due at the boundary have run, and may have drawn random numbers."""
+        """The actions that were due have run: they may have drawn random numbers, and frozen parameters."""
         self._random = random_state(self._trainer, self._module)
+        self._frozen = frozen(self._module)
 
     def go_on(self) -> None:
         """Be where the interrupted process was when the commit was made and all that follows it.
@@ -74,7 +76,7 @@ class GoingOn:
             loops.begin_next_epoch(self._trainer)
         loops.step_schedulers(self._trainer, self.steps_to_come or [])
         self.steps_to_come = None
-        set_frozen(self._module, self._kept["frozen"])
+        set_frozen(self._module, self._frozen)
         loops.start_workers(self._trainer, self._kept["lasting_workers"])
         set_random_state(self._trainer, self._module, self._random)
 

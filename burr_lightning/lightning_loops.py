@@ -5,7 +5,7 @@ Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -87,36 +87,36 @@ class LoadersMade:
 
     def __init__(self, trainer: Trainer, state: Callable[[], Any], set_state: Callable[[Any], None]) -> None:
         self.made_with: dict[str, Any] = {}
-        self.to_swap: set[str] = set()
-        """The kinds of loaders that are to be made anew, from other data, where their next use begins."""
+        self.to_swap = False
+        """Whether all loaders are to be made anew, from other data, when the next epoch begins."""
         self._again: dict[str, Any] = {}
-        self._state, self._set_state = state, set_state
+        self._trainer, self._state, self._set_state = trainer, state, set_state
         self._in_use = False
         train, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
         self._loops: list[Any] = [train, validation]
         self._watch("train", train, lambda: bool(train._should_reload_train_dl))
         self._watch("validation", validation, lambda: bool(validation._should_reload_val_dl))
 
-    def make_again(self, made_with: dict[str, Any], to_swap: Iterable[str]) -> None:
+    def make_again(self, made_with: dict[str, Any], *, to_swap: bool) -> None:
         """Have the first loaders made as an earlier process made its last ones, and swapped as it would."""
         self._again = dict(made_with)
-        self.to_swap = set(to_swap)
+        self.to_swap = to_swap
 
     def swap(self) -> None:
-        """Have loaders made anew where they are used next: those of training, by the next epoch."""
-        self.to_swap = {"train", "validation"}
+        """Have all loaders made anew when the next epoch begins."""
+        self.to_swap = True
 
     def training_started(self) -> None:
-        """From here on, loaders are made where they are used next."""
+        """From here on, the next time that Lightning sees to its loaders is when an epoch begins."""
         self._in_use = True
 
     def _watch(self, kind: str, loop: Any, is_due: Callable[[], bool]) -> None:
         set_up = loop.setup_data
 
         def note_and_set_up() -> None:
-            if kind in self.to_swap and self._in_use:
-                self.to_swap.discard(kind)
-                loop._combined_loader = None
+            if kind == "train" and self.to_swap and self._in_use:
+                self.to_swap = False
+                self._forget()
             is_new = loop._combined_loader is None or is_due()
             now = self._state() if is_new else None
             again = is_new and kind in self._again
@@ -130,6 +130,15 @@ class LoadersMade:
                 self._set_state(now)
 
         loop.setup_data = note_and_set_up
+
+    def _forget(self) -> None:
+        train, validation = self._loops
+        train._combined_loader = None
+        if validation._combined_loader is not None:
+            validation._combined_loader = None
+            self._trainer.validating = True
+            validation.setup_data()
+            self._trainer.training = True
 
     def remove(self) -> None:
         """Leave the loops as they were."""
@@ -157,7 +166,7 @@ def validate_now(trainer: Trainer) -> None:
     """Run the validation loop, while the training waits at a boundary."""
     loop: Any = trainer.fit_loop.epoch_loop
     connector: Any = trainer._logger_connector
-    place = connector._first_loop_iter, connector._epoch_end_reached
+    place = connector._first_loop_iter, connector._current_fx
     trainer.validating = True
     loop.val_loop.restarting = False
     if not is_inside_epoch(trainer) or not loop._should_accumulate():
@@ -166,7 +175,7 @@ def validate_now(trainer: Trainer) -> None:
         loop.val_loop.run()
     finally:
         trainer.training = True
-        connector._first_loop_iter, connector._epoch_end_reached = place
+        connector._first_loop_iter, connector._current_fx = place
 
 
 def begin_next_epoch(trainer: Trainer) -> None:

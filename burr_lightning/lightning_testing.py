@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from .errors import TrainerError
 
 _LOGGED = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
-_PLACE = ("_first_loop_iter", "_epoch_end_reached", "_current_fx")
+_PLACE = ("_first_loop_iter", "_current_fx")
 
 
 def evaluate(trainer: Trainer, module: LightningModule, call: str) -> dict[str, float]:
@@ -55,7 +55,7 @@ def testing(trainer: Trainer) -> Iterator[None]:
     """Have a trainer test, and train on as if it had not."""
     connector: Any = trainer._logger_connector
     fn, stage = trainer.state.fn, trainer.state.stage
-    place = {name: getattr(connector, name) for name in _PLACE if hasattr(connector, name)}
+    place = {name: getattr(connector, name) for name in _PLACE}
     logged = {name: dict(getattr(connector, name)) for name in _LOGGED}
     trainer.state.fn, trainer.testing = TrainerFn.TESTING, True
     try:

@@ -150,7 +150,8 @@ class Walk:
         if following is None or is_terminal(graph, following):
             raise MachineError(
                 f"The machine ended after {position_of(self._app)!r}, between training and validation in "
-                f"the middle of an epoch. Have it leave the training after a validation, or at the end of an epoch."
+                f"the middle of an epoch. Have it leave the training after a validation, or at the end of "
+                f"an epoch."
             )
         if self._is(following, TrainEpoch):
             self.open(TrainEpoch)
@@ -166,7 +167,8 @@ class Walk:
             raise MachineError(
                 f"After {position_of(self._app)!r} the machine goes on to {self.next()[0]!r}, and there is "
                 f"nothing to validate: the trainer has no validation data, or the module no validation_step. "
-                f"Put a condition on that transition, as burr_lightning.machines.VALIDATION_DUE, or give the data."
+                f"Put a condition on that transition, as burr_lightning.machines.VALIDATION_DUE, or give "
+                f"the data."
             )
         # At the end of an epoch it belongs to that one, whose number Lightning may have left already.
         is_late = not loops.is_inside_epoch(self._trainer) and self.state["epoch"] >= 0

@@ -25,6 +25,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from burr_lightning import BurrCallback
 
 SEED = 7
+_OF_ACTIONS = (
+    "best",
+    "rollback",
+    "learning_rates",
+    "frozen",
+    "restarts",
+    "data_settings",
+    "evaluated",
+    "data",
+)
+"""The keys of the state that actions write, or that tell what they did."""
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 
 
@@ -146,6 +157,7 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
     facts = {
         "machine path": [step.action for step in burr.run.path],
         "stop reason": burr.run.stop_reason,
+        "state": {key: str(burr.state[key]) for key in _OF_ACTIONS},
         "optimizer steps": trainer.global_step,
         "batches": Notes.read(notes),
         "metrics": [

@@ -1,0 +1,242 @@
+"""Machines with actions that change the training: each a script that a resume can get wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from burr.core import Condition, State, action
+from burr.core.graph import Graph, GraphBuilder
+from exact_parts import Net, X, Y, adam, data, digits, loader, scheduled, sgd
+from exactness import Case, Script
+from lightning.pytorch import LightningDataModule
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
+from torch.utils.data import DataLoader, TensorDataset
+
+from burr_lightning.actions import (
+    BestModel,
+    Call,
+    Evaluate,
+    Freeze,
+    Rollback,
+    SetLearningRate,
+    SwapData,
+    TrainEpoch,
+    Unfreeze,
+    Validate,
+)
+from burr_lightning.conditions import max_epochs, reached
+from burr_lightning.machines import (
+    FINISHED,
+    VALIDATION_DUE,
+    Lesson,
+    Unfrozen,
+    curriculum,
+    rollback_on_divergence,
+    staged_finetuning,
+    warm_restarts,
+)
+
+MACHINES: dict[str, Case] = {}
+SPECIAL: dict[str, list[str]] = {}
+"""The actions of each that a process is killed in."""
+
+
+def machine(*special: str, **options: Any) -> Any:
+    """Register a script, and the actions that a process is killed in."""
+
+    def register(write: Any) -> Any:
+        MACHINES[write.__name__] = Case(write, **options)
+        SPECIAL[write.__name__] = list(special)
+        return write
+
+    return register
+
+
+def after_epoch(epoch: int) -> Condition:
+    return Condition.expr(f"epoch == {epoch}")
+
+
+def with_actions(**ordinary: Any) -> Graph:
+    """The default machine, with an ordinary action after some epochs: name=(action, epochs)."""
+    phases = ["train_epoch", "validate"]
+    actions = {name: given for name, (given, _) in ordinary.items()}
+    return (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), validate=Validate(), **actions, best_model=BestModel())
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            *[
+                (phases, name, Condition.expr(f"epoch in {tuple(epochs)!r}"))
+                for name, (_, epochs) in ordinary.items()
+            ],
+            ([*phases, *actions], "best_model", FINISHED),
+            ([*phases, *actions], "train_epoch"),
+        )
+        .build()
+    )
+
+
+class Tested(Net):
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", self.loss(batch))
+        self.log("drawn", torch.rand(()))
+
+
+class Data(LightningDataModule):
+    """Digits up to a difficulty, shuffled; the batch size is a setting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch_size, self.hardest = 32, 5
+        self.calls = 0
+
+    def train_dataloader(self):
+        chosen = torch.nonzero(Y[:256] <= self.hardest).flatten()
+        return DataLoader(TensorDataset(X[chosen], Y[chosen]), batch_size=self.batch_size, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(digits(500, 64), self.batch_size, shuffle=False)
+
+    def test_dataloader(self):
+        return DataLoader(digits(700, 64), 32, shuffle=True)
+
+
+@machine("back", epochs=5, schedules=True)
+def rolled_back() -> Script:
+    graph = with_actions(back=(Rollback("best", lr_factor=0.5), (2, 3)))
+    net = Net(nn.Dropout(0.5), configure=scheduled(lambda o: StepLR(o, 2, 0.5), adam))
+    return Script(net, data(shuffle=True), burr={"machine": graph, "monitor": "val_loss"})
+
+
+@machine("back", epochs=4, schedules=True)
+def rolled_back_to_the_last_one_with_its_random_numbers() -> Script:
+    graph = with_actions(back=(Rollback("last", lr_factor=0.1, skip_data=False), (2,)))
+    configure = scheduled(lambda o: ReduceLROnPlateau(o, patience=0), sgd, monitor="val_loss")
+    return Script(Net(nn.Dropout(0.5), configure=configure), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("slower", "set", epochs=5, schedules=True)
+def learning_rate_set() -> Script:
+    graph = with_actions(slower=(SetLearningRate(factor=0.3), (1,)), set=(SetLearningRate(0.01), (3,)))
+    configure = scheduled(lambda o: CosineAnnealingLR(o, 6), sgd, interval="step")
+    return Script(Net(nn.Dropout(0.5), configure=configure), data(), burr={"machine": graph})
+
+
+@machine("thaw", "freeze", epochs=5, schedules=True)
+def frozen_and_unfrozen() -> Script:
+    graph = with_actions(
+        freeze=(Freeze("network.0", "network.1"), (0,)), thaw=(Unfreeze("*", lr=0.003), (2,))
+    )
+    configure = scheduled(lambda o: LambdaLR(o, lambda epoch: 0.8**epoch), adam)
+    return Script(Net(nn.BatchNorm1d(16), configure=configure), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("swap", "grow", epochs=5)
+def swapped() -> Script:
+    graph = with_actions(swap=(SwapData(hardest=9), (1,)), grow=(SwapData(batch_size=16), (2,)))
+    return Script(Net(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph})
+
+
+@machine("swap", epochs=4)
+def swapped_loader() -> Script:
+    def other():
+        return loader(digits(200, 96), shuffle=True)
+
+    graph = with_actions(swap=(SwapData(other), (1,)))
+    return Script(Net(nn.Dropout(0.5)), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("test", "test_best", epochs=4)
+def evaluated() -> Script:
+    graph = with_actions(test=(Evaluate(), (1,)), test_best=(Evaluate("best"), (2,)))
+    return Script(
+        Tested(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph, "monitor": "val_loss"}
+    )
+
+
+def shake(trainer, pl_module):
+    """Draw from the generator, and change the weights."""
+    with torch.no_grad():
+        for parameter in pl_module.parameters():
+            parameter += 0.01 * torch.randn_like(parameter)
+
+
+@machine("shake", epochs=4)
+def called() -> Script:
+    graph = with_actions(shake=(Call(shake), (0, 2)))
+    return Script(Net(nn.Dropout(0.5)), data(shuffle=True), burr={"machine": graph})
+
+
+@action(reads=["epoch"], writes=["note"])
+def note(state: State) -> State:
+    return state.update(note=state["epoch"])
+
+
+@machine("validate", "note", epochs=4)
+def validated_where_the_machine_asks() -> Script:
+    """Lightning validates at no epoch's end; the machine does after each, and before the first."""
+    graph = (
+        GraphBuilder()
+        .with_actions(note=note, train_epoch=TrainEpoch(), validate=Validate(), best_model=BestModel())
+        .with_transitions(
+            ("note", "validate"),
+            ("train_epoch", "note"),
+            ("validate", "best_model", FINISHED),
+            ("validate", "train_epoch"),
+        )
+        .build()
+    )
+    shuffled = data(shuffle=True, train=None)
+    return Script(
+        Net(nn.Dropout(0.5)),
+        shuffled,
+        trainer={"check_val_every_n_epoch": 100, "num_sanity_val_steps": 0},
+        burr={"machine": graph, "monitor": "val_loss"},
+    )
+
+
+@machine("begin_all", "unfreeze_all", "freeze_all", epochs=6)
+def finetuned_in_stages() -> Script:
+    graph = staged_finetuning(
+        [
+            Unfrozen("head", ["network.3"], max_epochs(2)),
+            Unfrozen("norm", ["network.1"], max_epochs(1)),
+            Unfrozen("all", ["*"], max_epochs(2), lr=0.002),
+        ]
+    )
+    return Script(Net(nn.BatchNorm1d(16)), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("rollback", epochs=6)
+def recovers_from_divergence() -> Script:
+    def blow_up(parameters):
+        return torch.optim.SGD(parameters, lr=0.1)
+
+    class BlowsUp(Net):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 2:
+                self.optimizers().param_groups[0]["lr"] = 1e4
+
+    graph = rollback_on_divergence(~reached("train_loss_epoch", 10.0), lr_factor=0.5)
+    return Script(
+        BlowsUp(nn.Dropout(0.2), configure=blow_up),
+        data(shuffle=True),
+        burr={"machine": graph, "monitor": "val_loss"},
+    )
+
+
+@machine("restart", "begin_cycle", epochs=6, schedules=True)
+def restarted() -> Script:
+    graph = warm_restarts(max_epochs(2), restarts=2, lr_factor=0.5)
+    configure = scheduled(lambda o: CosineAnnealingLR(o, 8), sgd, interval="step")
+    return Script(Net(nn.Dropout(0.5), configure=configure), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("data_of_easy", "data_of_all", epochs=5)
+def taught() -> Script:
+    graph = curriculum(
+        [Lesson("easy", max_epochs(2), {"hardest": 3}), Lesson("all", None, {"hardest": 9, "batch_size": 16})]
+    )
+    return Script(Net(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph})
