@@ -216,7 +216,8 @@ class Driver:
 
     def give_best_weights(self) -> None:
         """Load and export the weights of the best epoch, if the machine ended in an action that wants it."""
-        action = self.app.graph.get_action(position_of(self.app) or "")
+        position = position_of(self.app)
+        action = self.app.graph.get_action(position) if position is not None else None
         if isinstance(action, BestModel) and self._walk.phase is None:
             self._training.give_best_weights(self.state, load=action.load_weights, export=action.export)
 

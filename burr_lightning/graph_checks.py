@@ -98,15 +98,15 @@ def _refuse_traps(graph: Graph) -> None:
         inner = [t for t in graph.transitions if t.from_.name in circle and t.to.name in circle]
         read = {key for t in [*ways_out, *inner] for key in t.condition.reads}
         if not ways_out or not read & written:
+            why = (
+                "no condition on the way reads a key that these actions write"
+                if ways_out
+                else "none leads out"
+            )
             raise MachineError(
                 f"BurrCallback(machine=...): from {name!r} the machine goes round through "
-                f"{', '.join(circle)} and would never return to the training: "
-                + (
-                    "no transition leads out."
-                    if not ways_out
-                    else "no condition on the way reads a key that these actions write."
-                )
-                + " Add a transition to a TrainEpoch action that comes to hold."
+                f"{', '.join(circle)} and would never return to the training: of their transitions, {why}. "
+                f"Add one to a TrainEpoch action, with a condition that comes to hold."
             )
 
 

@@ -78,7 +78,7 @@ def with_actions(**ordinary: Any) -> Graph:
     )
 
 
-class Tested(Net):
+class Measured(Net):
     def test_step(self, batch, batch_idx):
         self.log("test_loss", self.loss(batch))
         self.log("drawn", torch.rand(()))
@@ -152,7 +152,7 @@ def swapped_loader() -> Script:
 def evaluated() -> Script:
     graph = with_actions(test=(Evaluate(), (1,)), test_best=(Evaluate("best"), (2,)))
     return Script(
-        Tested(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph, "monitor": "val_loss"}
+        Measured(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph, "monitor": "val_loss"}
     )
 
 

@@ -295,7 +295,9 @@ def test_a_machine_without_a_way_on_says_what_lightning_is_doing(make_trainer):
         best_model=BestModel(),
     )
     trainer = make_trainer(BurrCallback(machine=stuck), max_epochs=3)
-    with pytest.raises(MachineError, match="after 'train_epoch' the machine goes on to 'validate'"):
+    with pytest.raises(
+        MachineError, match="After 'train_epoch' the machine goes on to 'validate', and there is nothing"
+    ):
         trainer.fit(ScriptedModule(loss=[1.0]), scripted_loader())
 
 

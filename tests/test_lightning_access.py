@@ -9,6 +9,7 @@ from burr.core.action import StreamingResultContainer
 from burr.tracking import LocalTrackingClient
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer import call
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
@@ -25,6 +26,11 @@ from burr_lightning.testing import ScriptedModule, scripted_loader
     ("owner", "name"),
     [
         (_CheckpointConnector, "resume_start"),
+        (_CheckpointConnector, "restore_model"),
+        (_CheckpointConnector, "restore_precision_plugin_state"),
+        (_CheckpointConnector, "restore_optimizers_and_schedulers"),
+        (call, "_call_lightning_datamodule_hook"),
+        (call, "_call_lightning_module_hook"),
         (_CallbackConnector, "_configure_checkpoint_callbacks"),
         (_FitLoop, "restarted_on_epoch_end"),
         (_FitLoop, "reset_restart_stage"),
@@ -49,7 +55,12 @@ def test_a_private_name_is_still_there(owner, name):
         ("fit_loop.epoch_loop.batch_progress.current", ["ready", "completed"]),
         ("fit_loop.epoch_loop.val_loop", ["setup_data", "_combined_loader"]),
         ("fit_loop.epoch_loop.val_loop", ["_last_val_dl_reload_epoch", "_should_reload_val_dl"]),
-        ("_logger_connector", ["_callback_metrics", "_first_loop_iter"]),
+        ("fit_loop.epoch_loop", ["_should_check_val_fx"]),
+        ("fit_loop._data_source", ["instance", "dataloader", "is_defined"]),
+        ("fit_loop.epoch_loop.val_loop._data_source", ["instance", "dataloader"]),
+        ("test_loop", ["_data_source", "verbose", "run"]),
+        ("_logger_connector", ["_callback_metrics", "_first_loop_iter", "_current_fx"]),
+        ("_logger_connector", ["_logged_metrics", "_progress_bar_metrics"]),
         ("_checkpoint_connector", ["_loaded_checkpoint"]),
         ("strategy", ["checkpoint_io"]),
     ],

@@ -17,7 +17,7 @@ class Evaluate(OrdinaryAction):
     are put back. What the module logs goes to the trainer's loggers, and not into the metric history.
     The datamodule's ``setup("test")`` is called; the module's and the callbacks' is not.
 
-    Reads: `epoch`, `best`. Writes: `evaluated`: `epoch`, `weights` and `metrics`.
+    Reads: `epoch`, `best`, `monitor`. Writes: `evaluated`: `epoch`, `weights` and `metrics`.
 
     Args:
         weights: ``"current"``, or ``"best"``: those of the best epoch's checkpoint.
@@ -30,7 +30,7 @@ class Evaluate(OrdinaryAction):
         Evaluate('best')
     """
 
-    READS = ("epoch", "best")
+    READS = ("epoch", "best", "monitor")
     WRITES = ("evaluated",)
     changes_training = False
 

@@ -17,9 +17,9 @@ class Rollback(OrdinaryAction):
     happened. Rolled back to the same commit again, the factor counts once more, so that a second
     attempt is not the first one over again.
 
-    Reads: `epoch`, `best`, `rollback`. Writes: `rollback`: how many there were in all (`count`), after
-    which epoch the newest was (`epoch`), to which one (`to`) and its `checkpoint`, how often in a row to
-    that commit (`times`), and the learning rates (`lr`).
+    Reads: `epoch`, `best`, `monitor`, `rollback`. Writes: `rollback`: how many there were in all (`count`),
+    after which epoch the newest was (`epoch`), to which one (`to`) and its `checkpoint`, how often in a
+    row to that commit (`times`), and the learning rates (`lr`).
 
     Args:
         to: ``"best"``, the best epoch of the monitored metric; ``"last"``, the newest commit before the
@@ -38,7 +38,7 @@ class Rollback(OrdinaryAction):
         Rollback(to='best', lr_factor=0.5)
     """
 
-    READS = ("epoch", "best", "rollback")
+    READS = ("epoch", "best", "monitor", "rollback")
     WRITES = ("rollback",)
 
     def __init__(self, to: Kept = "best", *, lr_factor: float | None = None, skip_data: bool = True) -> None:

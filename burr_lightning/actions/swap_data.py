@@ -15,7 +15,8 @@ from .ordinary import OrdinaryAction, Training
 class SwapData(OrdinaryAction):
     """Change settings of the datamodule, or the loaders, from the next epoch on.
 
-    The loaders are made anew when the next epoch begins. A resumed run makes the same ones. The fingerprint of the data is taken again.
+    The loaders are made anew when the next epoch begins. A resumed run makes the same ones. The
+    fingerprint of the data is taken again.
 
     Reads: `data_settings`. Writes: `data_settings`; `data`, which is taken when the loaders are made.
 
