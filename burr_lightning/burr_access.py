@@ -68,8 +68,13 @@ class OpenPhase:
         self._started = False
 
     def batch_ended(self, batch_idx: int) -> None:
+        """A batch is done that is no item of the stream."""
+        self.feed.saw(batch_idx)
+
+    def streamed(self, batch_idx: int, outputs: Any) -> None:
         """Let the stream have an item; Burr looks one item ahead, so it gives out the one before."""
         self.feed.saw(batch_idx)
+        self.feed.waiting.append({"batch": batch_idx, "outputs": outputs})
         if self._started or len(self.feed.waiting) > 1:
             self._started = True
             next(self._items)

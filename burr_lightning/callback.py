@@ -80,6 +80,7 @@ class BurrCallback(RunReader, Checkpoint):
         initial_state: Keys of your own machine's state and what they hold before the first action.
         checkpoints: Which checkpoints are kept.
         hooks: Burr lifecycle adapters.
+        stream_every_n_batches: Every which batch is a stream item of its phase, 1 or more.
         persister: Where the rows are: a URL (``sqlite:///path``, ``postgresql://``, ``redis://``,
             ``mongodb://``), or any synchronous Burr persister, initialised; ``None`` is SQLite in
             ``root_dir``.
@@ -115,6 +116,7 @@ class BurrCallback(RunReader, Checkpoint):
         shadow: Mapping[str, Condition] | None = None,
         checkpoints: Checkpoints | None = None,
         hooks: Sequence[LifecycleAdapter] = (),
+        stream_every_n_batches: int = 1,
         persister: str | BaseStatePersister | None = None,
         tracker: bool | LifecycleAdapter = True,
         root_dir: str | os.PathLike[str] | None = None,
@@ -131,6 +133,7 @@ class BurrCallback(RunReader, Checkpoint):
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
         self._hooks, self._tracker = tuple(hooks), tracker
+        self._stream_every_n_batches = stream_every_n_batches
         self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister
         self._settings()
         self._opened: OpenRun | None = None
@@ -202,7 +205,7 @@ class BurrCallback(RunReader, Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """An item of the open phase."""
-        self._fitting.driver.batch_ended(batch_idx)
+        self._fitting.driver.batch_ended(batch_idx, outputs)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` closes and ``validate`` opens."""
@@ -220,7 +223,7 @@ class BurrCallback(RunReader, Checkpoint):
     ) -> None:
         """An item of the open phase."""
         if _validates_in_fit(trainer):
-            self._fitting.driver.batch_ended(batch_idx)
+            self._fitting.driver.batch_ended(batch_idx, outputs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``validate`` stays open until the next batch, or the end of the epoch."""
@@ -287,6 +290,7 @@ class BurrCallback(RunReader, Checkpoint):
             shadow=self.shadow,
             checkpoints=self.checkpoints,
             hooks=self._hooks,
+            stream_every_n_batches=self._stream_every_n_batches,
             persister=self._persister,
             tracker=self._tracker,
         )

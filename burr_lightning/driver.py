@@ -24,6 +24,7 @@ from .graphs import follow, leaves_training, refuse_unknown_metrics
 from .lightning_loops import BetweenHooks, LoadersMade
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
+from .reports import detached
 from .shadow import Shadows, tell_of_unknown_metrics
 from .state import recorded
 from .training_state import optimization, random_state, set_random_state
@@ -46,6 +47,7 @@ class Driver:
         app: The run's application, standing where the run stands.
         committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
         shadow: Conditions that are watched and never obeyed.
+        stream_every: Every which batch is a stream item of its phase.
     """
 
     def __init__(
@@ -55,10 +57,11 @@ class Driver:
         app: Application[Any],
         committer: Committer | None,
         shadow: Shadows,
+        stream_every: int,
     ) -> None:
         self.app = app
         self._trainer, self._module = trainer, module
-        self._shadow = shadow
+        self._shadow, self._stream_every = shadow, stream_every
         self._commits = RunCommits(trainer, module, app, committer, self._kept)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
@@ -143,9 +146,13 @@ class Driver:
         if self._walk.phase is None:
             self._walk.open(TrainEpoch)
 
-    def batch_ended(self, batch_idx: int) -> None:
+    def batch_ended(self, batch_idx: int, outputs: Any) -> None:
         """A batch of the open phase is done."""
-        if self._walk.phase is not None:
+        if self._walk.phase is None:
+            return
+        if (batch_idx + 1) % self._stream_every == 0:
+            self._walk.phase.streamed(batch_idx, detached(outputs))
+        else:
             self._walk.phase.batch_ended(batch_idx)
 
     def batch_completed(self) -> None:

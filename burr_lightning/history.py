@@ -77,10 +77,12 @@ class MetricHistory:
         Raises:
             ValueError: If the epoch lies before one that is over, or is over and does not end.
         """
-        if epoch < self._epochs - 1 or (epoch == self._epochs - 1 and not ends_epoch):
-            raise ValueError(f"append(epoch={epoch}): epoch {self._epochs - 1} is already over.")
+        if epoch < max(self._epochs - 1, 0) or (epoch == self._epochs - 1 and not ends_epoch):
+            why = f"epoch {self._epochs - 1} is already over" if self._epochs else "it must be 0 or more"
+            raise ValueError(f"append(epoch={epoch}): {why}.")
         values = {name: float(value) for name, value in metrics.items()}
-        check = Check(epoch, ends_epoch, values, step, seconds)
+        steps, spent = None if step is None else int(step), None if seconds is None else float(seconds)
+        check = Check(epoch, ends_epoch, values, steps, spent)
         known = self._log.checks[self._size :]
         if len(known) == 1 and known[0].says_what(check):
             return self._at_tip(self._log)
@@ -90,8 +92,8 @@ class MetricHistory:
 
     def _copied_log(self) -> MetricLog:
         log = MetricLog()
-        for check in self._log.checks[: self._size]:
-            log.append(check, self._log.directions)
+        for number, check in enumerate(self._log.checks[: self._size]):
+            log.append(check, self._log.directions_at(number + 1))
         return log
 
     @staticmethod
@@ -118,11 +120,11 @@ class MetricHistory:
     @property
     def directions(self) -> dict[str, Mode]:
         """The direction of every metric that declared one."""
-        return dict(self._log.directions)
+        return self._log.directions_at(self._size)
 
     def direction(self, name: str) -> Mode | None:
         """The direction that the metric itself declared, ``None`` where it declared none."""
-        return self._log.directions.get(name)
+        return self._log.directions_at(self._size).get(name)
 
     def __getitem__(self, name: str) -> Column:
         """The values of a metric, one per finished epoch.
@@ -200,8 +202,8 @@ class MetricHistory:
         if check <= 0:
             return self
         tail = self._log.tails.setdefault(check, MetricLog())
-        for later in self._log.checks[check + len(tail.checks) : self._size]:
-            tail.append(later, self._log.directions)
+        for number in range(check + len(tail.checks), self._size):
+            tail.append(self._log.checks[number], self._log.directions_at(number + 1))
         history = MetricHistory.__new__(MetricHistory)
         history._log, history._size = tail, max(self._size - check, 0)
         history._epochs = self._epochs if history._size else 0
@@ -215,16 +217,17 @@ class MetricHistory:
         """One dict per finished epoch: ``epoch``, and every metric that was logged in it.
 
         ``step`` and ``seconds`` are the optimizer steps and the seconds of training until its end, where
-        they were recorded.
+        they were recorded. A metric of one of these three names is left out for them.
         """
         ends = {check.epoch: check for check in self._log.checks[: self._size] if check.ends_epoch}
         rows: list[dict[str, Any]] = [{"epoch": epoch} for epoch in range(self._epochs)]
         for epoch, check in ends.items():
             rows[epoch] |= {} if check.step is None else {"step": check.step}
             rows[epoch] |= {} if check.seconds is None else {"seconds": check.seconds}
+        when = [dict(row) for row in rows]
         for check in self._log.checks[: self._size]:
             if check.epoch < self._epochs:
-                rows[check.epoch] |= check.metrics
+                rows[check.epoch] |= {**check.metrics, **when[check.epoch]}
         return rows
 
     def to_numpy(self) -> dict[str, NDArray[np.float64]]:
@@ -246,12 +249,14 @@ class MetricHistory:
         epochs = pandas.RangeIndex(self._epochs, name="epoch")
         return pandas.DataFrame(self.to_numpy(), index=epochs, columns=self.names)
 
-    def recording(self, name: str = "") -> Recording:
+    def recording(self, name: str = "", monitor: Mapping[str, Any] | None = None) -> Recording:
         """All checks in columns, for stop conditions to be replayed on.
 
         Args:
             name: What it is called in tables and figures.
+            monitor: The run's monitored metric: its direction counts where it declares none itself.
         """
+        given = {monitor["metric"]: monitor["mode"]} if monitor is not None and monitor["mode"] else {}
         checks = self._log.checks[: self._size]
         series = {
             metric: Series(
@@ -264,7 +269,7 @@ class MetricHistory:
             epochs=np.array([check.epoch for check in checks], dtype=np.int64),
             ends_epoch=np.array([check.ends_epoch for check in checks], dtype=np.bool_),
             series=series,
-            directions=self.directions,
+            directions={**given, **self.directions},
             steps=_recorded([check.step for check in checks]),
             seconds=_recorded([check.seconds for check in checks]),
             name=name,

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 Mode = Literal["min", "max"]
 
 
@@ -41,18 +43,40 @@ class MonitoredMetric:
         return math.inf if self.mode == "min" else -math.inf
 
     def improves(self, value: float, *, over: float, min_delta: float = 0.0) -> bool:
-        """Whether ``value`` is better than ``over`` by more than ``min_delta``; NaN never is."""
-        if self.mode == "min":
-            return value + min_delta < over
-        return value - min_delta > over
+        """Whether ``value`` is better than ``over`` by more than ``min_delta``; NaN never is.
 
-    def reaches(self, value: float, target: float) -> bool:
-        """Whether ``value`` is at ``target`` or better; NaN never is."""
+        Values that 32 bits hold are reckoned with in 32 bits, as Lightning does with what was logged so.
+        """
+        if not min_delta:
+            return value < over if self.mode == "min" else value > over
+        if _fits_32_bits(value) and _fits_32_bits(over):
+            value, min_delta = np.float32(value), np.float32(min_delta)
+        with np.errstate(over="ignore"):
+            if self.mode == "min":
+                return bool(value + min_delta < over)
+            return bool(value - min_delta > over)
+
+    def reaches(self, value: Any, target: Any) -> Any:
+        """Whether ``value`` is at ``target`` or better; NaN never is. It takes arrays too."""
+        target = _in_precision_of(value, target)
         return value <= target if self.mode == "min" else value >= target
 
-    def is_worse(self, value: float, than: float) -> bool:
-        """Whether ``value`` is worse than another; NaN never is."""
+    def is_worse(self, value: Any, than: Any) -> Any:
+        """Whether ``value`` is worse than another; NaN never is. It takes arrays too."""
+        than = _in_precision_of(value, than)
         return value > than if self.mode == "min" else value < than
+
+
+def _fits_32_bits(value: Any) -> Any:
+    """Whether a number, or each of an array, is one that 32 bits hold: as most metrics are logged."""
+    with np.errstate(over="ignore"):
+        return np.asarray(value, dtype=np.float32).astype(np.float64) == value
+
+
+def _in_precision_of(value: Any, number: Any) -> Any:
+    """A number as it would be, had it been logged like a value: 0.9 in 32 bits lies below 0.9 in 64."""
+    with np.errstate(over="ignore"):
+        return np.where(_fits_32_bits(value), float(np.float32(number)), number)[()]
 
 
 def checked_mode(mode: object, asked_by: str) -> Mode:

@@ -103,7 +103,7 @@ class MetricLog:
         self.epochs = 0
         self.columns: dict[str, list[float]] = {}
         self.logged_at: dict[str, array[int]] = {}
-        self.directions: dict[str, Mode] = {}
+        self._declared: dict[str, tuple[int, Mode]] = {}
         self.late: dict[str, Late] = {}
         self.tails: dict[int, MetricLog] = {}
         """What came after so many checks, as far as it was asked for."""
@@ -113,7 +113,9 @@ class MetricLog:
         """Add a check at the end."""
         index = len(self.checks)
         self.checks.append(check)
-        self.directions.update(directions)
+        for name, direction in directions.items():
+            if name not in self._declared or self._declared[name][1] != direction:
+                self._declared[name] = (index, direction)
         for name in check.metrics:
             self.logged_at.setdefault(name, array("q")).append(index)
         if check.epoch < self.epochs:
@@ -134,6 +136,10 @@ class MetricLog:
             column.extend([math.nan] * (epoch - len(column)))
             column.append(value)
         self.epochs = epoch + 1
+
+    def directions_at(self, size: int) -> dict[str, Mode]:
+        """The direction of every metric that had declared one within so many checks."""
+        return {name: direction for name, (index, direction) in self._declared.items() if index < size}
 
     def logged(self, name: str, size: int) -> int:
         """At how many of the first checks a metric was logged."""

@@ -16,6 +16,7 @@ from .commits import Committer, StoredCommits
 from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
+from .hooks import TrainerHook
 from .layout import DATABASE, Outcome, RunFolder, RunInfo
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
@@ -149,6 +150,9 @@ class OpenRun:
         tracker: LifecycleAdapter | None,
     ) -> Driver:
         settings, standing = self.settings, self.standing
+        for hook in settings.hooks:
+            if isinstance(hook, TrainerHook):
+                hook.bind(trainer)
         app = _writing_tracker(
             lambda: build_application(
                 settings.machine,
@@ -161,7 +165,7 @@ class OpenRun:
                 settings.hooks,
             )
         )
-        return Driver(trainer, module, app, committer, settings.shadow)
+        return Driver(trainer, module, app, committer, settings.shadow, settings.stream_every_n_batches)
 
     @property
     def is_open(self) -> bool:

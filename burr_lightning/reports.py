@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 
 from . import lightning_access as access
 from .actions import PhaseFeed
 from .state import PhaseReport
+
+
+def detached(outputs: Any) -> Any:
+    """What a step returned, without the graph that led to it; tensors stay where they are."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs.detach()
+    if isinstance(outputs, Mapping):
+        return {name: detached(value) for name, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return [detached(value) for value in outputs]
+    return outputs
 
 
 class LoggedMetrics:

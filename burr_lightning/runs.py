@@ -20,6 +20,7 @@ from .plots import plot_run
 from .rows import StateRows
 from .steps import MachinePath, read_steps
 from .stored_rows import StoredRows
+from .tracked import tracked_graph
 
 if TYPE_CHECKING:
     from .commits.verify import Verification
@@ -76,6 +77,10 @@ class Run:
     def project(self) -> str:
         """The run's project: the partition key of its rows, and the project in Burr's UI."""
         return self._info.project
+
+    def tracked_graph(self) -> dict[str, Any] | None:
+        """The machine as Burr's local tracker stored it, ``None`` where it stored none."""
+        return tracked_graph(self._info)
 
     @property
     def folder(self) -> Path:

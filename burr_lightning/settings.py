@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
@@ -32,6 +32,7 @@ class RunSettings:
     shadow: Shadows
     checkpoints: Checkpoints
     hooks: Sequence[LifecycleAdapter]
+    stream_every_n_batches: int
     persister: Place | None
     tracker: bool | LifecycleAdapter
 
@@ -44,6 +45,15 @@ class RunSettings:
             )
         if not isinstance(self.tracker, (bool, PostRunStepHook)):
             self._refuse("tracker", "True, False, or a tracking client of Burr's")
+        for hook in self.hooks:
+            if not isinstance(hook, get_args(LifecycleAdapter)):
+                raise ArgumentError(
+                    f"BurrCallback(hooks=[{hook!r}]): each must be a lifecycle adapter of Burr's, as a "
+                    f"subclass of burr.lifecycle.PostRunStepHook is."
+                )
+        every = self.stream_every_n_batches
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            self._refuse("stream_every_n_batches", "a whole number of batches, 1 or more")
         if self.root.exists() and not self.root.is_dir():
             raise ArgumentError(f"BurrCallback(root_dir='{self.root}'): this is a file, not a folder.")
 

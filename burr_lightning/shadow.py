@@ -77,14 +77,16 @@ def as_configured_now(shadow: Shadows, state: State[Any]) -> dict[str, Any]:
     return {
         name: known[name]
         if name in known and known[name]["condition"] == condition.name
-        else _replayed(name, condition, state["history"])
+        else _replayed(name, condition, state["history"], state["monitor"])
         for name, condition in shadow.items()
     }
 
 
-def _replayed(name: str, condition: Condition, history: MetricHistory) -> dict[str, Any]:
+def _replayed(
+    name: str, condition: Condition, history: MetricHistory, monitor: Mapping[str, Any] | None
+) -> dict[str, Any]:
     entry: dict[str, Any] = {"condition": condition.name, "epoch": None, "reason": None}
-    recording = history.recording()
+    recording = history.recording(monitor=monitor)
     try:
         check = first_stop(condition, recording)
         if check is not None:

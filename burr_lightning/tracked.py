@@ -6,13 +6,22 @@ import json
 import math
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
 
-from .layout import read_json, write_json
+from .layout import RunInfo, read_json, write_json
 
+_GRAPH = "graph.json"
 _OWNER = "burr_lightning.json"
+
+
+def tracked_graph(info: RunInfo | None) -> dict[str, Any] | None:
+    """What a local tracker stored of a run's machine, ``None`` where it stored none."""
+    if info is None or info.tracker is None:
+        return None
+    return read_json(Path(info.tracker) / _GRAPH)
 
 
 def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None:

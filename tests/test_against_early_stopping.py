@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 from burr.core import State
@@ -42,18 +43,18 @@ def same_condition(options):
         condition = condition | not_finite("loss")
     if (target := options["stopping_threshold"]) is not None:
         # Lightning's threshold has to be passed, not reached.
-        better = -math.inf if mode == "min" else math.inf
-        condition = reached("loss", math.nextafter(target, better), mode) | condition
+        better = np.float32(-math.inf if mode == "min" else math.inf)
+        condition = reached("loss", float(np.nextafter(np.float32(target), better)), mode) | condition
     if (worst := options["divergence_threshold"]) is not None:
         condition = condition | diverged("loss", worst, mode)
     return condition
 
 
-def stop_of_lightning(values, options):
+def stop_of_lightning(values, options, dtype=torch.float64):
     callback = EarlyStopping("loss", **options)
     for epoch, value in enumerate(values):
         if value is not None:
-            stop, _ = callback._evaluate_stopping_criteria(torch.tensor(value, dtype=torch.float64))
+            stop, _ = callback._evaluate_stopping_criteria(torch.tensor(value, dtype=dtype))
             if stop:
                 return epoch
     return None
@@ -79,6 +80,39 @@ def test_thousands_of_random_histories_stop_at_the_same_epoch():
         assert first_stop(condition, histories[-1].recording()) == expected, (number, values, options)
         stopped, never = stopped + (expected is not None), never + (expected is None)
     assert min(stopped, never) > 300
+
+
+def test_histories_that_were_logged_in_32_bits_stop_where_lightning_stops_with_32_bits():
+    draw = random.Random(7)
+    boundaries = 0
+    for number in range(3000):
+        steps = [draw.randint(-12, 12) / 10 for _ in range(20)]
+        options = random_options(draw) | {"min_delta": draw.choice([0.1, 0.2, 0.3])}
+        expected = stop_of_lightning(steps, options, torch.float32)
+        boundaries += stop_of_lightning(steps, options) != expected
+        *_, history = history_of([float(np.float32(value)) for value in steps])
+        assert first_stop(same_condition(options), history.recording()) == expected, (number, steps, options)
+    assert boundaries > 10
+
+
+def test_a_target_that_is_met_exactly_is_reached_by_a_metric_of_32_bits(make_trainer):
+    class Single(ScriptedModule):
+        def on_validation_epoch_end(self):
+            self.log("acc", torch.tensor(0.9))
+
+    burr = BurrCallback(stop_when=reached("acc", 0.9, mode="max"))
+    make_trainer(burr, max_epochs=3).fit(Single(acc=[0.9]), scripted_loader(), scripted_loader())
+    assert burr.state["epoch"] == 0
+
+
+def test_a_stop_that_comes_before_min_epochs_is_asked_for_again_when_they_are_over(make_trainer):
+    values = [0.5, 0.6, 0.7, 0.4, 0.3, 0.2]
+    burr = BurrCallback(stop_when=plateau("loss", 2))
+    make_trainer(burr, min_epochs=5, max_epochs=6).fit(
+        ScriptedModule(loss=values), scripted_loader(), scripted_loader()
+    )
+    # EarlyStopping would remember that it had wished to stop, and stop after epoch 4, which improved.
+    assert burr.state["epoch"] == 5
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -1,5 +1,7 @@
 import math
+from datetime import timedelta
 
+import numpy as np
 import pytest
 import torch
 from burr.core import Condition, State
@@ -8,11 +10,15 @@ from lightning.pytorch.callbacks import EarlyStopping
 from burr_lightning.conditions import (
     StopCondition,
     explain,
+    max_time,
     metrics_of,
+    not_finite,
     parse_condition,
     plateau,
     reached,
+    slope_below,
 )
+from burr_lightning.conditions.prechelt import ProgressQuotient
 from burr_lightning.errors import ExpressionError
 from burr_lightning.history import MetricHistory
 
@@ -234,3 +240,72 @@ def test_patience_can_count_epochs_where_validation_is_rarer():
 def test_the_direction_is_the_metrics_own_then_the_monitored_ones_then_min(declared, monitor, stops):
     state = state_of(declared, acc=[0.9, 0.8, 0.7]).update(monitor=monitor)
     assert is_true(plateau("acc", 2), state) is stops
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        (reached("acc", 0.98, mode="max"), "0.97999 < 0.98 (epoch 2)"),
+        (
+            ~(plateau("acc", 3, mode="max") & reached("acc", 0.1, mode="max")),
+            "plateau(acc, patience=3, mode='max') is false",
+        ),
+        (
+            ~(Condition.expr("epoch >= 20") | plateau("acc", 3, mode="max")),
+            "epoch >= 20 is false; plateau(acc",
+        ),
+    ],
+)
+def test_an_explanation_names_what_decided_and_tells_numbers_apart(condition, text):
+    assert explain(condition, state_of(acc=[0.1, 0.2, 0.97999])).text.startswith(text)
+
+
+def test_a_direction_that_had_to_be_assumed_is_told_unless_the_name_says_it():
+    rising = state_of(acc=[0.1, 0.2, 0.3], val_loss=[0.1, 0.2, 0.3])
+    assert "read with mode='min'" in explain(plateau("acc", 1), rising).reason
+    assert "read with" not in explain(plateau("val_loss", 1), rising).reason
+
+
+@pytest.mark.parametrize("value", [0.7, 0.1, 1e-3, 3.3])
+def test_a_metric_that_stands_still_does_not_get_worse(value):
+    for window in range(2, 40):
+        state = state_of(loss=[value] * window)
+        assert not is_true(slope_below("loss", 0, window=window), state)
+        assert progress_of_equal_losses(value, max(window, 2)) == math.inf
+
+
+def progress_of_equal_losses(value, strip):
+    logged = [(epoch, value, 1.0 + epoch) for epoch in range(strip)]
+    return list(ProgressQuotient("train", "val", strip).values(logged))[-1]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        reached("val/loss", 0.9999999),
+        reached("a, b", -math.inf, mode="max"),
+        plateau("lambda", 3, 1.23456789e-7),
+        max_time(timedelta(hours=1)),
+        slope_below("None", 1e-9),
+    ],
+)
+def test_a_condition_can_be_read_back_from_its_name_whatever_the_metric_is_called(condition):
+    assert parse_condition(condition.name).name == condition.name
+
+
+def test_conditions_that_differ_have_names_that_differ():
+    assert reached("a", 0.9999999).name != reached("a", 1.00000001).name
+    assert reached("a", 1).name == reached("a", 1.0).name == "reached(a, 1)"
+
+
+def test_a_history_does_not_change_when_a_later_check_declares_a_direction():
+    one = MetricHistory().append(0, {"a": 0.1}).append(1, {"a": 0.2})
+    one.append(2, {"a": 0.3}, directions={"a": "max"})
+    assert one.directions == {}
+    assert one == MetricHistory().append(0, {"a": 0.1}).append(1, {"a": 0.2})
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert plateau("a", np.int64(3), np.float32(0.5)).name == "plateau(a, patience=3, min_delta=0.5)"
+    with pytest.raises(ValueError, match="not_finite"):
+        not_finite(3)

@@ -112,7 +112,7 @@ def test_up_by_hand_on_strips_of_five():
         ([0.5, 0.0, 0.0], False),
         ([0.5, 0.4, math.nan], None),
         ([0.5, 0.4, math.inf], True),
-        ([math.inf, math.inf], False),
+        ([math.inf, math.inf], None),
     ],
 )
 def test_gl_where_a_percentage_means_nothing(losses, truth):
@@ -144,4 +144,7 @@ def test_the_numbers_are_said():
         "progress_quotient(train, val, alpha=2, strip=2): "
         "the generalization loss is 10.3 times the progress of the training"
     )
-    assert explain(consecutive_increases("val", 1, 1), state).text == "worse at 0 ends of a strip in a row"
+    assert (
+        explain(consecutive_increases("val", 1, 1, "min"), state).text
+        == "worse at 0 ends of a strip in a row"
+    )

@@ -88,7 +88,7 @@ def test_a_run_that_diverges_again_and_again_is_ended_and_says_why(make_trainer)
     make_trainer(burr, max_epochs=20).fit(module, scripted_loader(), scripted_loader())
     assert burr.state["rollback"]["count"] == 2
     assert burr.state["stop_reason"].startswith("diverged(val_loss, 10): 40 > 10 (epoch 3)")
-    assert path_of(burr).endswith("rollback -> train_epoch -> validate -> best_model")
+    assert path_of(burr).endswith("(rollback -> train_epoch -> validate) x 2 -> best_model")
 
 
 def test_stages_end_by_conditions_that_count_from_their_own_beginning(make_trainer):
@@ -104,7 +104,8 @@ def test_stages_end_by_conditions_that_count_from_their_own_beginning(make_train
     )
     assert path_of(burr) == (
         "process_data -> begin_one -> (train_one -> validate_one) x 4 -> begin_two "
-        "-> (train_two -> validate_two) x 3 -> begin_three -> (train_three -> validate_three) x 2 -> best_model"
+        "-> (train_two -> validate_two) x 3 -> begin_three "
+        "-> (train_three -> validate_three) x 2 -> best_model"
     )
     assert burr.state["stage"] | {"seconds": 0} == {
         "name": "three",

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from burr_lightning import BurrCallback, Run
 from burr_lightning.conditions import generalization_loss, max_time, plateau, reached
 from burr_lightning.errors import ArgumentError
+from burr_lightning.stopping import compare_stopping
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 LOSSES = [0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2]
@@ -145,3 +146,18 @@ def test_beside_early_stopping_a_shadow_of_the_same_rule_names_the_same_epoch(ma
     burr = BurrCallback("r", shadow={"same": plateau("val_loss", 3)})
     fit(make_trainer(burr, EarlyStopping("val_loss", patience=3), max_epochs=8))
     assert epochs_of(burr) == {"same": burr.state["epoch"]} == {"same": 4}
+
+
+def test_a_shadow_condition_that_is_new_reads_its_metric_as_the_run_does(make_trainer):
+    accuracy = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    for epochs, shadow in (
+        (4, {"a": plateau("acc", 2)}),
+        (6, {"a": plateau("acc", 2), "new": plateau("acc", 2)}),
+    ):
+        burr = BurrCallback("sh", monitor="acc", mode="max", shadow=shadow)
+        make_trainer(burr, max_epochs=epochs).fit(
+            ScriptedModule(acc=accuracy), scripted_loader(), scripted_loader()
+        )
+    assert [entry["epoch"] for entry in burr.state["shadow"].values()] == [None, None]
+    comparison = compare_stopping("sh", plateau("acc", 2), monitor="acc")
+    assert (comparison.monitor.mode, comparison.mode_assumed) == ("max", False)

@@ -22,7 +22,7 @@ class PhaseFeed:
     def __init__(self) -> None:
         self.first_batch: int | None = None
         self.last_batch: int | None = None
-        self.waiting: deque[int] = deque()
+        self.waiting: deque[dict[str, Any]] = deque()
         self.report: PhaseReport | None = None
 
     def saw(self, batch_idx: int) -> None:
@@ -30,7 +30,6 @@ class PhaseFeed:
         if self.first_batch is None:
             self.first_batch = batch_idx
         self.last_batch = batch_idx
-        self.waiting.append(batch_idx)
 
     def __repr__(self) -> str:
         return "Lightning's loop"
@@ -39,8 +38,9 @@ class PhaseFeed:
 class PhaseAction(StreamingAction):
     """An action that stands for a phase of Lightning's own loop.
 
-    Its stream items are the batches; its result is the phase's report. Whoever drives the machine
-    gives it a `PhaseFeed` as the input ``phase``.
+    Its stream items are the batches, each a dictionary with its number, ``batch``, and what the step
+    returned, ``outputs``, as it is on the device; its result is the phase's report. Whoever drives the
+    machine gives it a `PhaseFeed` as the input ``phase``.
 
     Reads: everything that `recorded` reads. Writes: `metrics`, `history`, `global_step`,
     `seconds`, `shadow`, `validation_due`, `can_stop`, and at the end of an epoch `epoch`, `best`,
@@ -67,7 +67,7 @@ class PhaseAction(StreamingAction):
         """One item per batch, and the report at the end; its metrics become attributes of the step."""
         feed: PhaseFeed = inputs["phase"]
         while feed.report is None or feed.waiting:
-            yield {"batch": feed.waiting.popleft() if feed.waiting else None}
+            yield feed.waiting.popleft() if feed.waiting else {"batch": None}
         if feed.report.metrics and (tracer := inputs.get("__tracer")) is not None:
             tracer.log_attributes(**feed.report.metrics)
         yield feed.report.as_result()

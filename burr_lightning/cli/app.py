@@ -11,6 +11,7 @@ import click
 
 from ..errors import BurrLightningError
 from .compare import compare
+from .graph import graph
 from .runs import runs
 from .show import show
 from .verify import verify
@@ -32,6 +33,7 @@ def main() -> None:
 
 
 main.add_command(compare)
+main.add_command(graph)
 main.add_command(runs)
 main.add_command(show)
 main.add_command(verify)

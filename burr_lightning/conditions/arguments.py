@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
+import keyword
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 from ..metric import Mode, checked_mode
 
 
-def written(function: str, metrics: Sequence[str], mode: Mode | None = None, **options: Any) -> str:
-    """A call as its name has it: the metrics, the options that are not ``None``, the mode.
+def written(
+    function: str,
+    metrics: Sequence[str],
+    mode: Mode | None = None,
+    *,
+    limits: Sequence[object] = (),
+    **options: Any,
+) -> str:
+    """A call as its name has it: the metrics, its limits, the options that are not ``None``, the mode.
 
     Example:
         >>> written("plateau", ["val_loss"], patience=5, min_delta=None)
         'plateau(val_loss, patience=5)'
     """
     named = {**options, "mode": mode}
-    values = {
-        name: f"{value:g}" if isinstance(value, float) else repr(value) for name, value in named.items()
-    }
-    listed = [f"{name}={text}" for name, text in values.items() if named[name] is not None]
-    return f"{function}({', '.join([*metrics, *listed])})"
+    listed = [f"{name}={shown(value)}" for name, value in named.items() if value is not None]
+    return f"{function}({', '.join([*map(shown_metric, metrics), *map(shown, limits), *listed])})"
+
+
+def shown(value: object) -> str:
+    """A value as a call has it: read again, it is the same.
+
+    Example:
+        >>> shown(0.5), shown(1.0), shown(0.9999999), shown("max")
+        ('0.5', '1', '0.9999999', "'max'")
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return repr(value)
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    short = f"{float(value):g}"
+    return short if float(short) == value or math.isnan(value) else repr(float(value))
+
+
+def shown_metric(metric: object) -> str:
+    """A metric as a call has it: in quotes, unless it is a word."""
+    name = str(metric)
+    is_word = name.isidentifier() and not keyword.iskeyword(name) and name not in ("inf", "nan")
+    return name if is_word else repr(name)
+
+
+def apart(value: float, other: float) -> tuple[str, str]:
+    """Two numbers with four digits, or as many more as it takes to tell them apart.
+
+    Example:
+        >>> apart(0.5, 0.98), apart(0.97999, 0.98), apart(0.3, 0.3)
+        (('0.5', '0.98'), ('0.97999', '0.98'), ('0.3', '0.3'))
+    """
+    for digits in range(4, 18):
+        one, two = f"{value:.{digits}g}", f"{other:.{digits}g}"
+        if one != two or value == other:
+            return one, two
+    return repr(value), repr(other)
 
 
 def check_metrics(call: str, *metrics: object) -> None:
@@ -51,7 +93,7 @@ def check_count(call: str, name: str, value: object, at_least: int, counts: str)
     Raises:
         ValueError: If it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < at_least:
         raise ValueError(
             f"{call}: {name} counts {counts} and must be a whole number, {at_least} or more, not {value!r}."
         )
@@ -63,5 +105,6 @@ def check_number(call: str, name: str, value: object, *, at_least: float = -math
     Raises:
         ValueError: If it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= at_least:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not float(value) >= at_least:  # type: ignore[arg-type]
         raise ValueError(f"{call}: {name} must be {rule}, not {value!r}.")

@@ -136,7 +136,7 @@ class AllOf(_Combined):
     """True when all of its parts are."""
 
     def __init__(self, *parts: Condition) -> None:
-        names = (f"({p.name})" if isinstance(p, AnyOf) else p.name for p in parts)
+        names = (f"({p.name})" if _is_open(p, " | ") else p.name for p in parts)
         super().__init__(" & ".join(names), parts)
 
     def truth(self, state: State[Any]) -> bool | None:
@@ -149,7 +149,7 @@ class Not(_Combined):
     """True when its part is false."""
 
     def __init__(self, part: Condition) -> None:
-        combined = isinstance(part, (AnyOf, AllOf))
+        combined = isinstance(part, AllOf) or _is_open(part, " | ") or _is_open(part, " & ")
         super().__init__(f"~({part.name})" if combined else f"~{part.name}", (part,))
 
     def truth(self, state: State[Any]) -> bool | None:
@@ -160,7 +160,27 @@ class Not(_Combined):
     def explain(self, state: State[Any]) -> Explanation:
         """What the part says, turned round."""
         part = explain(self.parts[0], state)
-        return Explanation(self.name, self.truth(state), part.numbers or f"{part.name} is false", (part,))
+        text = part.text if isinstance(self.parts[0], StopCondition) and part.text else _denied(part)
+        return Explanation(self.name, self.truth(state), text, (part,))
+
+
+def _is_open(part: Condition, operator: str) -> bool:
+    """Whether a name needs brackets beside a stronger operator."""
+    if isinstance(part, StopCondition):
+        return isinstance(part, AnyOf) and operator == " | "
+    return operator in part.name
+
+
+def _denied(explanation: Explanation) -> str:
+    """What of a condition is false, by name; all that is known of one that is not."""
+    if not explanation.parts:
+        said = {True: "true", False: "false", None: "not known yet"}[explanation.truth]
+        numbers = explanation.text
+        return f"{explanation.name} is {said}" + (
+            f": {numbers}" if numbers and numbers != f"is {said}" else ""
+        )
+    false = [part for part in explanation.parts if part.truth is False]
+    return "; ".join(_denied(part) for part in false or explanation.parts)
 
 
 def _truth(condition: Condition, state: State[Any]) -> bool | None:

@@ -9,6 +9,13 @@ from ..metric import Mode
 
 ASSUMED = ", read with mode='min': the metric declares no direction"
 """What an explanation adds where nobody gave the direction."""
+_LOSSES = ("loss", "err", "mse", "mae", "nll", "perplexity")
+"""Names of metrics that are losses; of those nobody wonders."""
+
+
+def hint(metric: str, assumed: bool) -> str:
+    """What is said of the direction: nothing where it is known, or is what the name says."""
+    return ASSUMED if assumed and not any(word in metric.lower() for word in _LOSSES) else ""
 
 
 def direction_of(

@@ -12,7 +12,7 @@ import numpy as np
 from burr.core import State
 
 from ..recording import Recording
-from .arguments import check_count, check_number
+from .arguments import apart, check_count, check_number, shown
 from .base import StopCondition
 from .truths import FALSE, TRUE, UNKNOWN, Truths
 
@@ -87,8 +87,7 @@ def max_time(time: float | timedelta | str) -> StopCondition:
         >>> max_time("00:01:30:00").run(State({"seconds": 5400.0}))
         {'PROCEED': True}
     """
-    shown = str(time) if isinstance(time, timedelta) else repr(time)
-    call = f"max_time({shown})"
+    call = f"max_time({shown(time.total_seconds() if isinstance(time, timedelta) else time)})"
     seconds = _seconds(time, call)
     return _limit(call, "seconds", seconds, "s of training", lambda spent: spent, lambda run: run.seconds)
 
@@ -107,6 +106,10 @@ def _seconds(time: object, call: str) -> float:
     return float(time)
 
 
+def _one(what: str) -> str:
+    return what.replace("epochs are", "epoch is").replace("steps were", "step was")
+
+
 def _limit(
     call: str,
     key: str,
@@ -119,8 +122,8 @@ def _limit(
         if state[key] is None:
             return None, f"{key} was not recorded"
         value = spent(state[key])
-        shown = f"{value:.0f}" if isinstance(value, int) else f"{value:.1f}"
-        return value >= limit, f"{shown} {what}"
+        said = f"{value:.0f}" if isinstance(value, int) else apart(value, limit)[0]
+        return value >= limit, f"{said} {_one(what) if value == 1 else what}"
 
     def truths(recording: Recording) -> Truths:
         values = over(recording)

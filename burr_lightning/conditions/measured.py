@@ -15,7 +15,7 @@ from ..metric import Mode, MonitoredMetric
 from ..metric_log import Statistic
 from ..recording import Recording
 from .base import StopCondition
-from .direction import direction_of
+from .direction import direction_of, hint
 from .truths import FALSE, TRUE, UNKNOWN, Truths, held, statistic_over
 
 
@@ -59,6 +59,8 @@ class Newest:
 class Measured(StopCondition):
     """True where a statistic lies beyond a limit.
 
+    It reads ``history``, and the direction of the monitored metric from ``monitor`` where a state has that.
+
     Args:
         name: How the user wrote it.
         metrics: What the statistic is taken of; the last one gives the direction.
@@ -66,6 +68,7 @@ class Measured(StopCondition):
         statistic: The statistic, by direction.
         holds: Whether a number lies beyond the limit, by number and direction; it takes arrays too.
         say: The numbers behind it, in words.
+        turns: Whether the direction matters to it.
         nan_decides: Whether ``holds`` is asked of NaN too; else NaN means that nothing is known yet.
     """
 
@@ -78,12 +81,13 @@ class Measured(StopCondition):
         holds: Callable[[Any, Mode], Any],
         say: Callable[[Reading], str],
         *,
+        turns: bool = True,
         nan_decides: bool = False,
     ) -> None:
         super().__init__(name, ["history"], self._checked, metrics, self._replayed)
         self._metric, self._needed, self._mode = metrics[-1], tuple(metrics), mode
         self._statistic, self._holds, self._say = statistic, holds, say
-        self._nan_decides = nan_decides
+        self._turns, self._nan_decides = turns, nan_decides
 
     def truth(self, state: State[Any]) -> bool | None:
         """Whether it is true of a state; ``None`` where that is not known yet."""
@@ -92,7 +96,9 @@ class Measured(StopCondition):
 
     def _checked(self, state: State[Any]) -> tuple[bool | None, str]:
         reading = self._reading(state)
-        return (reading.holds, self._say(reading)) if isinstance(reading, Reading) else (None, reading)
+        if isinstance(reading, str):
+            return None, reading
+        return reading.holds, self._say(reading) + hint(self._metric, reading.assumed and self._turns)
 
     def _reading(self, state: State[Any]) -> Reading | str:
         history: MetricHistory = state["history"]

@@ -36,7 +36,7 @@ class SinceBestWhileTrainingImproved:
         newest_train: float | None = None
         train_at_best: float | None = None
         for _, train, val in logged:
-            newest_train = newest_train if train is None else train
+            newest_train = newest_train if train is None or math.isnan(train) else train
             if val is not None:
                 checked, since = True, since + 1
                 if self.val.improves(val, over=best, min_delta=self.min_delta):
@@ -59,7 +59,7 @@ def overfitting(
 
     With ``b`` the best validation so far, as in `plateau`: ``patience`` or more validations lie after
     ``b``, and the newest training value is better than the one at ``b``. Unlike `plateau` it lets a run
-    go on that has stalled altogether.
+    go on that has stalled altogether. A training value that is NaN counts as not logged.
 
     Args:
         train_metric: The metric of the training, as ``"train_loss"``.

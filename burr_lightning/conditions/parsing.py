@@ -89,7 +89,7 @@ def _called(node: ast.Call, text: str) -> StopCondition:
 
 def _literal(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Name):
-        return node.id
+        return float("inf") if node.id == "inf" else node.id
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = _literal(node.operand, text)
         if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -53,7 +53,9 @@ def plateau(
     than the best one by more than ``min_delta``; NaN never is. With ``n`` the number of checks after
     the best one, the condition is ``n >= max(patience, 1)``. Source: Lightning's ``EarlyStopping``
     (lightning.pytorch.callbacks.early_stopping, 2.6), whose count this is; a patience of 0 is one of 1
-    there too. Lightning compares in the precision of the logged tensor, this in 64 bits.
+    there too. A metric of the training counts at each epoch's end, as with
+    ``check_on_train_epoch_end=True`` there. Where Lightning's ``min_epochs`` is not met, ``EarlyStopping``
+    remembers its wish to stop; this is asked again.
 
     Args:
         metric: The metric's name.

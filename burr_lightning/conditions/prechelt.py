@@ -16,10 +16,10 @@ from .measured import Measured, Reading
 
 def _loss_over_best(value: float, best: float) -> float:
     """``GL``: 100 times the relative distance of a loss to the best one; NaN where that means nothing."""
-    if value == best:
-        return 0.0
     if not best >= 0 or math.isinf(best):
         return math.nan
+    if value == best:
+        return 0.0
     return 100 * (value / best - 1) if best else math.inf
 
 
@@ -75,7 +75,8 @@ class ProgressQuotient:
         lowest = min(strip)
         if math.isnan(val) or not all(map(math.isfinite, strip)) or lowest <= 0:
             return math.nan
-        progress = 1000 * (sum(strip) / (len(strip) * lowest) - 1)
+        # As differences: of equal losses the sum is 0 to the bit.
+        progress = 1000 * sum(loss - lowest for loss in strip) / (len(strip) * lowest)
         loss = _loss_over_best(val, best)
         if loss == 0:
             return 0.0
@@ -146,7 +147,7 @@ def generalization_loss(metric: str, alpha: float = 5.0) -> StopCondition:
         lowest = f"{best.best:.4g} (epoch {best.best_epoch})"
         return f"{found.newest} is {found.number:.4g} % above the lowest, {lowest}"
 
-    return Measured(call, [metric], None, statistic, lambda loss, mode: loss > alpha, say)
+    return Measured(call, [metric], None, statistic, lambda loss, mode: loss > alpha, say, turns=False)
 
 
 def progress_quotient(
@@ -194,11 +195,13 @@ def progress_quotient(
 
     def say(found: Reading) -> str:
         if math.isnan(found.number):
-            return f"no strip of {strip} finite training losses is over yet"
+            return (
+                f"no strip of {strip} finite losses above 0, with a validation loss of 0 or more, is over yet"
+            )
         return f"the generalization loss is {found.number:.4g} times the progress of the training"
 
     metrics = [train_metric, val_metric]
-    return Measured(call, metrics, None, statistic, lambda quotient, mode: quotient > alpha, say)
+    return Measured(call, metrics, None, statistic, lambda quotient, mode: quotient > alpha, say, turns=False)
 
 
 def consecutive_increases(

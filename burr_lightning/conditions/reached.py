@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_metrics, check_mode, check_number, written
+from .arguments import apart, check_metrics, check_mode, check_number, written
 from .base import StopCondition
-from .direction import ASSUMED
 from .measured import Measured, Newest, Reading
 
 _REACHED: Mapping[tuple[Mode, bool], str] = {
@@ -107,7 +106,7 @@ def not_finite(metric: str) -> StopCondition:
         >>> not_finite("train_loss").run(state)
         {'PROCEED': True}
     """
-    call = written("not_finite", [metric])
+    call = written("not_finite", [str(metric)])
     check_metrics(call, metric)
     return Measured(
         call,
@@ -128,8 +127,7 @@ def _limit(
     signs: Mapping[tuple[Mode, bool], str],
     compare: Callable[[MonitoredMetric, Any, float], Any],
 ) -> StopCondition:
-    shown = f"{limit:g}" if isinstance(limit, (int, float)) else repr(limit)
-    call = written(function, [str(metric), shown], mode)
+    call = written(function, [str(metric)], mode, limits=[limit])
     check_metrics(call, metric)
     check_number(call, "the limit", limit, rule="a number, and not NaN")
     check_mode(call, mode)
@@ -137,7 +135,8 @@ def _limit(
     def say(found: Reading) -> str:
         epoch, value = found.history.latest(metric)
         sign = "is no match for" if math.isnan(value) else signs[found.metric.mode, bool(found.holds)]
-        return f"{value:.4g} {sign} {limit:g} (epoch {epoch})" + (ASSUMED if found.assumed else "")
+        one, other = apart(value, limit)
+        return f"{one} {sign} {other} (epoch {epoch})"
 
     def holds(value: Any, mode: Mode) -> Any:
         return compare(MonitoredMetric(metric, mode), value, limit)

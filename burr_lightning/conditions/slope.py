@@ -39,7 +39,9 @@ class Improvement:
         newest: deque[float] = deque(maxlen=self.window)
         for _, value in logged:
             newest.append(value)
-            slope = sum(map(mul, weights, newest)) if len(newest) == self.window else math.nan
+            # As differences: of equal values the slope is 0 to the bit.
+            rises = [other - newest[0] for other in newest]
+            slope = sum(map(mul, weights, rises)) if len(newest) == self.window else math.nan
             yield slope if math.isfinite(slope) else math.nan
 
 
@@ -74,8 +76,7 @@ def slope_below(metric: str, slope: float, window: int = 10, mode: Mode | None =
         >>> print(explain(slope_below("val_loss", 0.05, window=3), State({"history": history})).reason)
         slope_below(val_loss, 0.05, window=3): it improves by 0.01 a check
     """
-    shown = f"{slope:g}" if isinstance(slope, (int, float)) else repr(slope)
-    call = written("slope_below", [str(metric), shown], mode, window=window)
+    call = written("slope_below", [str(metric)], mode, limits=[slope], window=window)
     check_metrics(call, metric)
     check_number(call, "slope", slope, rule="a number, in the metric's unit per check")
     check_count(call, "window", window, 2, "checks")

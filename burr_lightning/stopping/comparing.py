@@ -176,7 +176,8 @@ def compare_stopping(
     found = recordings(histories, monitor, needed, **where)
     declared = {one.directions[monitor] for one in found if monitor in one.directions}
     direction: Mode = mode or (min(declared) if len(declared) == 1 else "min")
-    found = [replace(one, directions={monitor: direction, **one.directions}) for one in found]
+    given = {monitor: mode} if mode is not None else {}
+    found = [replace(one, directions={monitor: direction, **one.directions, **given}) for one in found]
     metric = MonitoredMetric(monitor, direction)
     curves = [Curve(recording, metric) for recording in found]
     stops = {name: [curve.stop(name, condition) for curve in curves] for name, condition in named.items()}

@@ -146,7 +146,8 @@ def _stored(run: Run, name: str | None) -> Source:
     if run.rows_error is not None:
         raise HistoryError(f"recordings({shown}, ...): the rows of this run cannot be read. {run.rows_error}")
     address = (name,) if name else (run.project, run.run_id)
-    return Source(address, shown, run.history.recording())
+    monitor = run.state["monitor"] if run.state is not None else None
+    return Source(address, shown, run.history.recording(monitor=monitor))
 
 
 def _log(path: Path, name: str | None) -> Source:
