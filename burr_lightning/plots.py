@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .history import MetricHistory
 from .steps import Step
 
-_COLORS = {
-    "process_data": "#54a24b",
-    "train_epoch": "#4c78a8",
-    "validate": "#f58518",
-    "best_model": "#b279a2",
-}
-_OTHER = "#9d9d9d"
+_PHASES = ("#4c78a8", "#f58518", "#72b7b2", "#eeca3b", "#9ecae9", "#ffbf79")
+_ORDINARY = ("#54a24b", "#b279a2", "#9d755d", "#d67195", "#79706e", "#439894")
+_FAILED = "#e45756"
 
 
 def plot_run(
@@ -46,13 +44,16 @@ def plot_run(
             "Drawing a figure needs matplotlib: pip install 'burr-lightning[plot]'"
         ) from error
     groups = _groups(history)
-    heights = [3] * len(groups) + ([1.1] if steps else [])
+    rows = list(dict.fromkeys(step.action for step in steps))
+    heights = [3] * len(groups) + ([0.6 + 0.22 * len(rows)] if steps else [])
     figure = Figure(figsize=(9, 1 + 0.9 * sum(heights)), layout="constrained")
-    axes = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    grid = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True, squeeze=False)
+    axes = list(grid[:, 0])
     for axis, (label, names) in zip(axes, groups.items(), strict=False):
         _draw_curves(axis, label, names, history, monitor, best)
     if steps:
-        _draw_steps(axes[-1], steps)
+        _draw_path(axes[-1], rows, steps)
+    axes[-1].set_xlabel("epoch")
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -83,27 +84,56 @@ def _draw_curves(
             where = f"best: {best['value']:.4g} (epoch {best['epoch']})"
             axis.plot(best["epoch"], best["value"], "*", color="black", markersize=13, label=where)
     axis.set_ylabel(label)
-    axis.set_xlabel("epoch")
+    if _spans_magnitudes([value for name in names for value in history[name]]):
+        axis.set_yscale("log")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
     if names:
         axis.legend(fontsize=8)
 
 
-def _draw_steps(axis: Any, steps: Sequence[Step]) -> None:
-    """Each step as a bar over the time it took; time in which nothing ran is left out."""
-    at, seen = 0.0, set()
+def _spans_magnitudes(values: Sequence[float]) -> bool:
+    """Whether a linear axis would show the largest values and nothing of the others."""
+    finite = [value for value in values if math.isfinite(value)]
+    return bool(finite) and min(finite) > 0 and max(finite) > 1000 * min(finite)
+
+
+def _draw_path(axis: Any, rows: Sequence[str], steps: Sequence[Step]) -> None:
+    """A line per action: phases over their epoch, ordinary actions between two of them."""
+    taken = {action: sum(step.seconds or 0.0 for step in steps if step.action == action) for action in rows}
+    placed = list(zip(steps, _places(steps), strict=True))
+    phases = {step.action for step in steps if step.epoch is not None}
+    colors = {
+        action: kinds[[other for other in rows if (other in phases) == (action in phases)].index(action) % 6]
+        for action in rows
+        for kinds in [_PHASES if action in phases else _ORDINARY]
+    }
+    for row, action in enumerate(rows):
+        own = [(step, place) for step, place in placed if step.action == action]
+        bars = [place for step, place in own if step.epoch is not None]
+        axis.broken_barh(bars, (row - 0.35, 0.7), color=colors[action], edgecolor="white", linewidth=0.4)
+        for failed, color in ((False, colors[action]), (True, _FAILED)):
+            points = [at for step, (at, width) in own if width == 0 and step.failed == failed]
+            axis.plot(points, [row] * len(points), "D", color=color, markersize=6, clip_on=False)
+    axis.set_yticks(range(len(rows)), [f"{action}  {taken[action]:.2f} s" for action in rows], fontsize=8)
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.grid(alpha=0.3, axis="x")
+
+
+def _places(steps: Sequence[Step]) -> list[tuple[float, float]]:
+    """Where each step begins on the axis of epochs, and how wide it is; a step without an epoch has no width.
+
+    The phases of an epoch share the place around its number.
+    """
+    shares = Counter(step.epoch for step in steps)
+    drawn: Counter[int | None] = Counter()
+    places, at = [], -0.5
     for step in steps:
-        seconds = step.seconds or 0.0
-        color = "#e45756" if step.failed else _COLORS.get(step.action, _OTHER)
-        label = None if step.action in seen else step.action
-        axis.barh(0, seconds, left=at, color=color, edgecolor="white", linewidth=0.4, label=label)
-        if step.action == "train_epoch" and step.epoch is not None and len(steps) <= 80:
-            where = {"ha": "center", "va": "center", "color": "white"}
-            axis.text(at + seconds / 2, 0, str(step.epoch), fontsize=7, **where)
-        at += seconds
-        seen.add(step.action)
-    axis.set_yticks([])
-    axis.set_xlabel("seconds in the steps of the machine")
-    axis.set_xlim(0, at or 1)
-    axis.legend(fontsize=8, ncols=len(seen), loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False)
+        width = 0.0
+        if step.epoch is not None:
+            width = 1 / shares[step.epoch]
+            at = step.epoch - 0.5 + width * drawn[step.epoch]
+            drawn[step.epoch] += 1
+        places.append((at, width))
+        at += width
+    return places

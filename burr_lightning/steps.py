@@ -74,14 +74,14 @@ def read_steps(folder: Path) -> MachinePath:
                 number = entry["sequence_id"]
                 steps[number] = Step(number, entry["action"], started, None, False, None)
             elif entry.get("type") == "end_entry" and entry["sequence_id"] in steps:
-                begun = steps[entry["sequence_id"]]
+                begun, result = steps[entry["sequence_id"]], entry["result"] or {}
                 steps[begun.sequence_id] = Step(
                     begun.sequence_id,
                     begun.action,
                     begun.started,
                     datetime.fromisoformat(entry["end_time"]),
                     entry["exception"] is not None,
-                    (entry["result"] or {}).get("epoch"),
+                    result["epoch"] if {"epoch", "first_batch"} <= result.keys() else None,
                 )
     return MachinePath(steps.values())
 

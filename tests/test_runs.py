@@ -123,14 +123,24 @@ def test_the_figure_shows_the_metrics_by_kind_the_best_epoch_and_the_steps(train
     ]
     assert list(loss.lines[0].get_ydata()) == [0.5, 0.3, 0.4]
     assert acc.get_ylabel() == "acc"
-    assert len(steps.patches) == 8
-    assert [text.get_text() for text in steps.get_legend().get_texts()] == [
-        "process_data",
-        "train_epoch",
-        "validate",
-        "best_model",
-    ]
+    rows = [label.get_text().split()[0] for label in steps.get_yticklabels()]
+    assert rows == ["process_data", "train_epoch", "validate", "best_model"]
+    bars = [[path.get_extents().intervalx.tolist() for path in row.get_paths()] for row in steps.collections]
+    assert bars[1] == [[-0.5, 0.0], [0.5, 1.0], [1.5, 2.0]], "each epoch is trained around its number"
+    assert bars[2] == [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]
+    points = [list(line.get_xdata()) for line in steps.lines if len(line.get_xdata())]
+    assert points == [[-0.5], [2.5]], "ordinary actions are before the first epoch and after the last one"
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_metrics_that_blow_up_are_drawn_on_an_axis_that_shows_the_others(make_trainer):
+    make_trainer(BurrCallback(run_id="a"), max_epochs=3).fit(
+        ScriptedModule(val_loss=[0.5, 3e9, 0.4], val_acc=[0.1, 0.2, 0.3]),
+        scripted_loader(),
+        scripted_loader(),
+    )
+    loss, acc, _ = Run.open("a").plot().axes
+    assert (loss.get_yscale(), acc.get_yscale()) == ("log", "linear")
 
 
 def test_a_run_without_steps_is_drawn_without_them(train):
