@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnknownMetricError
+from .errors import MissingExtraError, UnknownMetricError
+from .history_forms import as_dicts, as_recording, decoded, encoded
 from .metric import Mode, MonitoredMetric, SinceBest
 from .metric_log import Check, Column, MetricLog, Statistic
-from .recording import Recording, Series
+from .recording import Recording
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class MetricHistory:
         1
     """
 
-    __slots__ = ("_epochs", "_log", "_size")
+    __slots__ = ("_epochs", "_is_tail", "_log", "_size")
 
     def __init__(self) -> None:
         self._log = MetricLog()
         self._size = 0
         self._epochs = 0
+        self._is_tail = False
 
     def append(
         self,
@@ -75,8 +77,10 @@ class MetricHistory:
             seconds: Seconds of training until then, ``None`` where that is not known.
 
         Raises:
+            TypeError: If the epoch is no whole number.
             ValueError: If the epoch lies before one that is over, or is over and does not end.
         """
+        epoch = operator.index(epoch)
         if epoch < max(self._epochs - 1, 0) or (epoch == self._epochs - 1 and not ends_epoch):
             why = f"epoch {self._epochs - 1} is already over" if self._epochs else "it must be 0 or more"
             raise ValueError(f"append(epoch={epoch}): {why}.")
@@ -85,13 +89,14 @@ class MetricHistory:
         check = Check(epoch, ends_epoch, values, steps, spent)
         known = self._log.checks[self._size :]
         if len(known) == 1 and known[0].says_what(check):
+            self._log.declare(self._size, directions or {})
             return self._at_tip(self._log)
-        log = self._copied_log() if known else self._log
+        log = self._copied_log() if known or self._is_tail else self._log
         log.append(check, directions or {})
         return self._at_tip(log)
 
     def _copied_log(self) -> MetricLog:
-        log = MetricLog()
+        log = MetricLog(self._log.first_epoch)
         for number, check in enumerate(self._log.checks[: self._size]):
             log.append(check, self._log.directions_at(number + 1))
         return log
@@ -100,6 +105,7 @@ class MetricHistory:
     def _at_tip(log: MetricLog) -> MetricHistory:
         history = MetricHistory.__new__(MetricHistory)
         history._log, history._size, history._epochs = log, len(log.checks), log.epochs
+        history._is_tail = False
         return history
 
     @property
@@ -135,7 +141,8 @@ class MetricHistory:
         if name not in self:
             raise UnknownMetricError(name, self.names, f"history[{name!r}]")
         late = self._log.late.get(name, {})
-        return Column(self._log.columns.get(name, []), self._epochs, late, self._size)
+        column = self._log.columns.get(name, [])
+        return Column(column, self._log.first_epoch, self._epochs, late, self._size)
 
     def __contains__(self, name: object) -> bool:
         logged_at = self._log.logged_at.get(name) if isinstance(name, str) else None
@@ -201,12 +208,10 @@ class MetricHistory:
         """
         if check <= 0:
             return self
-        tail = self._log.tails.setdefault(check, MetricLog())
-        for number in range(check + len(tail.checks), self._size):
-            tail.append(self._log.checks[number], self._log.directions_at(number + 1))
-        history = MetricHistory.__new__(MetricHistory)
-        history._log, history._size = tail, max(self._size - check, 0)
-        history._epochs = self._epochs if history._size else 0
+        history = MetricHistory()
+        if check < self._size:
+            history._log, history._size, history._is_tail = self._log.tail(check), self._size - check, True
+            history._epochs = self._epochs
         return history
 
     def extends(self, other: MetricHistory) -> bool:
@@ -219,16 +224,7 @@ class MetricHistory:
         ``step`` and ``seconds`` are the optimizer steps and the seconds of training until its end, where
         they were recorded. A metric of one of these three names is left out for them.
         """
-        ends = {check.epoch: check for check in self._log.checks[: self._size] if check.ends_epoch}
-        rows: list[dict[str, Any]] = [{"epoch": epoch} for epoch in range(self._epochs)]
-        for epoch, check in ends.items():
-            rows[epoch] |= {} if check.step is None else {"step": check.step}
-            rows[epoch] |= {} if check.seconds is None else {"seconds": check.seconds}
-        when = [dict(row) for row in rows]
-        for check in self._log.checks[: self._size]:
-            if check.epoch < self._epochs:
-                rows[check.epoch] |= {**check.metrics, **when[check.epoch]}
-        return rows
+        return as_dicts(self._log.checks[: self._size], self._epochs)
 
     def to_numpy(self) -> dict[str, NDArray[np.float64]]:
         """One array per metric, one value per finished epoch; NaN where it was not logged."""
@@ -238,14 +234,12 @@ class MetricHistory:
         """A data frame: one row per finished epoch, one column per metric; NaN where it was not logged.
 
         Raises:
-            ModuleNotFoundError: Without pandas, which the extra ``pandas`` brings.
+            MissingExtraError: Without pandas, which the extra ``pandas`` brings.
         """
         try:
             import pandas
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "history.to_pandas() needs pandas: pip install 'burr-lightning[pandas]'"
-            ) from error
+            raise MissingExtraError("history.to_pandas()", "pandas", "pandas") from error
         epochs = pandas.RangeIndex(self._epochs, name="epoch")
         return pandas.DataFrame(self.to_numpy(), index=epochs, columns=self.names)
 
@@ -257,23 +251,7 @@ class MetricHistory:
             monitor: The run's monitored metric: its direction counts where it declares none itself.
         """
         given = {monitor["metric"]: monitor["mode"]} if monitor is not None and monitor["mode"] else {}
-        checks = self._log.checks[: self._size]
-        series = {
-            metric: Series(
-                np.array(self._log.logged_at[metric][: self._log.logged(metric, self._size)], dtype=np.int64),
-                [check.metrics[metric] for check in checks if metric in check.metrics],
-            )
-            for metric in self.names
-        }
-        return Recording(
-            epochs=np.array([check.epoch for check in checks], dtype=np.int64),
-            ends_epoch=np.array([check.ends_epoch for check in checks], dtype=np.bool_),
-            series=series,
-            directions={**given, **self.directions},
-            steps=_recorded([check.step for check in checks]),
-            seconds=_recorded([check.seconds for check in checks]),
-            name=name,
-        )
+        return as_recording(self._log.checks[: self._size], {**given, **self.directions}, name)
 
     def chunk(self, first: int) -> dict[str, Any]:
         """The checks from number ``first`` on, as JSON without NaN or infinities; see `from_chunks`."""
@@ -282,7 +260,7 @@ class MetricHistory:
         return {
             "first": first,
             "names": names,
-            "checks": [_encoded(check, names) for check in checks],
+            "checks": [encoded(check, names) for check in checks],
             "directions": self.directions,
         }
 
@@ -291,10 +269,8 @@ class MetricHistory:
         """The history whose `chunk`s these are, oldest first."""
         log = MetricLog()
         for chunk in chunks:
-            for epoch, ends_epoch, values, *when in chunk["checks"]:
-                pairs = zip(chunk["names"], values, strict=True)
-                metrics = {name: float(value) for name, value in pairs if value is not None}
-                log.append(Check(epoch, bool(ends_epoch), metrics, *when), chunk["directions"])
+            for row in chunk["checks"]:
+                log.append(decoded(row, chunk["names"]), chunk["directions"])
         return MetricHistory._at_tip(log)
 
     def __eq__(self, other: object) -> bool:
@@ -316,20 +292,5 @@ class MetricHistory:
 
     def __repr__(self) -> str:
         newest = ", ".join(f"{name}={self.latest(name)[1]:.4g}" for name in self.names[:6])
+        newest += ", ..." if len(self.names) > 6 else ""
         return f"MetricHistory({self._epochs} epochs{': ' if newest else ''}{newest})"
-
-
-def _recorded(values: list[Any]) -> NDArray[np.float64] | None:
-    """A column of what was recorded, NaN where it was not; ``None`` where it never was."""
-    if all(value is None for value in values):
-        return None
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _encoded(check: Check, names: Sequence[str]) -> list[Any]:
-    values = [check.metrics.get(name) for name in names]
-    readable = [value if value is None or math.isfinite(value) else str(value) for value in values]
-    encoded = [check.epoch, int(check.ends_epoch), readable, check.step, check.seconds]
-    while encoded[-1] is None:
-        encoded.pop()
-    return encoded

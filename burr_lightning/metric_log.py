@@ -6,6 +6,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from threading import RLock
 from typing import Any, NamedTuple, Protocol, overload
 
 from .metric import Mode
@@ -96,26 +97,28 @@ class Trace:
 
 
 class MetricLog:
-    """The storage that successive histories share. It only ever grows."""
+    """The storage that successive histories share. It only ever grows.
 
-    def __init__(self) -> None:
+    Args:
+        first_epoch: The epoch that columns begin with, for the storage of a `tail`; else 0.
+    """
+
+    def __init__(self, first_epoch: int = 0) -> None:
         self.checks: list[Check] = []
-        self.epochs = 0
+        self.first_epoch = self.epochs = first_epoch
         self.columns: dict[str, list[float]] = {}
         self.logged_at: dict[str, array[int]] = {}
-        self._declared: dict[str, tuple[int, Mode]] = {}
+        self._declared: dict[str, list[tuple[int, Mode]]] = {}
         self.late: dict[str, Late] = {}
-        self.tails: dict[int, MetricLog] = {}
-        """What came after so many checks, as far as it was asked for."""
+        self._tail: tuple[int, MetricLog] = (0, self)
         self._traces: dict[Statistic, Trace] = {}
+        self._asking = RLock()
 
     def append(self, check: Check, directions: Mapping[str, Mode]) -> None:
         """Add a check at the end."""
         index = len(self.checks)
         self.checks.append(check)
-        for name, direction in directions.items():
-            if name not in self._declared or self._declared[name][1] != direction:
-                self._declared[name] = (index, direction)
+        self.declare(index, directions)
         for name in check.metrics:
             self.logged_at.setdefault(name, array("q")).append(index)
         if check.epoch < self.epochs:
@@ -125,6 +128,13 @@ class MetricLog:
         elif check.ends_epoch:
             self._end_epoch(check.epoch)
 
+    def declare(self, index: int, directions: Mapping[str, Mode]) -> None:
+        """Metrics have told their direction at a check."""
+        for name, direction in directions.items():
+            declared = self._declared.setdefault(name, [])
+            if not declared or declared[-1][1] != direction:
+                declared.append((index, direction))
+
     def _end_epoch(self, epoch: int) -> None:
         values: dict[str, float] = {}
         for check in reversed(self.checks):
@@ -133,13 +143,18 @@ class MetricLog:
             values = {**check.metrics, **values}
         for name, value in values.items():
             column = self.columns.setdefault(name, [])
-            column.extend([math.nan] * (epoch - len(column)))
+            column.extend([math.nan] * (epoch - self.first_epoch - len(column)))
             column.append(value)
         self.epochs = epoch + 1
 
     def directions_at(self, size: int) -> dict[str, Mode]:
         """The direction of every metric that had declared one within so many checks."""
-        return {name: direction for name, (index, direction) in self._declared.items() if index < size}
+        return {
+            name: direction
+            for name, declared in self._declared.items()
+            for index, direction in declared
+            if index < size
+        }
 
     def logged(self, name: str, size: int) -> int:
         """At how many of the first checks a metric was logged."""
@@ -147,19 +162,31 @@ class MetricLog:
 
     def newest(self, statistic: Statistic, size: int) -> float | None:
         """A statistic after so many checks; O(1) amortised."""
-        trace = self._traces.get(statistic)
-        if trace is None:
-            trace = self._traces[statistic] = Trace(statistic)
-        trace.follow(self.checks)
-        return trace.newest(size)
+        with self._asking:
+            # Taken out meanwhile: one that fails half way would be of no use any more.
+            trace = self._traces.pop(statistic, None) or Trace(statistic)
+            trace.follow(self.checks)
+            self._traces[statistic] = trace
+            return trace.newest(size)
+
+    def tail(self, first: int) -> MetricLog:
+        """What came from check number ``first`` on; the newest one that was asked for is kept up to date."""
+        with self._asking:
+            kept, tail = self._tail
+            if kept != first:
+                tail = MetricLog(self.checks[first].epoch)
+                self._tail = (first, tail)
+            for number in range(first + len(tail.checks), len(self.checks)):
+                tail.append(self.checks[number], self.directions_at(number + 1))
+            return tail
 
 
 class Column(Sequence[float]):
     """The values of one metric, one per epoch; NaN where it was not logged."""
 
-    def __init__(self, values: list[float], epochs: int, late: Late, size: int) -> None:
+    def __init__(self, values: list[float], first_epoch: int, epochs: int, late: Late, size: int) -> None:
         self._values = values
-        self._epochs = epochs
+        self._first_epoch, self._epochs = first_epoch, epochs
         self._late, self._size = late, size
 
     def __len__(self) -> int:
@@ -180,7 +207,8 @@ class Column(Sequence[float]):
         for index, value in reversed(self._late.get(epoch, ())):
             if index < self._size:
                 return value
-        return self._values[epoch] if epoch < len(self._values) else math.nan
+        at = epoch - self._first_epoch
+        return self._values[at] if 0 <= at < len(self._values) else math.nan
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{value:.4g}" for value in self[-5:])

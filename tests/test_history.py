@@ -3,6 +3,7 @@ import json
 import math
 import pickle
 
+import numpy as np
 import pytest
 
 from burr_lightning.errors import UnknownMetricError
@@ -206,3 +207,45 @@ def test_latest_looks_back_as_far_as_there_are_checks():
     assert (history.latest("a"), history.latest("a", back=1)) == ((0, 2.0), (0, 1.0))
     with pytest.raises(IndexError, match="it was logged at 2 checks"):
         history.latest("a", back=2)
+
+
+def test_what_is_appended_to_the_rest_of_a_history_is_in_no_other():
+    history = history_of(1.0, 2.0, 3.0)
+    rest = history.since(1)
+    assert list(rest.append(3, {"val_loss": 99.0})["val_loss"])[1:] == [2.0, 3.0, 99.0]
+    assert list(history.append(3, {"val_loss": 4.0}).since(1)["val_loss"])[1:] == [2.0, 3.0, 4.0]
+
+
+def test_the_rest_of_a_long_history_holds_no_more_than_itself():
+    history = history_of(*range(2000))
+    rest = history.since(1990)
+    assert rest.checks == 10
+    assert list(rest["val_loss"][-10:]) == [float(number) for number in range(1990, 2000)]
+    assert len(rest._log.columns["val_loss"]) == 10
+    assert history.since(1995)["val_loss"][-1] == 1999.0
+
+
+def test_a_direction_that_changes_later_leaves_older_histories_what_they_knew():
+    older = MetricHistory().append(0, {"a": 1.0}, directions={"a": "min"})
+    newer = older.append(1, {"a": 2.0}, directions={"a": "max"})
+    assert (older.direction("a"), newer.direction("a")) == ("min", "max")
+
+
+def test_a_check_that_is_told_again_may_tell_its_direction():
+    older = MetricHistory()
+    older.append(0, {"a": 1.0})
+    assert older.append(0, {"a": 1.0}, directions={"a": "max"}).direction("a") == "max"
+
+
+def test_an_epoch_is_a_whole_number_of_any_kind():
+    history = MetricHistory().append(np.int64(0), {"a": 1.0})
+    assert history == MetricHistory().append(0, {"a": 1.0})
+    assert json.loads(json.dumps(history.chunk(0)))["checks"][0][0] == 0
+    with pytest.raises(TypeError):
+        history.append(1.5, {"a": 1.0})
+    assert history.append(1, {"a": 2.0}).checks == 2
+
+
+def test_a_history_of_many_metrics_says_that_there_are_more():
+    names = [f"m{number}" for number in range(20)]
+    assert repr(MetricHistory().append(0, dict.fromkeys(names, 1.0))).endswith("m5=1, ...)")

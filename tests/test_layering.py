@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"errors", "metric", "history", "metric_log", "recording"},
+    {"errors", "metric", "history", "history_forms", "metric_log", "recording"},
     {"conditions"},
     {
         *(
