@@ -33,16 +33,16 @@ from burr_lightning.recording import Recording
 CONDITIONS = {
     condition.name: condition
     for condition in (
-        plateau("val_loss", 10),
+        plateau("val_loss", 10, min_delta=1e-4),
         reached("val_loss", 0.01),
         not_finite("val_loss"),
-        max_epochs(10**9),
+        max_epochs(10**9) & ~not_finite("train_loss"),
         overfitting("train_loss", "val_loss", 10),
         slope_below("val_loss", 1e-6),
         spike("val_loss", 1e6),
         generalization_loss("val_loss", 20),
         progress_quotient("train_loss", "val_loss", 3),
-        consecutive_increases("val_loss", 8),
+        consecutive_increases("val_loss", 8, strip=1),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -49,34 +50,39 @@ class MonitoredMetric:
         """
         if not min_delta:
             return value < over if self.mode == "min" else value > over
-        if _fits_32_bits(value) and _fits_32_bits(over):
-            value, min_delta = np.float32(value), np.float32(min_delta)
-        with np.errstate(over="ignore"):
-            if self.mode == "min":
-                return bool(value + min_delta < over)
-            return bool(value - min_delta > over)
+        in_32_bits = _rounded(value) == value and _rounded(over) == over
+        delta = _rounded(min_delta) if in_32_bits else min_delta
+        bar = value + delta if self.mode == "min" else value - delta
+        bar = _rounded(bar) if in_32_bits else bar
+        return bar < over if self.mode == "min" else bar > over
 
     def reaches(self, value: Any, target: Any) -> Any:
         """Whether ``value`` is at ``target`` or better; NaN never is. It takes arrays too."""
-        target = _in_precision_of(value, target)
         return value <= target if self.mode == "min" else value >= target
 
     def is_worse(self, value: Any, than: Any) -> Any:
         """Whether ``value`` is worse than another; NaN never is. It takes arrays too."""
-        than = _in_precision_of(value, than)
         return value > than if self.mode == "min" else value < than
 
 
-def _fits_32_bits(value: Any) -> Any:
-    """Whether a number, or each of an array, is one that 32 bits hold: as most metrics are logged."""
-    with np.errstate(over="ignore"):
-        return np.asarray(value, dtype=np.float32).astype(np.float64) == value
+def _rounded(value: float) -> float:
+    """A number as 32 bits hold it; several times faster than a NumPy scalar."""
+    return array("f", (value,))[0]
 
 
-def _in_precision_of(value: Any, number: Any) -> Any:
-    """A number as it would be, had it been logged like a value: 0.9 in 32 bits lies below 0.9 in 64."""
+def in_precision_of(value: Any, limit: float) -> Any:
+    """A limit as it would be, had it been logged like a value: 0.9 in 32 bits lies below 0.9 in 64.
+
+    Args:
+        value: A number or an array; most metrics are logged in 32 bits.
+        limit: What it is held against; it stays as it is where 32 bits do not reach so far.
+    """
+    rounded = _rounded(limit)
+    if rounded == limit or math.isinf(rounded):
+        return limit
     with np.errstate(over="ignore"):
-        return np.where(_fits_32_bits(value), float(np.float32(number)), number)[()]
+        fits = np.asarray(value, dtype=np.float32).astype(np.float64) == value
+    return np.where(fits, rounded, limit)[()]
 
 
 def checked_mode(mode: object, asked_by: str) -> Mode:

@@ -51,7 +51,7 @@ class Recording:
     @property
     def finished_epochs(self) -> NDArray[np.int64]:
         """How many epochs are over at each check."""
-        finished: NDArray[np.int64] = self.epochs + self.ends_epoch
+        finished: NDArray[np.int64] = np.maximum.accumulate(np.where(self.ends_epoch, self.epochs + 1, 0))
         return finished
 
     @staticmethod

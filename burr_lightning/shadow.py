@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from burr.core import Condition, State
 
 from .conditions import explain, metrics_of
-from .conditions.replayed import first_stop, reason_at
+from .conditions.replayed import reason_at, truths
+from .conditions.truths import TRUE
 from .errors import ArgumentError
 from .graphs import CAN_STOP
 from .history import MetricHistory
+from .recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -64,37 +67,47 @@ def _reason(name: str, condition: Condition, state: State[Any]) -> str | None:
     return (explained.reason or condition.name) if explained.holds else None
 
 
-def as_configured_now(shadow: Shadows, state: State[Any]) -> dict[str, Any]:
+def as_configured_now(
+    shadow: Shadows,
+    state: State[Any],
+    can_stop: Callable[[int, int], bool],
+    known: Mapping[str, Any],
+) -> dict[str, Any]:
     """What is known of today's shadow conditions: those that are new are replayed over the history.
-
-    ``min_epochs`` and ``min_steps`` of the epochs that are over are not known any more and left out.
 
     Args:
         shadow: Today's conditions.
-        state: A stored state.
+        state: A state, under the monitored metric of today.
+        can_stop: Whether today's ``min_epochs`` and ``min_steps`` are met, by epochs and steps.
+        known: What was found of conditions before, by name.
     """
-    known = state["shadow"]
+    recording = state["history"].recording(monitor=state["monitor"])
     return {
         name: known[name]
         if name in known and known[name]["condition"] == condition.name
-        else _replayed(name, condition, state["history"], state["monitor"])
+        else _replayed(name, condition, recording, can_stop)
         for name, condition in shadow.items()
     }
 
 
 def _replayed(
-    name: str, condition: Condition, history: MetricHistory, monitor: Mapping[str, Any] | None
+    name: str, condition: Condition, recording: Recording, can_stop: Callable[[int, int], bool]
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {"condition": condition.name, "epoch": None, "reason": None}
-    recording = history.recording(monitor=monitor)
     try:
-        check = first_stop(condition, recording)
+        true = np.flatnonzero(truths(condition, recording) == TRUE)
+        check = next((int(at) for at in true if _could_stop(recording, int(at), can_stop)), None)
         if check is not None:
             reason = reason_at(condition, recording, check) or condition.name
             entry |= {"epoch": int(recording.epochs[check]), "reason": reason}
     except Exception as error:
         log.warning("BurrCallback(shadow=...): %r could not be replayed: %s", name, error)
     return entry
+
+
+def _could_stop(recording: Recording, check: int, can_stop: Callable[[int, int], bool]) -> bool:
+    assert recording.steps is not None
+    return can_stop(int(recording.finished_epochs[check]), int(recording.steps[check]))
 
 
 def tell_of_unknown_metrics(shadow: Shadows, state: State[Any]) -> None:

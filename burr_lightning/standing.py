@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def standing_of(
     point = commits.resume_point() if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
-        state = state.update(shadow=as_configured_now(settings.shadow, state), **settings.initial_state)
+        shadow = as_configured_now(settings.shadow, state, partial(access.can_stop, trainer), {})
+        state = state.update(shadow=shadow, **settings.initial_state)
         return Standing(state, None, None, None, False)
     if point.row is None:
         raise ResumeError(
@@ -106,12 +108,15 @@ def _as_configured_now(
     """A stored state under the limits, the monitored metric and the hyperparameters of today."""
     metric, mode = settings.monitor, settings.mode
     monitor = {"metric": metric, "mode": mode} if metric else None
+    known = state["shadow"]
     if monitor != state["monitor"]:
+        known = {}  # a condition may have read its metric in the direction that was monitored
         best = best_of(state["history"], monitor)
         if best is not None:
             best["checkpoint"] = commits.checkpoint_of(best["epoch"])
         state = state.update(monitor=monitor, best=best)
-    state = state.update(hparams=short(hparams), shadow=as_configured_now(settings.shadow, state))
+    shadow = as_configured_now(settings.shadow, state, partial(access.can_stop, trainer), known)
+    state = state.update(hparams=short(hparams), shadow=shadow)
     epochs, steps = state["epoch"] + 1, state["global_step"]
     if epochs == 0:
         return state

@@ -96,7 +96,7 @@ def state_of(history):
     return State(
         {
             "history": history,
-            "epoch": int(recording.finished_epochs[-1]) - 1,
+            "epoch": len(history) - 1,
             "global_step": int(recording.steps[-1]),
             "seconds": float(recording.seconds[-1]),
         }

@@ -158,7 +158,7 @@ def test_a_combined_condition_knows_its_metrics_and_reads_each_key_once():
     condition = (TRUE | PLAIN) & ~FALSE
     assert metrics_of(condition) == {"a", "b"}
     assert condition.reads == ["history", "epoch"]
-    assert condition.name == "(plateau(a, patience=2) | epoch >= 2) & ~plateau(b, patience=2)"
+    assert condition.name == "(plateau(a, patience=2) | (epoch >= 2)) & ~plateau(b, patience=2)"
 
 
 def test_only_conditions_combine():

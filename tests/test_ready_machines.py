@@ -116,7 +116,7 @@ def test_stages_end_by_conditions_that_count_from_their_own_beginning(make_train
         "seconds": 0,
     }
     assert burr.state["stop_reason"].startswith(
-        "max_steps(8) & max_time(1e-09) in this stage: 8 steps were taken"
+        "max_steps(8) in this stage: 8 steps were taken; max_time(1e-09) in this stage: "
     )
 
 

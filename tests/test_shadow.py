@@ -8,8 +8,9 @@ import pytest
 from burr.core import Condition
 from lightning.pytorch.callbacks import EarlyStopping
 
-from burr_lightning import BurrCallback, Run
-from burr_lightning.conditions import generalization_loss, max_time, plateau, reached
+from burr_lightning import BurrCallback, MetricHistory, Run
+from burr_lightning.conditions import generalization_loss, max_epochs, max_time, plateau, reached
+from burr_lightning.conditions.replayed import first_stop
 from burr_lightning.errors import ArgumentError
 from burr_lightning.stopping import compare_stopping
 from burr_lightning.testing import ScriptedModule, scripted_loader
@@ -161,3 +162,26 @@ def test_a_shadow_condition_that_is_new_reads_its_metric_as_the_run_does(make_tr
     assert [entry["epoch"] for entry in burr.state["shadow"].values()] == [None, None]
     comparison = compare_stopping("sh", plateau("acc", 2), monitor="acc")
     assert (comparison.monitor.mode, comparison.mode_assumed) == ("max", False)
+
+
+def test_a_direction_that_is_given_today_counts_for_what_was_found_before(make_trainer):
+    rising = ScriptedModule(acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    for mode, epochs, stop in ((None, 4, 2), ("max", 6, None)):
+        burr = BurrCallback("r", monitor="acc", mode=mode, shadow={"it": plateau("acc", 2)})
+        make_trainer(burr, max_epochs=epochs).fit(rising, scripted_loader(), scripted_loader())
+        assert epochs_of(burr) == {"it": stop}
+
+
+def test_a_shadow_that_is_new_waits_for_min_epochs_as_the_others_do(make_trainer):
+    fit(make_trainer(BurrCallback("r", shadow={"old": plateau("val_loss", 1)}), min_epochs=5, max_epochs=3))
+    both = {"old": plateau("val_loss", 1), "new": plateau("val_loss", 1)}
+    burr = BurrCallback("r", shadow=both)
+    fit(make_trainer(burr, min_epochs=5, max_epochs=8))
+    assert epochs_of(burr) == {"old": 4, "new": 4}
+
+
+def test_a_run_that_begins_in_the_middle_of_an_epoch_has_no_epoch_that_is_over():
+    history = MetricHistory().append(5, {"a": 1.0}, ends_epoch=False)
+    assert history.recording().finished_epochs.tolist() == [0]
+    assert first_stop(max_epochs(5), history.recording()) is None
+    assert first_stop(max_epochs(5), history.append(5, {"a": 1.0}).recording()) == 1

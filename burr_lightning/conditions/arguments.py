@@ -105,6 +105,16 @@ def check_number(call: str, name: str, value: object, *, at_least: float = -math
     Raises:
         ValueError: If it is not.
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not float(value) >= at_least:  # type: ignore[arg-type]
-        raise ValueError(f"{call}: {name} must be {rule}, not {value!r}.")
+    if not _as_float(value) >= at_least:
+        how = ": give its .item()" if hasattr(value, "item") and not isinstance(value, numbers.Real) else ""
+        raise ValueError(f"{call}: {name} must be {rule}, not {shown(value)}{how}.")
+
+
+def _as_float(value: object) -> float:
+    """A number; NaN for what is none, or is larger than any."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from burr.core import Condition, State
 
 from ..recording import Recording
 from .truths import Truths
+
+_IN_WORDS = {True: "true", False: "false", None: "not known yet"}
+_TRUE, _FALSE = "is true", "is false"
+"""All that a condition of Burr's own has to say."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,16 @@ class Explanation:
         if not self.holds:
             return ""
         if self.text:
-            return f"{self.name}: {self.text}"
+            return f"{self.name} {self.text}" if self.text == _TRUE else f"{self.name}: {self.text}"
         return "; ".join(part.reason for part in self.parts if part.reason)
 
     @property
-    def numbers(self) -> str:
-        """Its numbers, or those of all its parts."""
-        return self.text or "; ".join(part.numbers for part in self.parts if part.numbers)
+    def _has_numbers(self) -> bool:
+        return self.text not in ("", _TRUE, _FALSE)
 
     def __str__(self) -> str:
         """The truth of every part with its numbers, one line each, parts indented under their whole."""
-        said = {True: "true", False: "false", None: "not known yet"}[self.truth]
-        lines = [f"{self.name}: {said}" + (f" ({self.text})" if self.text else "")]
+        lines = [f"{self.name}: {_IN_WORDS[self.truth]}" + (f" ({self.text})" if self._has_numbers else "")]
         lines += [f"  {line}" for part in self.parts for line in str(part).splitlines()]
         return "\n".join(lines)
 
@@ -114,43 +116,59 @@ class _Combined(StopCondition):
         super().__init__(name, keys, lambda state: (self.truth(state), ""), metrics)
         self.parts = parts
 
+
+class _InOrder(_Combined):
+    """Parts that are asked from left to right, as Python's ``and`` and ``or`` do.
+
+    What follows the part that decides is not asked: it may read what is not there yet. Neither does a
+    part that fails after one that is not known yet end a run: it may have failed for the same reason.
+    """
+
+    decides: ClassVar[bool]
+    """The truth of a part that is that of the whole."""
+
+    def truth(self, state: State[Any]) -> bool | None:
+        """Whether it is true of a state; ``None`` where that is not known yet."""
+        unknown = False
+        for part in self.parts:
+            found = _try_to_explain(part, state).truth if unknown else _truth(part, state)
+            if found is self.decides:
+                return found
+            unknown = unknown or found is None
+        return None if unknown else not self.decides
+
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of every part on a state."""
-        parts = tuple(explain(part, state) for part in self.parts)
-        return Explanation(self.name, self.truth(state), "", parts)
+        parts: list[Explanation] = []
+        for part in self.parts:
+            known = all(before.truth is (not self.decides) for before in parts)
+            parts.append(explain(part, state) if known else _try_to_explain(part, state))
+        return Explanation(self.name, self.truth(state), "", tuple(parts))
 
 
-class AnyOf(_Combined):
-    """True when one of its parts is."""
+class AnyOf(_InOrder):
+    """True when one of its parts is, false when all are."""
 
-    def __init__(self, *parts: Condition) -> None:
-        super().__init__(" | ".join(part.name for part in parts), parts)
-
-    def truth(self, state: State[Any]) -> bool | None:
-        """True when one part is, false when all are."""
-        truths = {_truth(part, state) for part in self.parts}
-        return True if True in truths else (None if None in truths else False)
-
-
-class AllOf(_Combined):
-    """True when all of its parts are."""
+    decides = True
 
     def __init__(self, *parts: Condition) -> None:
-        names = (f"({p.name})" if _is_open(p, " | ") else p.name for p in parts)
-        super().__init__(" & ".join(names), parts)
+        super().__init__(" | ".join(_named(part) for part in parts), parts)
 
-    def truth(self, state: State[Any]) -> bool | None:
-        """False when one part is, true when all are."""
-        truths = {_truth(part, state) for part in self.parts}
-        return False if False in truths else (None if None in truths else True)
+
+class AllOf(_InOrder):
+    """False when one of its parts is, true when all are."""
+
+    decides = False
+
+    def __init__(self, *parts: Condition) -> None:
+        super().__init__(" & ".join(_named(part, AnyOf) for part in parts), parts)
 
 
 class Not(_Combined):
     """True when its part is false."""
 
     def __init__(self, part: Condition) -> None:
-        combined = isinstance(part, AllOf) or _is_open(part, " | ") or _is_open(part, " & ")
-        super().__init__(f"~({part.name})" if combined else f"~{part.name}", (part,))
+        super().__init__(f"~{_named(part, AnyOf, AllOf)}", (part,))
 
     def truth(self, state: State[Any]) -> bool | None:
         """The opposite of the part's, where that is known."""
@@ -160,27 +178,33 @@ class Not(_Combined):
     def explain(self, state: State[Any]) -> Explanation:
         """What the part says, turned round."""
         part = explain(self.parts[0], state)
-        text = part.text if isinstance(self.parts[0], StopCondition) and part.text else _denied(part)
+        speaks_for_itself = isinstance(self.parts[0], StopCondition) and not part.parts
+        text = part.text if speaks_for_itself and part.text else _said(part)
         return Explanation(self.name, self.truth(state), text, (part,))
 
 
-def _is_open(part: Condition, operator: str) -> bool:
-    """Whether a name needs brackets beside a stronger operator."""
+def _named(part: Condition, *weaker: type[StopCondition]) -> str:
+    """The name of a part, in brackets beside a stronger operator."""
     if isinstance(part, StopCondition):
-        return isinstance(part, AnyOf) and operator == " | "
-    return operator in part.name
+        return f"({part.name})" if isinstance(part, weaker) else part.name
+    return part.name if part.name.isidentifier() else f"({part.name})"
 
 
-def _denied(explanation: Explanation) -> str:
-    """What of a condition is false, by name; all that is known of one that is not."""
-    if not explanation.parts:
-        said = {True: "true", False: "false", None: "not known yet"}[explanation.truth]
-        numbers = explanation.text
-        return f"{explanation.name} is {said}" + (
-            f": {numbers}" if numbers and numbers != f"is {said}" else ""
-        )
-    false = [part for part in explanation.parts if part.truth is False]
-    return "; ".join(_denied(part) for part in false or explanation.parts)
+def _said(explanation: Explanation) -> str:
+    """What made a condition what it is: itself with its numbers, or those of its parts that decided."""
+    if explanation.text or not explanation.parts:
+        said = f"{explanation.name} is {_IN_WORDS[explanation.truth]}"
+        return f"{said}: {explanation.text}" if explanation._has_numbers else said
+    deciding = [part for part in explanation.parts if part.truth is explanation.truth]
+    return "; ".join(_said(part) for part in deciding or explanation.parts)
+
+
+def _try_to_explain(condition: Condition, state: State[Any]) -> Explanation:
+    """What a condition says that the whole does not depend on; nothing where it fails."""
+    try:
+        return explain(condition, state)
+    except Exception as error:
+        return Explanation(condition.name, None, f"could not be asked: {type(error).__name__}: {error}")
 
 
 def _truth(condition: Condition, state: State[Any]) -> bool | None:
@@ -207,7 +231,7 @@ def explain(condition: Condition, state: State[Any]) -> Explanation:
     if isinstance(condition, StopCondition):
         return condition.explain(state)
     truth = _truth(condition, state)
-    return Explanation(condition.name, truth, f"is {str(truth).lower()}")
+    return Explanation(condition.name, truth, _TRUE if truth else _FALSE)
 
 
 def metrics_of(condition: Condition) -> frozenset[str]:

@@ -34,7 +34,7 @@ def max_epochs(n: int) -> StopCondition:
         >>> max_epochs(10).run(State({"epoch": 9}))
         {'PROCEED': True}
     """
-    call = f"max_epochs({n})"
+    call = f"max_epochs({shown(n)})"
     check_count(call, "n", n, 1, "epochs")
     return _limit(
         call, "epoch", n, "epochs are over", lambda epoch: epoch + 1, lambda run: run.finished_epochs
@@ -61,7 +61,7 @@ def max_steps(n: int) -> StopCondition:
         >>> max_steps(1000).run(State({"global_step": 640}))
         {'PROCEED': False}
     """
-    call = f"max_steps({n})"
+    call = f"max_steps({shown(n)})"
     check_count(call, "n", n, 1, "optimizer steps")
     return _limit(call, "global_step", n, "steps were taken", lambda step: step, lambda run: run.steps)
 
@@ -102,8 +102,7 @@ def _seconds(time: object, call: str) -> float:
         days, hours, minutes, rest = map(int, parts.groups())
         time = timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
     check_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
-    assert isinstance(time, (int, float))
-    return float(time)
+    return float(time)  # type: ignore[arg-type]
 
 
 def _one(what: str) -> str:

@@ -50,7 +50,8 @@ def plateau(
 
     A check is a validation pass or the end of an epoch at which the metric was logged, so a metric
     that is validated every third epoch is checked every third epoch. A value improves when it is better
-    than the best one by more than ``min_delta``; NaN never is. With ``n`` the number of checks after
+    than the best one by more than ``min_delta`` (in 32 bits where both were logged so, as in Lightning); NaN
+    never is. With ``n`` the number of checks after
     the best one, the condition is ``n >= max(patience, 1)``. Source: Lightning's ``EarlyStopping``
     (lightning.pytorch.callbacks.early_stopping, 2.6), whose count this is; a patience of 0 is one of 1
     there too. A metric of the training counts at each epoch's end, as with

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metric import Mode, MonitoredMetric
+from ..metric import Mode, MonitoredMetric, in_precision_of
 from .arguments import apart, check_metrics, check_mode, check_number, written
 from .base import StopCondition
 from .measured import Measured, Newest, Reading
@@ -31,7 +31,9 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
     """True when the newest value of a metric is at a target or better.
 
     ``value <= target`` where lower is better, ``value >= target`` where higher is; NaN reaches nothing.
-    (The ``stopping_threshold`` of Lightning's ``EarlyStopping`` has to be passed: ``<`` and ``>``.)
+    (The ``stopping_threshold`` of Lightning's ``EarlyStopping`` has to be passed: ``<`` and ``>``.) A value
+    that 32 bits hold, as most are logged, is compared with the target in 32 bits: an accuracy of exactly
+    nine tenths reaches 0.9.
 
     Args:
         metric: The metric's name.
@@ -55,14 +57,15 @@ def reached(metric: str, target: float, mode: Mode | None = None) -> StopConditi
         >>> reached("val_acc", 0.98, mode="max").run(state)
         {'PROCEED': False}
     """
-    return _limit("reached", metric, target, mode, _REACHED, MonitoredMetric.reaches)
+    return _limit("reached", metric, "target", target, mode, _REACHED, MonitoredMetric.reaches)
 
 
 def diverged(metric: str, threshold: float, mode: Mode | None = None) -> StopCondition:
     """True when the newest value of a metric is worse than a threshold.
 
     ``value > threshold`` where lower is better, ``value < threshold`` where higher is; NaN is not
-    (`not_finite` is). Source: the ``divergence_threshold`` of Lightning's ``EarlyStopping``.
+    (`not_finite` is). The threshold is read in 32 bits where the value was logged so, as in `reached`.
+    Source: the ``divergence_threshold`` of Lightning's ``EarlyStopping``.
 
     Args:
         metric: The metric's name.
@@ -82,7 +85,7 @@ def diverged(metric: str, threshold: float, mode: Mode | None = None) -> StopCon
         >>> diverged("train_loss", 10.0).run(state)
         {'PROCEED': True}
     """
-    return _limit("diverged", metric, threshold, mode, _DIVERGED, MonitoredMetric.is_worse)
+    return _limit("diverged", metric, "threshold", threshold, mode, _DIVERGED, MonitoredMetric.is_worse)
 
 
 def not_finite(metric: str) -> StopCondition:
@@ -122,6 +125,7 @@ def not_finite(metric: str) -> StopCondition:
 def _limit(
     function: str,
     metric: str,
+    argument: str,
     limit: float,
     mode: Mode | None,
     signs: Mapping[tuple[Mode, bool], str],
@@ -129,16 +133,16 @@ def _limit(
 ) -> StopCondition:
     call = written(function, [str(metric)], mode, limits=[limit])
     check_metrics(call, metric)
-    check_number(call, "the limit", limit, rule="a number, and not NaN")
+    check_number(call, argument, limit, rule="a number, and not NaN")
     check_mode(call, mode)
 
     def say(found: Reading) -> str:
         epoch, value = found.history.latest(metric)
         sign = "is no match for" if math.isnan(value) else signs[found.metric.mode, bool(found.holds)]
-        one, other = apart(value, limit)
+        one, other = apart(value, float(in_precision_of(value, limit)))
         return f"{one} {sign} {other} (epoch {epoch})"
 
     def holds(value: Any, mode: Mode) -> Any:
-        return compare(MonitoredMetric(metric, mode), value, limit)
+        return compare(MonitoredMetric(metric, mode), value, in_precision_of(value, limit))
 
     return Measured(call, [metric], mode, lambda mode: Newest(metric), holds, say, nan_decides=True)

@@ -36,16 +36,25 @@ def first_stop(condition: Condition, recording: Recording) -> int | None:
 
 def truths(condition: Condition, recording: Recording) -> Truths:
     """The truth of a condition at every check of a recording."""
+    if not _has_columns(condition):
+        known = [explain(condition, state).truth for state in states(recording)]
+        return np.array([_ENCODED[truth] for truth in known], dtype=np.int8)
     if isinstance(condition, Not):
         return np.subtract(TRUE, truths(condition.parts[0], recording), dtype=np.int8)
     if isinstance(condition, (AnyOf, AllOf)):
         merge = np.maximum if isinstance(condition, AnyOf) else np.minimum
         parts = [truths(part, recording) for part in condition.parts]
         return np.asarray(merge.reduce(parts), dtype=np.int8)
-    if isinstance(condition, StopCondition) and condition.over is not None:
-        return condition.over(recording)
-    known = [explain(condition, state).truth for state in states(recording)]
-    return np.array([_ENCODED[truth] for truth in known], dtype=np.int8)
+    assert isinstance(condition, StopCondition)
+    assert condition.over is not None
+    return condition.over(recording)
+
+
+def _has_columns(condition: Condition) -> bool:
+    """Whether all of its parts can be asked of whole columns, in any order."""
+    if isinstance(condition, (AnyOf, AllOf, Not)):
+        return all(_has_columns(part) for part in condition.parts)
+    return isinstance(condition, StopCondition) and condition.over is not None
 
 
 def reason_at(condition: Condition, recording: Recording, check: int) -> str:
@@ -67,6 +76,7 @@ def states(recording: Recording) -> Iterator[State[Any]]:
         for at, value in zip(series.at, series.values, strict=True):
             by_check[int(at)][name] = value
     history, newest = MetricHistory(), dict[str, float]()
+    finished = recording.finished_epochs.tolist()
     for check, metrics in enumerate(by_check):
         epoch, ends = int(recording.epochs[check]), bool(recording.ends_epoch[check])
         history = history.append(epoch, metrics, ends_epoch=ends, directions=recording.directions)
@@ -74,7 +84,7 @@ def states(recording: Recording) -> Iterator[State[Any]]:
         steps, seconds = _recorded(recording.steps, check), _recorded(recording.seconds, check)
         yield State(
             {
-                "epoch": epoch if ends else epoch - 1,
+                "epoch": finished[check] - 1,
                 "global_step": None if steps is None else int(steps),
                 "seconds": seconds,
                 "metrics": newest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,8 @@ class ModifiedZScore:
         before: deque[float] = deque(maxlen=self.window)
         worse = 1 if self.metric.mode == "min" else -1
         for _, value in logged:
-            full = len(before) == self.window and all(map(math.isfinite, before))
-            yield self._score(before, value, worse) if full and not math.isnan(value) else math.nan
+            known = len(before) == self.window and not math.isnan(value) and _all_finite(before)
+            yield self._score(before, value, worse) if known else math.nan
             before.append(value)
 
     def _score(self, before: Iterable[float], value: float, worse: int) -> float:
@@ -49,6 +49,11 @@ class ModifiedZScore:
             return 0.0
         deviation = _median(sorted(abs(other - middle) for other in before))
         return _NORMAL * jump / deviation if deviation else math.inf
+
+
+def _all_finite(values: Collection[float]) -> bool:
+    # The sum tells it at once, but for finite values whose sum is too large.
+    return math.isfinite(sum(values)) or all(map(math.isfinite, values))
 
 
 def _median(ordered: Sequence[float]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +13,11 @@ from burr.core.graph import Graph, GraphBuilder
 
 from ..actions import BeginStage, BestModel, ProcessData, TrainEpoch, Validate
 from ..conditions import Explanation, StopCondition, explain, metrics_of
-from ..errors import MachineError
+from ..conditions.base import AllOf, AnyOf
+from ..conditions.truths import Truths
+from ..errors import ArgumentError, MachineError
 from ..graphs import CAN_STOP, FINISHED, VALIDATION_DUE
+from ..recording import Recording
 
 
 class _InThisStage(StopCondition):
@@ -22,18 +25,33 @@ class _InThisStage(StopCondition):
 
     def __init__(self, condition: Condition) -> None:
         keys = dict.fromkeys([*condition.reads, "stage", "history", "epoch", "global_step", "seconds"])
-        name = f"{condition.name} in this stage"
-        super().__init__(name, keys, self._checked, metrics_of(condition))
+        name = _in_this_stage(condition.name, is_combined=isinstance(condition, (AnyOf, AllOf)))
+        super().__init__(name, keys, self._checked, metrics_of(condition), self._refuse_to_replay)
         self._condition = condition
 
     def _checked(self, state: State[Any]) -> tuple[bool | None, str]:
-        found = explain(self._condition, _of_stage(state))
-        return found.truth, found.numbers
+        found = self.explain(state)
+        return found.truth, found.text
 
     def explain(self, state: State[Any]) -> Explanation:
         """What the condition says of this stage."""
-        found = explain(self._condition, _of_stage(state))
-        return Explanation(self.name, found.truth, found.numbers, found.parts)
+        return _about_this_stage(explain(self._condition, _of_stage(state)))
+
+    def _refuse_to_replay(self, recording: Recording) -> Truths:
+        raise ArgumentError(
+            f"{self.name}: a recorded history does not say where a stage began, so this cannot be replayed "
+            f"on one. Give the condition without in_this_stage(...) to ask it of the whole run."
+        )
+
+
+def _about_this_stage(explanation: Explanation) -> Explanation:
+    parts = tuple(_about_this_stage(part) for part in explanation.parts)
+    name = _in_this_stage(explanation.name, is_combined=len(parts) > 1)
+    return replace(explanation, name=name, parts=parts)
+
+
+def _in_this_stage(name: str, *, is_combined: bool) -> str:
+    return f"({name}) in this stage" if is_combined else f"{name} in this stage"
 
 
 def in_this_stage(condition: Condition) -> StopCondition:
@@ -46,7 +64,8 @@ def in_this_stage(condition: Condition) -> StopCondition:
         condition: Any Burr condition; `BeginStage` says where a stage begins.
 
     Returns:
-        A Burr condition that reads ``stage`` beside what the condition reads.
+        A Burr condition that reads ``stage`` beside what the condition reads. It cannot be replayed on a
+        recorded history, which does not say where a stage began: trying raises `ArgumentError`.
 
     Example:
         >>> from burr_lightning.conditions import max_epochs
