@@ -201,7 +201,9 @@ class MetricHistory:
         return self._log.newest(statistic, self._size)
 
     def since(self, check: int) -> MetricHistory:
-        """What was logged from a check on, as if nothing had been before; O(1) amortised.
+        """What was logged from a check on, as if nothing had been logged before; O(1) amortised.
+
+        Epochs keep their numbers, and those that are over count in ``len``.
 
         Args:
             check: How many checks to leave out, 0 or more.
