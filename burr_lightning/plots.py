@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
+from .errors import MissingExtraError
 from .history import MetricHistory
 from .steps import Step
 
@@ -35,14 +37,12 @@ def plot_run(
         A matplotlib figure.
 
     Raises:
-        ModuleNotFoundError: Without matplotlib, which the extra ``plot`` brings.
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
     """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Drawing a figure needs matplotlib: pip install 'burr-lightning[plot]'"
-        ) from error
+        raise MissingExtraError("run.plot()", "matplotlib", "plot") from error
     groups = _groups(history)
     rows = list(dict.fromkeys(step.action for step in steps))
     heights = [3] * len(groups) + ([0.6 + 0.22 * len(rows)] if steps else [])
@@ -54,7 +54,7 @@ def plot_run(
     if steps:
         _draw_path(axes[-1], rows, steps)
     axes[-1].set_xlabel("epoch")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(fill(title, 110), fontsize=10)
     return figure
 
 
@@ -111,10 +111,12 @@ def _draw_path(axis: Any, rows: Sequence[str], steps: Sequence[Step]) -> None:
     for row, action in enumerate(rows):
         own = [(step, place) for step, place in placed if step.action == action]
         bars = [place for step, place in own if step.epoch is not None]
-        axis.broken_barh(bars, (row - 0.35, 0.7), color=colors[action], edgecolor="white", linewidth=0.4)
+        if bars:
+            axis.broken_barh(bars, (row - 0.35, 0.7), color=colors[action], edgecolor="white", linewidth=0.4)
         for failed, color in ((False, colors[action]), (True, _FAILED)):
             points = [at for step, (at, width) in own if width == 0 and step.failed == failed]
-            axis.plot(points, [row] * len(points), "D", color=color, markersize=6, clip_on=False)
+            if points:
+                axis.plot(points, [row] * len(points), "D", color=color, markersize=6, clip_on=False)
     axis.set_yticks(range(len(rows)), [f"{action}  {taken[action]:.2f} s" for action in rows], fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.grid(alpha=0.3, axis="x")

@@ -1,30 +1,81 @@
 """Every example runs, and shows what it says at its top."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from burr_lightning import Run
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 def run(example):
-    return subprocess.run([sys.executable, example], capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, EXAMPLES / f"{example}.py"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs(example):
+def percentages(said):
+    return [float(found) for found in re.findall(r"([\d.]+)%", said)]
+
+
+def recovers(said):
+    assert int(re.search(r"Rollbacks: (\d+)", said).group(1)) >= 1
+    recovered, healthy = percentages(said)
+    assert recovered > healthy - 2
+
+
+def finetunes(said):
+    assert re.search(r"train_head .* begin_last_block .* begin_everything .* best_model", said)
+    assert "Frozen at the end: {'frozen': 0, 'of': 8}" in said
+    finetuned, from_scratch = percentages(said)
+    assert finetuned > from_scratch + 4
+
+
+def restarts(said):
+    assert "Restarts: 2" in said
+    assert re.search(r"Stopped: +(plateau|max_epochs)\(.*\) in this stage: ", said)
+
+
+def teaches(said):
+    assert re.search(r"data_of_clear .* data_of_most .* data_of_all .* best_model", said)
+    assert "'samples': 1437" in said
+    assert percentages(said)[0] > 96
+
+
+def searches(said):
+    judged = percentages(said)
+    assert len(judged) == 5
+    assert max(judged) > 95
+    assert f"'accuracy': {max(judged) / 100:.3f}"[:-1] in said
+
+
+SHOWS = {
+    "curriculum": teaches,
+    "rollback_on_divergence": recovers,
+    "staged_finetuning": finetunes,
+    "training_pipeline": searches,
+    "warm_restarts": restarts,
+}
+
+
+@pytest.mark.parametrize("example", [name for name in NAMES if name != "quickstart"])
+def test_an_example_runs_and_shows_what_it_says(example):
     done = run(example)
     assert done.returncode == 0, done.stderr
+    SHOWS.get(example, str)(done.stdout)
+    for figure in re.findall(r"Figure: +(\S+\.png)", done.stdout):
+        assert Path(figure).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_quickstart_learns_digits_and_is_not_trained_twice():
-    [quickstart] = [path for path in EXAMPLES if path.stem == "quickstart"]
-    first = run(quickstart)
+    first = run("quickstart")
+    assert first.returncode == 0, first.stderr
     stored = Run.open("quickstart", "digits")
     assert stored.status == "finished"
     assert max(stored.history["val_acc"]) > 0.97
@@ -33,6 +84,27 @@ def test_the_quickstart_learns_digits_and_is_not_trained_twice():
     epochs = len(stored.history)
     assert re.search(rf"process_data.*train_epoch.*validate.*{epochs}.*best_model", first.stdout)
     assert Path("quickstart.png").read_bytes().startswith(b"\x89PNG")
-    second = run(quickstart)
+    second = run("quickstart")
     assert "is finished and is not trained again" in second.stderr
     assert len(Run.open("quickstart", "digits").history) == epochs
+
+
+def test_the_pipeline_killed_in_the_middle_of_a_network_comes_to_the_same(tmp_path, monkeypatch):
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "whole")
+    whole = run("training_pipeline")
+    monkeypatch.chdir(tmp_path / "killed")
+    command = [sys.executable, EXAMPLES / "training_pipeline.py"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    committed = Path("training_pipeline/runs/digits-pipeline/iteration-2/checkpoints")
+    deadline = time.monotonic() + 120
+    while not list(committed.glob("epoch=*.ckpt")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    again = run("training_pipeline")
+    assert "Run 'iteration-2' of project 'digits-pipeline' goes on after epoch" in again.stderr
+    assert "iteration-1" not in again.stderr
+    assert again.stdout == whole.stdout
