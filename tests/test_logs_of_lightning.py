@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from lightning.fabric.loggers import CSVLogger as FabricCSVLogger
@@ -125,6 +126,24 @@ def test_epochs_that_logged_nothing_are_checks_too(train: Any, schedule: Any, un
     assert from_events.series["val_loss"].values == pytest.approx(expected.series["val_loss"].values)
     assert np.flatnonzero(np.isnan(from_csv.steps)).tolist() == unknown
     assert np.flatnonzero(np.isnan(from_events.seconds)).tolist() == unknown
+
+
+def test_what_was_logged_before_the_training_is_a_check_of_epoch_0(make_trainer: Any) -> None:
+    logger = CSVLogger(".", name="csv")
+    trainer = make_trainer(max_epochs=2, log_every_n_steps=1, logger=logger)
+    trainer.validate(Training(), scripted_loader(), verbose=False)
+    trainer.fit(Training(), scripted_loader(), scripted_loader())
+    [recording] = recordings("csv/version_0", "val_loss")
+    assert checks_of(recording) == [(0, False), (0, True), (1, True)]
+
+
+def test_the_steps_of_a_csv_file_as_a_frame_are_one_lower(train: Any) -> None:
+    train(Training())
+    frame = pandas.read_csv("csv/version_0/metrics.csv")
+    [by_path, by_frame, shifted] = recordings(
+        ["csv/version_0", frame, frame.assign(step=frame.step + 1)], "val_loss"
+    )
+    assert by_path.steps.tolist() == shifted.steps.tolist() == (by_frame.steps + 1).tolist()
 
 
 def test_what_was_logged_after_the_training_is_left_out(train: Any) -> None:
@@ -330,6 +349,7 @@ def test_cells_of_a_csv_file_are_values_unless_they_are_empty(tmp_path: Path) ->
         ("", "cannot be read as a CSV file"),
         ("epoch,val_loss\n", "no rows below its header"),
         ("epoch,val_loss\n0,0.5,7\n1,0.4\n", "row 0 has 3 cells, and the header 2"),
+        ("epoch,val_loss,epoch\n0,0.5,1\n", "header has more than one column 'epoch'"),
         ("epoch,val_loss\n0,low\n", "column 'val_loss' must hold numbers: .*'low'"),
         ("epoch,val_loss\n0,0.5\n1,0.4\n0,0.5\n", "row 2 goes back from epoch 1 to 0.*several trainings"),
         ("epoch,val_loss\n0.5,0.5\n", "an epoch is a whole number, 0 for the first; row 0 says 0.5"),
@@ -341,6 +361,13 @@ def test_a_csv_file_that_cannot_be_read_is_an_error(tmp_path: Path, text: str, m
     log.write_text(text)
     with pytest.raises(HistoryError, match=rf"^recordings\('{log}'\): .*{message}"):
         recordings(log, "val_loss")
+
+
+def test_an_empty_line_in_a_csv_file_is_no_row(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.csv"
+    log.write_text("\nepoch,val_loss\n0,0.5\n\n1,0.4\n\n")
+    [recording] = recordings(log, "val_loss")
+    assert logged_at(recording, "val_loss") == [(0, 0.5), (1, 0.4)]
 
 
 def test_a_folder_without_a_log_is_an_error_that_says_what_there_is(tmp_path: Path) -> None:
@@ -361,6 +388,14 @@ def test_an_event_file_without_scalars_is_an_error(tmp_path: Path) -> None:
         writer.add_text("note", "a text", 0)
     with pytest.raises(HistoryError, match="there is no scalar in it"):
         recordings(tmp_path, "loss")
+
+
+def test_a_file_that_is_no_event_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.tfevents.1").write_bytes(b"no events" * 20)
+    with pytest.raises(HistoryError, match=r"no event of TensorBoard can be read in x\.tfevents\.1"):
+        recordings(tmp_path, "loss")
+    write_events(tmp_path / "y.tfevents.2", [(1.0, 1, {"loss": 0.5, "epoch": 0})])
+    assert logged_at(*recordings(tmp_path, "loss"), "loss") == [(0, 0.5)]
 
 
 def test_event_files_need_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

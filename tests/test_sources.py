@@ -81,9 +81,11 @@ def as_columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
         pandas.DataFrame(ROWS),
         pandas.DataFrame(ROWS).convert_dtypes(),
         pandas.DataFrame(ROWS).set_index("epoch"),
+        pandas.DataFrame(ROWS).set_index(["epoch", "step"]),
+        pandas.DataFrame(ROWS).set_index(["epoch", "train_loss"], drop=False).rename_axis(["epoch", "other"]),
         pandas.DataFrame(ROWS).astype(object),
     ],
-    ids=["rows", "columns", "frame", "nullable", "indexed", "objects"],
+    ids=["rows", "columns", "frame", "nullable", "indexed", "two levels", "other level", "objects"],
 )
 def test_what_was_logged_between_two_checks_enters_at_the_second(history: Any) -> None:
     [recording] = recordings(history, "val_loss", NAMES)
@@ -269,6 +271,10 @@ def test_every_metric_must_be_in_every_history() -> None:
 @pytest.mark.parametrize(
     ("history", "error", "message"),
     [
+        ({"run1": [0.9, 0.5]}, UnknownMetricError, r"for several, write {'run1': {'loss': \[...\]}, ...}\)"),
+        ({"a": [0.9], "b": [1, 2]}, HistoryError, r"If these are several .* {'a': {'loss': \[...\]}, ...}"),
+        ([0.9, 0.5], ArgumentError, r"not float: 0.9. Numbers alone .* write {'loss': \[...\]}\."),
+        ([[0.9, 0.5], [0.8]], ArgumentError, r"not list: .* write {'loss': \[...\]}\."),
         ([], ArgumentError, r"recordings\(\[\], ...\): give a history"),
         ({}, ArgumentError, r"recordings\({}, ...\): give a history"),
         (0.5, ArgumentError, r"recordings\(0.5, ...\): give a history"),

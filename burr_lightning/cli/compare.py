@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,14 @@ def compare(
     """
     from ..conditions import parse_condition
     from ..stopping import compare_stopping
+    from ..stopping.pictures import check_place
 
     where: dict[str, Any] = {"project": project, "root_dir": root_dir, "persister": persister}
     conditions = {text: parse_condition(text) for text in stops}
-    if monitor is None:
-        monitor, known = _monitored(runs, where)
-        mode = mode or known
+    for option, path in (("--plot", plot), ("--tradeoff", tradeoff)):
+        if path is not None:
+            check_place(path, f"{option} {path}")
+    monitor = monitor or _monitored(runs, where)
     comparison = compare_stopping(list(runs), conditions, monitor, mode, **where)  # type: ignore[arg-type]
     if as_json:
         print_json(_facts(comparison))
@@ -69,30 +72,39 @@ def compare(
         _print(comparison)
     for path, draw in ((plot, comparison.plot), (tradeoff, comparison.plot_tradeoff)):
         if path is not None:
-            draw(path)
+            _draw(draw, path)
             click.echo(f"Drawn: {path}", err=as_json)
 
 
-def _monitored(runs: tuple[str, ...], where: dict[str, Any]) -> tuple[str, str | None]:
-    """The metric that all runs monitor, and its direction where a user gave it."""
+def _draw(draw: Callable[[str], Any], path: str) -> None:
+    try:
+        draw(path)
+    except OSError as error:
+        raise click.ClickException(f"The figure cannot be written to {path} ({error}).") from error
+
+
+def _monitored(runs: tuple[str, ...], where: dict[str, Any]) -> str:
+    """The metric that all runs monitor."""
     from ..runs import find_run
 
     states = [find_run(run, **where).state for run in runs if not Path(run).exists()]
     monitors = [state["monitor"] for state in states if state is not None and state["monitor"]]
-    names = sorted({monitor["metric"] for monitor in monitors})
+    names: list[str] = sorted({monitor["metric"] for monitor in monitors})
     if len(names) != 1:
         found = f"the runs monitor {', '.join(names)}" if names else "no run says what it monitors"
         raise click.UsageError(f"Which metric is compared? Here {found}: give --monitor METRIC.")
-    modes = {monitor["mode"] for monitor in monitors} - {None}
-    return names[0], modes.pop() if len(modes) == 1 else None
+    return names[0]
 
 
 def _facts(comparison: Comparison) -> dict[str, Any]:
+    reasons = zip(comparison.stops, comparison.reasons(), strict=True)
     return {
         "monitor": comparison.monitor.name,
         "mode": comparison.monitor.mode,
+        "mode_from": comparison.mode_from,
+        "without_regret": comparison.without_regret,
         "summaries": [summary.to_dict() for summary in comparison.summaries],
-        "stops": [{**stop.to_dict(), "reason": stop.reason} for stop in comparison.stops],
+        "stops": [{**stop.to_dict(), "reason": reason} for stop, reason in reasons],
     }
 
 
@@ -102,6 +114,6 @@ def _print(comparison: Comparison) -> None:
     to = console()
     print_table(to, table(comparison))
     if len(comparison.histories) == 1:
-        for stop in comparison.stops:
+        for stop, reason in zip(comparison.stops, comparison.reasons(), strict=True):
             where = f"epoch {stop.epoch}" if stop.epoch is not None else "never"
-            print_field(to, where, stop.reason or stop.condition)
+            print_field(to, where, reason or stop.condition)

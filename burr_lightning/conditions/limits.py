@@ -100,7 +100,10 @@ def _seconds(time: object, call: str) -> float:
         if parts is None:
             raise ValueError(f"{call}: a time in words is 'DD:HH:MM:SS', as '00:01:30:00' for 90 minutes.")
         days, hours, minutes, rest = map(int, parts.groups())
-        time = timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
+        try:
+            time = timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
+        except OverflowError as error:
+            raise ValueError(f"{call}: a time is at most {timedelta.max.days} days.") from error
     check_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
     return float(time)  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ _LONGEST = 2000
 """Characters of an expression."""
 _DEEPEST = 50
 """Brackets and operators within each other."""
+_LARGEST = 2**63 - 1
+"""The largest whole number: columns of numbers cannot be compared with a larger one."""
 
 
 def parse_condition(text: str) -> StopCondition:
@@ -51,13 +54,33 @@ def parse_condition(text: str) -> StopCondition:
     if len(text) > _LONGEST:
         raise ExpressionError(text[:50] + "...", f"it is longer than {_LONGEST} characters", _MADE_BY)
     try:
-        parsed = ast.parse(text.strip(), mode="eval").body
-        return _condition(parsed, text, _DEEPEST)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return _condition(_parsed(text), text, _DEEPEST)
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, ExpressionError):
             raise
-        why = error.msg if isinstance(error, SyntaxError) else str(error)
+        why = _broken(text, error) if isinstance(error, SyntaxError) else str(error)
         raise ExpressionError(text, why, _MADE_BY) from error
+
+
+def _parsed(text: str) -> ast.expr:
+    """A text as Python reads it, without a warning for a backslash that stands for itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text.strip(), mode="eval").body
+
+
+def _broken(text: str, error: SyntaxError) -> str:
+    """Why a text is no Python, and where."""
+    if not error.offset:
+        return error.msg
+    return f"{error.msg} (character {_place(text, error.lineno or 1, error.offset - 1)})"
+
+
+def _place(text: str, line: int, before: int) -> int:
+    """The number of a character in a text, 1 for the first, from its line and how many are before it."""
+    lines = text.strip().splitlines(keepends=True)
+    blanks = len(text) - len(text.lstrip())
+    return blanks + sum(map(len, lines[: line - 1])) + before + 1
 
 
 def _condition(node: ast.expr, text: str, deeper: int) -> StopCondition:
@@ -70,7 +93,15 @@ def _condition(node: ast.expr, text: str, deeper: int) -> StopCondition:
         return ~_condition(node.operand, text, deeper - 1)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MADE_BY:
         return _called(node, text)
-    raise ExpressionError(text, f"{_source(node)} is no condition", _MADE_BY)
+    raise _refusal(node, text, f"is no condition{_hint(node)}")
+
+
+def _hint(node: ast.expr) -> str:
+    """What is written here for Python's own words."""
+    if isinstance(node, ast.BoolOp):
+        return ": write & for and, with brackets" if isinstance(node.op, ast.And) else ": write | for or"
+    is_not = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    return ": write ~ for not" if is_not else ""
 
 
 def _called(node: ast.Call, text: str) -> StopCondition:
@@ -79,12 +110,14 @@ def _called(node: ast.Call, text: str) -> StopCondition:
     named: dict[str, Any] = {}
     for keyword in node.keywords:
         if keyword.arg is None:
-            raise ExpressionError(text, f"{_source(keyword.value)} cannot be unpacked here", _MADE_BY)
+            raise _refusal(keyword.value, text, "cannot be unpacked here")
+        if keyword.arg in named:
+            raise _refusal(node, text, f"says {keyword.arg}= more than once")
         named[keyword.arg] = _literal(keyword.value, text)
     try:
         return _MADE_BY[node.func.id](*positional, **named)
     except TypeError as error:
-        raise ExpressionError(text, str(error), _MADE_BY) from error
+        raise ExpressionError(text, f"{error} (character {_start(node, text)})", _MADE_BY) from error
 
 
 def _literal(node: ast.expr, text: str) -> Any:
@@ -95,9 +128,18 @@ def _literal(node: ast.expr, text: str) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return -value
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, int, float, type(None))):
+        if isinstance(node.value, int) and node.value > _LARGEST:
+            why = f"the number at character {_start(node, text)} is too large"
+            raise ExpressionError(text, why, _MADE_BY)
         return node.value
-    raise ExpressionError(text, f"{_source(node)} is no number, text or metric", _MADE_BY)
+    raise _refusal(node, text, "is no number, text or metric")
 
 
-def _source(node: ast.expr) -> str:
-    return repr(ast.unparse(node))
+def _refusal(node: ast.expr, text: str, why: str) -> ExpressionError:
+    return ExpressionError(text, f"{ast.unparse(node)!r} (character {_start(node, text)}) {why}", _MADE_BY)
+
+
+def _start(node: ast.expr, text: str) -> int:
+    """The number of the character that a part of a text begins with, 1 for the first."""
+    line = text.strip().splitlines()[node.lineno - 1]
+    return _place(text, node.lineno, len(line.encode()[: node.col_offset].decode()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,21 @@ def reason_at(condition: Condition, recording: Recording, check: int) -> str:
     """
     state = next(state for number, state in enumerate(states(recording)) if number == check)
     return explain(condition, state).reason
+
+
+def reasons_at(recording: Recording, asked: Sequence[tuple[Condition, int]]) -> list[str]:
+    """What `reason_at` says of several conditions, from going through the recording once.
+
+    Args:
+        recording: The history.
+        asked: The conditions, each with the number of its check, 0-based.
+    """
+    reasons = [""] * len(asked)
+    for number, state in enumerate(states(recording)):
+        for place, (condition, check) in enumerate(asked):
+            if check == number:
+                reasons[place] = explain(condition, state).reason
+    return reasons
 
 
 def states(recording: Recording) -> Iterator[State[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .comparing import Comparison, compare_stopping
+from .comparing import compare_stopping
+from .comparison import Comparison
 from .sources import recordings
 from .stops import Stop
 from .summaries import FixedEpochs, Quartiles, Summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from .tables import Numbers, Table
 
 
 def table_of_csv(path: Path, wanted: Iterable[str], source: str) -> Table:
-    """The rows of a CSV file; an empty cell is no value, ``nan`` is one.
+    """The rows of a CSV file; an empty cell is no value, ``nan`` is one, and an empty line is no row.
 
     Args:
         path: The file.
@@ -22,15 +23,18 @@ def table_of_csv(path: Path, wanted: Iterable[str], source: str) -> Table:
         source: The call and the history, for errors.
 
     Raises:
-        HistoryError: If it cannot be read, or has no rows, or a cell is not a number.
+        HistoryError: If it cannot be read, has no rows or two columns of one name, or a cell is not a number.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = (cells for cells in csv.reader(file) if cells)
     except (OSError, ValueError, csv.Error) as error:
         raise HistoryError(f"{source}: this cannot be read as a CSV file with a header ({error}).") from error
     if not rows:
         raise HistoryError(f"{source}: there are no rows below its header.")
+    twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
+    if twice:
+        raise HistoryError(f"{source}: its header has more than one column {', '.join(map(repr, twice))}.")
     # A process that was killed while it wrote leaves a short row at the end.
     rows[-1] += [""] * (len(header) - len(rows[-1]))
     if set(map(len, rows)) != {len(header)}:

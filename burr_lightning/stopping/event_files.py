@@ -36,7 +36,7 @@ def table_of_events(paths: Sequence[Path], wanted: Iterable[str], source: str) -
         source: The call and the history, for errors.
 
     Raises:
-        HistoryError: If there is no scalar in them.
+        HistoryError: If they are no event files, or there is no scalar in them.
         MissingExtraError: If tensorboard is not installed.
     """
     rows: list[_Row] = []
@@ -76,8 +76,11 @@ def _read(paths: Sequence[Path], source: str) -> Iterator[tuple[float, list[_Row
         from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
     except ModuleNotFoundError as error:
         raise MissingExtraError(source, "tensorboard", "tensorboard") from error
-    for path in paths:
-        events = list(LegacyEventFileLoader(str(path)).Load())
+    loaded = [list(LegacyEventFileLoader(str(path)).Load()) for path in paths]
+    if not any(loaded):
+        names = ", ".join(path.name for path in paths)
+        raise HistoryError(f"{source}: no event of TensorBoard can be read in {names}.")
+    for events in loaded:
         if rows := _rows(events):
             yield events[0].wall_time, rows
 

@@ -10,25 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..recording import Recording
+from .pictures import add_legend, new_figure
+from .printed import without_regret
 from .stops import Stop
-from .summaries import TO_THE_END
+from .summaries import TO_THE_END, Summary
 
 if TYPE_CHECKING:
-    from .comparing import Comparison
+    from .comparison import Comparison
 
 _SHOWN = 12
 """Histories that a figure has room for."""
 _MARKERS = "ovs^D*PXp<>h"
-
-
-def _figure(**options: Any) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Drawing a figure needs matplotlib: pip install 'burr-lightning[plot]'"
-        ) from error
-    return Figure(layout="constrained", **options)
+_CURVE: dict[str, Any] = {"linestyle": "-", "color": "#4c78a8", "linewidth": 1.3}
 
 
 def plot_stops(comparison: Comparison) -> Any:
@@ -38,17 +31,17 @@ def plot_stops(comparison: Comparison) -> Any:
     rows = math.ceil(len(shown) / columns)
     names = [one.condition for one in comparison.summaries[:-2]]
     height = 3.1 * rows + 0.9 + 0.22 * len(names) if len(shown) > 1 else 4.5 + 0.22 * len(names)
-    figure = _figure(figsize=(max(4.2 * columns, 8), height))
+    figure = new_figure(figsize=(max(4.2 * columns, 8), height))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for index, (axis, recording) in enumerate(zip(axes, shown, strict=False)):
         stops = comparison.stops[index * len(names) : (index + 1) * len(names)]
         _draw_history(axis, recording, comparison.monitor.name, stops)
-    if len(shown) == 1:
-        _tell_epochs(axes[0], comparison.stops)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", fontsize=8, ncols=1 if len(names) < 5 else 2)
+    labels = _with_epochs(comparison.stops) if len(shown) == 1 else names
+    handles = [_curve_handle(), *(_stop_handle(number, len(names)) for number in range(len(names)))]
+    options = {"loc": "outside lower center", "fontsize": 8, "ncols": 1 if len(names) < 5 else 2}
+    add_legend(figure, handles, [comparison.monitor.name, *labels], **options)
     left_out = len(comparison.histories) - len(shown)
     more = f" (the first {_SHOWN} of {len(comparison.histories)} histories)" if left_out else ""
     figure.suptitle(f"Where each condition stops; hollow: it does not{more}", fontsize=11)
@@ -60,37 +53,48 @@ def _draw_history(axis: Any, recording: Recording, monitor: str, stops: Sequence
     at = np.asarray(series.at, dtype=np.int64)
     values = np.asarray(series.values, dtype=np.float64)
     where = _epochs_gone(recording)
-    axis.plot(where[at], values, "-", color="#4c78a8", linewidth=1.3, label=monitor)
+    axis.plot(where[at], values, label=monitor, **_CURVE)
     for number, stop in enumerate(stops):
         check = len(recording) - 1 if stop.check is None else stop.check
         newest = int(np.searchsorted(at, check, side="right")) - 1
         if newest < 0:
             continue
-        marker = _MARKERS[number % len(_MARKERS)]
-        filled = f"C{(number + 1) % 10}" if stop.check is not None else "none"
-        axis.plot(
-            where[check],
-            values[newest],
-            marker,
-            markersize=8 + 2.5 * (len(stops) - number) / len(stops),
-            markerfacecolor=filled,
-            markeredgecolor=f"C{(number + 1) % 10}",
-            linestyle="none",
-            label=stop.condition,
-        )
+        look = _stop_look(number, len(stops), filled=stop.check is not None)
+        axis.plot(where[check], values[newest], label=stop.condition, **look)
     axis.set_title(textwrap.fill(recording.name, 46), fontsize=8)
     axis.set_xlabel("epoch")
     axis.set_ylabel(monitor)
     axis.grid(alpha=0.3)
 
 
-def _tell_epochs(axis: Any, stops: Sequence[Stop]) -> None:
-    for stop in stops:
-        for line in axis.get_lines():
-            if line.get_label() == stop.condition:
-                line.set_label(
-                    f"{stop.condition} ({'never' if stop.epoch is None else f'epoch {stop.epoch}'})"
-                )
+def _stop_look(number: int, conditions: int, *, filled: bool) -> dict[str, Any]:
+    """How the stops of a condition are marked; earlier ones are larger, so that none hides another."""
+    color = f"C{(number + 1) % 10}"
+    return {
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 8 + 2.5 * (conditions - number) / conditions,
+        "markerfacecolor": color if filled else "none",
+        "markeredgecolor": color,
+        "linestyle": "none",
+    }
+
+
+def _curve_handle() -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **_CURVE)
+
+
+def _stop_handle(number: int, conditions: int) -> Any:
+    """What stands for a condition in the legend, wherever and whether or not it stops."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **_stop_look(number, conditions, filled=True))
+
+
+def _with_epochs(stops: Sequence[Stop]) -> list[str]:
+    epochs = ["never" if stop.epoch is None else f"epoch {stop.epoch}" for stop in stops]
+    return [f"{stop.condition} ({epoch})" for stop, epoch in zip(stops, epochs, strict=True)]
 
 
 def _epochs_gone(recording: Recording) -> Any:
@@ -103,11 +107,31 @@ def _epochs_gone(recording: Recording) -> Any:
 
 def plot_tradeoff(comparison: Comparison) -> Any:
     """Mean regret over mean epochs: each condition, the Pareto front, and i-Epoch."""
-    figure = _figure(figsize=(8.5, 5.5))
+    figure = new_figure(figsize=(8.5, 5.5))
     axis = figure.subplots()
     fixed = comparison.fixed
-    axis.plot(fixed.costs, fixed.regrets, "-", color="#9d9d9d", linewidth=1.2, label="i-Epoch, any number")
-    front = comparison.pareto_front()
+    regrets = np.where(np.isfinite(fixed.regrets), fixed.regrets, math.nan)
+    axis.plot(fixed.costs, regrets, "-", color="#9d9d9d", linewidth=1.2, label="i-Epoch, any number")
+    _draw_front(axis, comparison.pareto_front())
+    for number, one in enumerate(comparison.summaries):
+        _draw_mean(axis, one, number, baseline=number >= len(comparison.summaries) - 2)
+    means = [one.mean_regret for one in comparison.summaries]
+    finite = [regret for regret in means if regret is not None and math.isfinite(regret)]
+    if not finite:
+        nothing = "No history has a finite best value,\nso no regret can be drawn."
+        axis.text(0.5, 0.5, nothing, ha="center", va="center", transform=axis.transAxes)
+    _spread(axis, [regret for regret in finite if regret])
+    axis.set_xlabel("epochs trained, mean")
+    axis.set_ylabel(f"regret in {comparison.monitor.name}, mean")
+    axis.grid(alpha=0.3)
+    handles = axis.get_lines()
+    names = [handle.get_label() for handle in handles]
+    add_legend(figure, handles, names, loc="outside right upper", fontsize=8)
+    axis.set_title(_tradeoff_title(comparison), fontsize=11)
+    return figure
+
+
+def _draw_front(axis: Any, front: Sequence[Summary]) -> None:
     if front:
         axis.step(
             [one.mean_epochs for one in front],
@@ -117,27 +141,30 @@ def plot_tradeoff(comparison: Comparison) -> Any:
             linewidth=1.2,
             label="Pareto front of the conditions",
         )
-    for number, one in enumerate(comparison.summaries):
-        if one.mean_regret is None:
-            continue
-        baseline = number >= len(comparison.summaries) - 2
-        axis.plot(
-            one.mean_epochs,
-            one.mean_regret,
-            ("X" if one.condition == TO_THE_END else "D") if baseline else _MARKERS[number % len(_MARKERS)],
-            color="#4d4d4d" if baseline else f"C{(number + 1) % 10}",
-            markersize=7 if baseline else 9,
-            linestyle="none",
-            label=one.condition,
-        )
-    _spread(axis, [one.mean_regret for one in comparison.summaries if one.mean_regret])
-    axis.set_xlabel("epochs trained, mean")
-    axis.set_ylabel(f"regret in {comparison.monitor.name}, mean")
-    axis.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=8)
+
+
+def _draw_mean(axis: Any, one: Summary, number: int, *, baseline: bool) -> None:
+    """A mark for a condition or a baseline; one that has no place in the figure is in its legend alone."""
+    place: tuple[Any, Any] = (one.mean_epochs, one.mean_regret)
+    name = one.condition
+    if one.mean_regret is None or not math.isfinite(one.mean_regret):
+        place = ([], [])
+        name += " (no regret)" if one.mean_regret is None else " (infinite regret: not drawn)"
+    axis.plot(
+        *place,
+        ("X" if one.condition == TO_THE_END else "D") if baseline else _MARKERS[number % len(_MARKERS)],
+        color="#4d4d4d" if baseline else f"C{(number + 1) % 10}",
+        markersize=7 if baseline else 9,
+        linestyle="none",
+        label=name,
+    )
+
+
+def _tradeoff_title(comparison: Comparison) -> str:
     histories = len(comparison.histories)
-    axis.set_title(f"What stopping costs ({histories} histor{'y' if histories == 1 else 'ies'})", fontsize=11)
-    return figure
+    title = f"What stopping costs ({histories} histor{'y' if histories == 1 else 'ies'})"
+    left_out = without_regret(comparison)
+    return f"{title}\n{textwrap.fill(left_out, 80)}" if left_out else title
 
 
 def _spread(axis: Any, regrets: Sequence[float]) -> None:

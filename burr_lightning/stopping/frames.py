@@ -51,12 +51,21 @@ def table_of_columns(columns: Mapping[str, Sequence[Any]], wanted: Iterable[str]
     """
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise HistoryError(f"{source}: the columns are of different lengths: {lengths}.")
+        monitor = next(iter(wanted))
+        hint = (
+            "" if monitor in columns else f" If these are several histories, {as_several(columns, monitor)}."
+        )
+        raise HistoryError(f"{source}: the columns are of different lengths: {lengths}.{hint}")
 
     def logged() -> Iterable[str]:
         return [n for n, column in columns.items() if n not in WHEN and any(v is not None for v in column)]
 
     return _table(columns, next(iter(lengths.values())), wanted, logged, source)
+
+
+def as_several(columns: Mapping[str, Any], monitor: str) -> str:
+    """How columns would have to be written to be the monitored metric of several histories."""
+    return f"write {{{next(iter(columns))!r}: {{{monitor!r}: [...]}}, ...}}"
 
 
 def _table(
@@ -71,15 +80,17 @@ def table_of_frame(frame: Any, wanted: Iterable[str], source: str) -> Table:
     """A pandas data frame, one row per epoch or check, in which NaN is no value.
 
     Args:
-        frame: The data frame; an index that is named ``epoch`` or ``step`` is read as that column.
+        frame: The data frame; levels of its index that are named ``epoch``, ``step`` or ``seconds`` are read
+            as columns of that name.
         wanted: The metrics to read.
         source: The call and the history, for errors.
 
     Raises:
         HistoryError: If a value is not a number.
     """
-    if frame.index.name in WHEN - set(frame.columns):
-        frame = frame.reset_index()
+    levels = [name for name in frame.index.names if name in WHEN - set(frame.columns)]
+    if levels:
+        frame = frame.reset_index(level=levels)
 
     def column(name: str) -> Numbers:
         return numbers_of(frame[name].to_numpy(na_value=np.nan), name, source)

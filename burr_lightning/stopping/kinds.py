@@ -15,9 +15,9 @@ from ..history import MetricHistory
 from ..persisters import Place
 from ..recording import Recording
 from ..runs import Run, find_run
-from .frames import table_of_columns, table_of_frame, table_of_rows
+from .frames import as_several, table_of_columns, table_of_frame, table_of_rows
 from .logs import address_of, table_of_log
-from .tables import Table
+from .tables import WHEN, Table
 
 _KINDS = (
     "a MetricHistory, a Recording, a Run, a run's id, the path of a log (a CSV file, an event file, or its "
@@ -26,9 +26,13 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class RunPlace:
-    """Where runs are looked for, as in `burr_lightning.runs.find_run`."""
+class Call:
+    """The call that histories are read for, and where it looks for runs, as `find_run` does."""
 
+    function: str
+    """The function that the user called, for errors."""
+    monitor: str
+    """The monitored metric."""
     project: str | None
     root_dir: str | os.PathLike[str] | None
     persister: str | Place | None
@@ -44,20 +48,22 @@ class Source:
     """How an error calls it."""
     history: Recording | Callable[[Iterable[str], str], Table]
     """It, where its checks are known; else what reads its rows from the metrics wanted and the call."""
+    hint: str = ""
+    """What it may be instead, where it lacks the monitored metric."""
 
 
-def several(histories: Any, where: RunPlace) -> list[Source]:
+def several(histories: Any, call: Call) -> list[Source]:
     """The histories in what a user gave: one, a list of them, or a dict that names them.
 
     Args:
         histories: What was given.
-        where: Where the runs are that it names.
+        call: What they are read for.
 
     Raises:
         ArgumentError: If there is no history in it, or something else.
         HistoryError: If a run or a file that it names is not there, or a run's rows cannot be read.
     """
-    alone = _one(histories, None, 0, where)
+    alone = _one(histories, None, 0, call)
     if alone is not None:
         return [alone]
     given: list[tuple[str | None, Any]] = []
@@ -67,38 +73,51 @@ def several(histories: Any, where: RunPlace) -> list[Source]:
         given = [(None, history) for history in histories]
     if not given:
         raise ArgumentError(
-            f"recordings({histories!r}, ...): give a history ({_KINDS}), or several in a list or in a dict."
+            f"{call.function}({histories!r}, ...): give a history ({_KINDS}), or several in a list or "
+            f"in a dict."
         )
-    return [_checked(history, name, number, where) for number, (name, history) in enumerate(given)]
+    return [_checked(history, name, number, call) for number, (name, history) in enumerate(given)]
 
 
-def _checked(history: Any, name: str | None, number: int, where: RunPlace) -> Source:
-    source = _one(history, name, number, where)
+def _checked(history: Any, name: str | None, number: int, call: Call) -> Source:
+    source = _one(history, name, number, call)
     if source is None:
         which = f"history {number}" if name is None else repr(name)
-        row = " A dict of numbers is one row: put the rows into a list."
-        hint = row if _is_number(history) or _is_row(history) else ""
         raise ArgumentError(
-            f"recordings(...): {which} must be {_KINDS}, not {type(history).__name__}: {history!r:.80}.{hint}"
+            f"{call.function}(...): {which} must be {_KINDS}, not {type(history).__name__}: {history!r:.80}."
+            f"{_hint(history, name, call.monitor)}"
         )
     return source
 
 
-def _one(history: Any, name: str | None, number: int, where: RunPlace) -> Source | None:
+def _hint(history: Any, name: str | None, monitor: str) -> str:
+    """What numbers should have been given as."""
+    if _is_row(history) or (name is not None and _is_number(history)):
+        return " A dict of numbers is one row: put the rows into a list."
+    if _is_number(history) or _is_column(history):
+        return f" Numbers alone are those of no metric: write {{{monitor!r}: [...]}}."
+    return ""
+
+
+def _one(history: Any, name: str | None, number: int, call: Call) -> Source | None:
     """Something as one history, ``None`` where it is none."""
     if isinstance(history, str) and not os.path.exists(os.path.expanduser(history)):
-        history = _run(history, where)
+        history = _run(history, call)
     if isinstance(history, (str, os.PathLike)):
-        return _log(Path(history), name)
+        return _log(Path(history), name, call)
     if isinstance(history, Run):
-        return _stored(history, name)
+        return _stored(history, name, call)
     known, shown = name or f"history {number}", repr(name) if name else f"history {number}"
     if isinstance(history, Recording):
         return Source((name or history.name or known,), shown, history)
     if isinstance(history, MetricHistory):
         return Source((known,), shown, history.recording())
     read = _reader(history)
-    return Source((known,), shown, partial(read, history)) if read else None
+    if read is None:
+        return None
+    may_be_several = read is table_of_columns and not WHEN & set(history)
+    hint = as_several(history, call.monitor) if may_be_several else ""
+    return Source((known,), shown, partial(read, history), hint)
 
 
 def _reader(history: Any) -> Callable[[Any, Iterable[str], str], Table] | None:
@@ -132,27 +151,30 @@ def _is_column(value: Any) -> bool:
     return first is None or hasattr(first, "__float__")
 
 
-def _run(wanted: str, where: RunPlace) -> Run:
+def _run(wanted: str, call: Call) -> Run:
     try:
-        return find_run(wanted, where.project, root_dir=where.root_dir, persister=where.persister)
+        return find_run(wanted, call.project, root_dir=call.root_dir, persister=call.persister)
     except RunNotFoundError as error:
         raise HistoryError(
-            f"recordings({wanted!r}, ...): {error} Nor is there a file or a folder {Path(wanted).absolute()}."
+            f"{call.function}({wanted!r}, ...): {error} Nor is there a file or a folder "
+            f"{Path(wanted).absolute()}."
         ) from error
 
 
-def _stored(run: Run, name: str | None) -> Source:
+def _stored(run: Run, name: str | None, call: Call) -> Source:
     shown = repr(run.run_id)
     if run.rows_error is not None:
-        raise HistoryError(f"recordings({shown}, ...): the rows of this run cannot be read. {run.rows_error}")
+        raise HistoryError(
+            f"{call.function}({shown}, ...): the rows of this run cannot be read. {run.rows_error}"
+        )
     address = (name,) if name else (run.project, run.run_id)
     monitor = run.state["monitor"] if run.state is not None else None
     return Source(address, shown, run.history.recording(monitor=monitor))
 
 
-def _log(path: Path, name: str | None) -> Source:
+def _log(path: Path, name: str | None, call: Call) -> Source:
     path = path.expanduser()
     if not path.exists():
-        raise HistoryError(f"recordings({str(path)!r}, ...): there is no such file or folder.")
+        raise HistoryError(f"{call.function}({str(path)!r}, ...): there is no such file or folder.")
     read = partial(table_of_log, path)
     return Source((name,) if name else address_of(path), repr(str(path)), read)

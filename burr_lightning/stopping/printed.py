@@ -1,75 +1,102 @@
-"""A comparison as a table of rich's."""
+"""A comparison as a table of rich's, and what stands around it in words."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from ..errors import MissingExtraError
 from .summaries import Quartiles, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from .comparing import Comparison
+    from .comparison import Comparison
 
 _NONE = "–"
+_DIRECTION_FROM = {
+    "given": "as was asked for",
+    "declared": "as the histories say",
+    "assumed": "as nobody gave its direction",
+}
+_NAMED = 5
+"""How many histories a line of text names."""
 
 
 def table(comparison: Comparison) -> Table:
     """One row per condition and baseline; medians with quartiles where there are several histories.
 
+    Numbers are never cut and never broken: in a narrow window it is the conditions that take more lines.
+
     Raises:
-        ModuleNotFoundError: Without rich, which the extra ``cli`` brings.
+        MissingExtraError: Without rich, which the extra ``cli`` brings.
     """
     try:
+        from rich import box
         from rich.table import Table
         from rich.text import Text
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("The table needs rich: pip install 'burr-lightning[cli]'") from error
+        raise MissingExtraError("The table of a comparison", "rich", "cli") from error
     several = len(comparison.histories) > 1
-    made = Table(title=Text(_title(comparison)), title_justify="left", title_style="bold")
-    made.add_column("condition", overflow="fold", max_width=44)
-    if several:
-        made.add_column("stops", justify="right")
-    for heading in ("epochs", "regret", "saved"):
-        made.add_column(heading, justify="right")
-    timed = any(one.seconds_saved.median is not None for one in comparison.summaries)
-    if timed:
-        made.add_column("time saved", justify="right")
-    if several:
-        made.add_column("mean regret", justify="right")
-        made.add_column("i-Epoch's", justify="right")
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        title=Text(title(comparison)),
+        title_justify="left",
+        title_style="bold",
+        caption=Text(without_regret(comparison)),
+        caption_justify="left",
+    )
+    made.add_column("condition", overflow="fold", min_width=16, max_width=44)
+    headings = ["epochs", "regret", "saved", *(["mean regret\n(i-Epoch's)"] if several else [])]
+    for heading in headings:
+        made.add_column(heading, justify="right", no_wrap=True)
     for index, one in enumerate(comparison.summaries):
-        made.add_row(*(Text(cell) for cell in _cells(one, several=several, timed=timed)))
-        if index == len(comparison.summaries) - 3:
+        if index == len(comparison.summaries) - 2:
             made.add_section()
+        made.add_row(*(Text(cell) for cell in _cells(one, several=several)))
     return made
 
 
-def _title(comparison: Comparison) -> str:
+def title(comparison: Comparison) -> str:
+    """What is compared, and in which direction it gets better, on whose word."""
     metric = comparison.monitor
     better = "lower" if metric.mode == "min" else "higher"
-    assumed = ", as nobody gave its direction" if comparison.mode_assumed else ""
     histories = len(comparison.histories)
     of = "medians [quartiles] of " if histories > 1 else ""
     which = f"{histories} histories" if histories > 1 else comparison.histories[0].name
-    return f"{of}{which}, {metric.name} ({better} is better{assumed})"
+    return f"{of}{which}, {metric.name} ({better} is better, {_DIRECTION_FROM[comparison.mode_from]})"
 
 
-def _cells(one: Summary, *, several: bool, timed: bool) -> list[str]:
-    cells = [one.condition]
-    cells += [f"{one.stopped}/{one.histories}"] if several else []
-    cells += [_middle(one.epochs, several), _middle(one.regret, several), _middle(one.epochs_saved, several)]
-    cells += [_middle(one.seconds_saved, several, "s")] if timed else []
-    return [*cells, _number(one.mean_regret), _number(one.same_cost_regret)] if several else cells
+def without_regret(comparison: Comparison) -> str:
+    """Which histories count in no regret; empty where all do."""
+    names = comparison.without_regret
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"in no regret, for want of a finite best value: {', '.join(names[:_NAMED])}{more}"
 
 
-def _middle(values: Quartiles, several: bool, unit: str = "") -> str:
-    if values.median is None:
-        return _NONE
-    middle = _number(values.median)
+def _cells(one: Summary, *, several: bool) -> list[str]:
+    stops = f"\nstops {one.stopped} of {one.histories}" if several else ""
+    saved = f"{_number(one.epochs_saved.median)} epoch{'' if one.epochs_saved.median == 1 else 's'}"
+    if one.seconds_saved.median is not None:
+        saved += f"\n{_number(one.seconds_saved.median)} s"
+    cells = [f"{one.condition}{stops}", _middle(one.epochs, several), _middle(one.regret, several), saved]
+    means = f"{_number(one.mean_regret)}\n({_number(one.same_cost_regret)})"
+    return [*cells, means] if several else cells
+
+
+def _middle(values: Quartiles, several: bool) -> str:
     spread = f"\n[{_number(values.lower)}, {_number(values.upper)}]" if several else ""
-    return f"{middle}{' ' if unit else ''}{unit}{spread}"
+    return _NONE if values.median is None else f"{_number(values.median)}{spread}"
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.3g}"
+    """Three digits; whole numbers of up to six as they are."""
+    if value is None:
+        return _NONE
+    if math.isfinite(value) and 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}"

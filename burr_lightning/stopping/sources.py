@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..errors import UnknownMetricError
 from ..persisters import Place
 from ..recording import Recording
-from .kinds import RunPlace, Source, several
+from .kinds import Call, Source, several
 from .naming import unique_names
 from .tables import recording_of
 
@@ -40,11 +40,14 @@ def recordings(
             - the path of a log of Lightning's ``CSVLogger`` (``metrics.csv``) or ``TensorBoardLogger``,
               or of the folder that it is in. An epoch that logged nothing between others that did is a
               check of its own. What ``trainer.validate`` and ``trainer.test`` logged after the training
-              is left out; the last epoch is taken to be over. A log that says no epochs has one per value
-              of the monitored metric;
+              is left out. What ``trainer.validate`` logged before it, into the same log, is a check of
+              epoch 0: nothing in the log tells it apart. The last epoch is taken to be over. A log that
+              says no epochs has one per value of the monitored metric;
             - a list of dicts, one per epoch or check. A missing key or ``None`` is a metric that was not
               logged, NaN is a value;
-            - a pandas ``DataFrame``, one row per epoch or check. NaN is a metric that was not logged;
+            - a pandas ``DataFrame``, one row per epoch or check. NaN is a metric that was not logged. Levels
+              of its index that are named as the keys below are read as columns. A frame of a
+              ``metrics.csv`` has that file's steps: add 1 to ``step``, as is done where the path is given;
             - a dict of columns: the sequences of numbers of each metric, read as a list of dicts is.
               A dict whose values are histories names several.
 
@@ -78,26 +81,49 @@ def recordings(
         >>> [run.name for run in recordings({"a": {"loss": [3, 2]}, "b": {"loss": [3, 1]}}, "loss")]
         ['a', 'b']
     """
-    sources = several(histories, RunPlace(project, root_dir, persister))
-    wanted = list(dict.fromkeys([monitor, *metrics]))
+    call = Call("recordings", monitor, project, root_dir, persister)
+    return read(histories, {metric: f", metrics=[{metric!r}])" for metric in metrics}, call)
+
+
+def read(histories: Any, needed: Mapping[str, str], call: Call) -> list[Recording]:
+    """What `recordings` does, for the function that the user called.
+
+    Args:
+        histories: The histories.
+        needed: The metrics beside the monitored one, and how an error goes on, behind the function and the
+            history, to say what needs each.
+        call: The call.
+
+    Raises:
+        UnknownMetricError, HistoryError, MissingExtraError, ArgumentError: As `recordings` does.
+    """
+    sources = several(histories, call)
+    others = {metric: needed_by for metric, needed_by in needed.items() if metric != call.monitor}
+    wanted = {call.monitor: f", monitor={call.monitor!r})", **others}
     names = unique_names([source.address for source in sources])
-    return [_recording(source, name, wanted) for source, name in zip(sources, names, strict=True)]
+    return [_recording(source, name, wanted, call) for source, name in zip(sources, names, strict=True)]
 
 
-def _recording(source: Source, name: str, wanted: Sequence[str]) -> Recording:
+def _recording(source: Source, name: str, wanted: Mapping[str, str], call: Call) -> Recording:
     history = source.history
     if isinstance(history, Recording):
-        _refuse_missing(wanted, history.series, lambda: history.series, source)
+        _refuse_missing(wanted, history.series, lambda: history.series, source, call)
         return replace(history, name=name)
-    table = history(wanted, f"recordings({source.shown})")
-    _refuse_missing(wanted, table.series, table.logged, source)
-    return recording_of(table, wanted[0], name, f"recordings({source.shown})")
+    table = history(list(wanted), f"{call.function}({source.shown})")
+    _refuse_missing(wanted, table.series, table.logged, source, call)
+    return recording_of(table, call.monitor, name, f"{call.function}({source.shown})")
 
 
 def _refuse_missing(
-    wanted: Sequence[str], there: Mapping[str, Any], logged: Callable[[], Iterable[str]], source: Source
+    wanted: Mapping[str, str],
+    there: Mapping[str, Any],
+    logged: Callable[[], Iterable[str]],
+    source: Source,
+    call: Call,
 ) -> None:
-    for metric in wanted:
+    for metric, needed_by in wanted.items():
         if metric not in there:
-            argument = f"monitor={metric!r}" if metric == wanted[0] else f"metrics=[{metric!r}]"
-            raise UnknownMetricError(metric, logged(), f"recordings({source.shown}, {argument})")
+            asked_by = f"{call.function}({source.shown}{needed_by}"
+            if source.hint and metric == call.monitor:
+                asked_by += f": a dict of columns is one history (for several, {source.hint}). It"
+            raise UnknownMetricError(metric, logged(), asked_by)

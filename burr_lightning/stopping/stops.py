@@ -29,14 +29,15 @@ class Stop:
     epoch: int | None
     """The epoch of that check, 0-based, ``None`` where it never stops."""
     epochs: int
-    """How many epochs are trained, the one that is cut short included."""
+    """How many epochs are trained from epoch 0 on, the one that is cut short included: those that nobody
+    recorded count too."""
     best: float | None
     """The best value of the monitored metric up to then, ``None`` where it has none."""
     best_epoch: int | None
     """The epoch of that value."""
     regret: float | None
-    """By how much the best value of the whole history is better, 0 or more, in the metric's unit; ``None``
-    where there is none. A history whose best value is infinite has no regret either."""
+    """By how much the best value of the whole history is better, 0 or more, in the metric's unit; infinite
+    where it stops before any finite value, ``None`` where the best value of the history is not finite."""
     epochs_saved: int
     """How many epochs of the history are not trained."""
     seconds_saved: float | None
@@ -49,7 +50,7 @@ class Stop:
         condition, recording = self._replay
         if self.check is None or condition is None:
             return None
-        return reason_at(condition, recording, self.check) or condition.name
+        return reason_at(condition, recording, self.check)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it but the reason, by name."""
@@ -59,6 +60,8 @@ class Stop:
 
 class Curve:
     """The best value of the monitored metric so far, at every check of a recording.
+
+    Epochs are counted in one way everywhere, as `max_epochs` counts them: the number of the epoch and one.
 
     Args:
         recording: The history.
@@ -78,48 +81,61 @@ class Curve:
         self._lowest = np.where(newest >= 0, lowest[newest], math.inf) if len(at) else self._nothing()
         self._best_epoch = recording.epochs[at[best_at]][newest] if len(at) else recording.epochs
         self._sign = 1.0 if metric.mode == "min" else -1.0
-        starts = np.concatenate([[True], recording.epochs[1:] != recording.epochs[:-1]])
-        self._epochs = np.cumsum(starts) if len(recording) else np.zeros(0, dtype=np.int64)
+        self._epochs = recording.epochs + 1
 
     def _nothing(self) -> NDArray[np.float64]:
         return np.full(len(self.recording), math.inf)
 
     @property
     def epochs(self) -> int:
-        """How many epochs the history has."""
+        """How many epochs are trained to the end."""
         return int(self._epochs[-1]) if len(self._epochs) else 0
 
     def regrets_by_epoch(self) -> NDArray[np.float64]:
-        """The regret of training 1, 2, ... epochs; NaN where there is none."""
-        last_checks = np.flatnonzero(np.diff(self._epochs, append=self.epochs + 1))
-        with np.errstate(invalid="ignore"):
-            regrets = self._lowest[last_checks] - (self._lowest[-1] if len(self._lowest) else math.nan)
-        return np.where(np.isfinite(regrets), regrets, math.nan)
+        """The regret of training 1, 2, ... epochs, also of those without a check; NaN where there is none."""
+        last_checks = np.searchsorted(self._epochs, np.arange(1, self.epochs + 1), side="right") - 1
+        return self._regrets(np.where(last_checks >= 0, self._lowest[last_checks], math.inf))
 
     def stop(self, name: str, condition: Condition | None) -> Stop:
         """Where a condition stops the history; ``None`` never does."""
         check = first_stop(condition, self.recording) if condition is not None else None
         last = len(self.recording) - 1 if check is None else check
-        lowest = self._lowest[last] if last >= 0 else math.inf
-        regret = lowest - self._lowest[-1] if math.isfinite(lowest) else math.nan
+        epochs = int(self._epochs[last]) if last >= 0 else 0
+        return self._stop(name, last, epochs, condition, stops=check is not None)
+
+    def after(self, name: str, epochs: int) -> Stop:
+        """The stop after so many epochs, whether or not there is a check at the end of the last one."""
+        last = int(np.searchsorted(self._epochs, epochs, side="right")) - 1
+        return self._stop(name, last, min(epochs, self.epochs), None, stops=epochs <= self.epochs)
+
+    def _stop(self, name: str, last: int, epochs: int, condition: Condition | None, *, stops: bool) -> Stop:
+        """The end of a training, after which check (-1: before the first) and how many epochs it may be."""
+        lowest = float(self._lowest[last]) if last >= 0 else math.inf
+        regret = float(self._regrets(np.array([lowest]))[0])
         known = lowest < math.inf
         return Stop(
             history=self.recording.name,
             condition=name,
-            check=check,
-            epoch=None if check is None else int(self.recording.epochs[check]),
-            epochs=int(self._epochs[last]) if last >= 0 else 0,
-            best=float(lowest * self._sign) if known else None,
+            check=last if stops and last >= 0 else None,
+            epoch=epochs - 1 if stops else None,
+            epochs=epochs,
+            best=lowest * self._sign if known else None,
             best_epoch=int(self._best_epoch[last]) if known else None,
-            regret=float(regret) if math.isfinite(regret) else None,
-            epochs_saved=self.epochs - (int(self._epochs[last]) if last >= 0 else 0),
-            seconds_saved=self._seconds_after(last),
+            regret=None if math.isnan(regret) else regret,
+            epochs_saved=self.epochs - epochs,
+            seconds_saved=self._seconds_after(last, epochs),
             _replay=(condition, self.recording),
         )
 
-    def _seconds_after(self, check: int) -> float | None:
+    def _regrets(self, lowest: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far best values are from the best of all, infinite for those that are not there yet."""
+        best = float(self._lowest[-1]) if len(self._lowest) else math.inf
+        return lowest - best if math.isfinite(best) else np.full(len(lowest), math.nan)
+
+    def _seconds_after(self, check: int, epochs: int) -> float | None:
+        """The seconds between a check and the end, ``None`` where they, or the check's epoch, are unknown."""
         seconds = self.recording.seconds
-        if seconds is None or check < 0:
+        if seconds is None or check < 0 or self._epochs[check] != epochs:
             return None
         saved = float(seconds[-1] - seconds[check])
         return saved if math.isfinite(saved) else None

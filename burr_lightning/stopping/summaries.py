@@ -29,11 +29,18 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Quartiles:
-        """The quartiles of the numbers that are known, linear between two."""
-        known = [value for value in values if value is not None]
+        """The quartiles of the numbers that are known, linear between two; infinities are numbers too."""
+        known = sorted(value for value in values if value is not None)
         if not known:
             return cls(None, None, None)
-        return cls(*(float(value) for value in np.percentile(known, [25, 50, 75])))
+        return cls(*(_at_share(known, share) for share in (0.25, 0.5, 0.75)))
+
+
+def _at_share(numbers: Sequence[float], share: float) -> float:
+    """The number below which a share of sorted numbers lies; NumPy has NaN for it beside an infinite one."""
+    part, place = math.modf(share * (len(numbers) - 1))
+    lower, upper = numbers[int(place)], numbers[min(int(place) + 1, len(numbers) - 1)]
+    return float(lower + (upper - lower) * part if part and lower != upper else lower)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class Summary:
     mean_epochs: float
     """Epochs trained, on average: the cost."""
     mean_regret: float | None
-    """Regret, on average over the histories that have one."""
+    """Regret, on average over the histories that have one, the same ones for every condition; infinite where
+    one is."""
     same_cost_regret: float | None
     """The mean regret of i-Epoch at the same cost: the fewest epochs, the same for all histories, that cost
     as much on average or more."""
@@ -71,31 +79,33 @@ class Summary:
 class FixedEpochs:
     """i-Epoch: every history is trained for the same number of epochs, or to its end where that comes first.
 
-    The baseline of arXiv 2404.04111.
+    After the baseline of arXiv 2404.04111, which drops all but the best candidates after i epochs and holds
+    the predictive performance that is found in the end against the epochs consumed. Here nothing is chosen
+    between histories: what counts is the mean of each one's own regret.
     """
 
     costs: NDArray[np.float64]
     """The mean number of epochs trained, for 1, 2, ... epochs."""
     regrets: NDArray[np.float64]
-    """The mean regret, for 1, 2, ... epochs; NaN where no history has one."""
+    """The mean regret, for 1, 2, ... epochs; infinite where a history has no finite value by then, NaN
+    where no history has a regret."""
 
     @classmethod
     def of(cls, regrets_by_epoch: Sequence[NDArray[np.float64]]) -> FixedEpochs:
         """The baseline for every number of epochs.
 
         Args:
-            regrets_by_epoch: For each history, its regret after 1, 2, ... epochs.
+            regrets_by_epoch: For each history, its regret after 1, 2, ... epochs; all NaN where it has none.
         """
-        lengths = np.array([len(regrets) for regrets in regrets_by_epoch])
-        longest = int(lengths.max(initial=0))
-        table = np.zeros((len(lengths), longest))
-        for row, regrets in zip(table, regrets_by_epoch, strict=True):
-            row[: len(regrets)], row[len(regrets) :] = regrets, regrets[-1] if len(regrets) else math.nan
-        known = np.where(np.isnan(table), 0.0, table)
-        counted = np.maximum((~np.isnan(table)).sum(0), 1)
-        means = np.where(np.isnan(table).all(0), math.nan, known.sum(0) / counted)
-        costs = np.minimum(np.arange(1, longest + 1)[:, None], lengths[None, :]).mean(1)
-        return cls(costs, means)
+        epochs = np.arange(1, max(map(len, regrets_by_epoch), default=0) + 1)
+        costs, totals, counted = np.zeros(len(epochs)), np.zeros(len(epochs)), 0
+        for regrets in regrets_by_epoch:
+            costs += np.minimum(epochs, len(regrets)) / len(regrets_by_epoch)
+            if len(regrets) and not np.isnan(regrets[-1]):
+                totals[: len(regrets)] += regrets
+                totals[len(regrets) :] += regrets[-1]
+                counted += 1
+        return cls(costs, totals / counted if counted else np.full(len(epochs), math.nan))
 
     def at_the_cost_of(self, epochs: float) -> float | None:
         """The mean regret of the fewest epochs that cost as much on average, or more."""
@@ -118,7 +128,7 @@ def summary_of(name: str, stops: Sequence[Stop], fixed: FixedEpochs) -> Summary:
     regrets = [stop.regret for stop in stops if stop.regret is not None]
     return Summary(
         condition=name,
-        stopped=sum(stop.check is not None for stop in stops),
+        stopped=sum(stop.epoch is not None for stop in stops),
         histories=len(stops),
         epochs=Quartiles.of([stop.epochs for stop in stops]),
         regret=Quartiles.of(regrets),
