@@ -40,7 +40,7 @@ from .lightning_access import (
     run_last,
     waits_to_be_restored,
 )
-from .machines import chosen_machine
+from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun
 from .parameter_groups import lay_out
@@ -128,11 +128,11 @@ class BurrCallback(RunReader, Checkpoint):
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
         self.initial_state = checked_keys(initial_state or {})
-        self.machine = chosen_machine(machine, stop_when, self.initial_state)
+        self.machine = chosen_machine(machine, stop_when, self.initial_state, monitor)
         self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
-        self._hooks, self._tracker = tuple(hooks), tracker
+        self._hooks, self._tracker = hooks, tracker
         self._stream_every_n_batches = stream_every_n_batches
         self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister
         self._settings()

@@ -10,6 +10,7 @@ from burr.core import Application
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
+from . import lightning_data as data
 from . import lightning_loops as loops
 from .burr_access import position_of
 from .commits import Committer
@@ -47,12 +48,12 @@ class RunCommits:
 
     def training_started(self) -> None:
         """The loaders are there: see whether a run can go on in the middle of an epoch."""
-        self._inside_epochs = loops.goes_on_inside_epoch(self._trainer)
+        self._inside_epochs = data.goes_on_inside_epoch(self._trainer)
         if self._every_n_steps is None:
             return
         self._steps = self._trainer.global_step // self._every_n_steps
         if not self._inside_epochs:
-            kinds = ", ".join(type(loader).__name__ for loader in loops.train_loaders(self._trainer))
+            kinds = ", ".join(type(loader).__name__ for loader in data.train_loaders(self._trainer))
             log.warning(
                 "Checkpoints(every_n_steps=%d): no commits are made inside an epoch, for its training data "
                 "(%s) has no state_dict and could not be gone on with. After a kill the epoch under way is "
@@ -120,12 +121,17 @@ class RunCommits:
         if self._every_n_steps is None or not self._inside_epochs:
             return False
         due = self._trainer.global_step // self._every_n_steps > self._steps
-        return due and loops.epoch_goes_on(self._trainer)
+        return due and self._has_stepped and loops.epoch_goes_on(self._trainer)
 
     def can_commit_inside_epoch(self) -> bool:
         """Whether this is the middle of an epoch that could be gone on with from here."""
         between = loops.is_inside_epoch(self._trainer) and loops.batches_done(self._trainer)
-        return self._committer is not None and self._inside_epochs and bool(between)
+        return self._committer is not None and self._inside_epochs and self._has_stepped and bool(between)
+
+    @property
+    def _has_stepped(self) -> bool:
+        """Whether there is a row to go on from: none, in the first epoch of a machine that begins with it."""
+        return self._sequence_id is not None
 
     def commit_inside_epoch(self, first_batch: int | None, recorded: list[str]) -> None:
         """Commit between two batches.

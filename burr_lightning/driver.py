@@ -12,7 +12,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from . import lightning_access as access
-from .acting import LiveTraining
+from . import lightning_loops as loops
+from .acting import LiveTraining, Told
 from .actions import BestModel, TrainEpoch, Validate
 from .burr_access import position_of
 from .commits import Committer
@@ -21,7 +22,8 @@ from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
 from .graphs import follow, leaves_training, refuse_unknown_metrics
-from .lightning_loops import BetweenHooks, LoadersMade
+from .lightning_data import LoadersMade
+from .lightning_loops import BetweenHooks
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
 from .reports import detached
@@ -68,9 +70,8 @@ class Driver:
         self.loaders_made = LoadersMade(
             trainer, partial(random_state, trainer, module), partial(set_random_state, trainer, module)
         )
-        self._training = training = LiveTraining(
-            trainer, module, committer, app.uid, self.loaders_made.swap, lambda: self._schedules
-        )
+        told = Told(self._rolled_back, self.loaders_made.swap, lambda: self._schedules)
+        self._training = training = LiveTraining(trainer, module, committer, app.uid, told)
         self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training)
         self._walk = Walk(trainer, app, self._commits, self._ordinary, shadow)
         self._started = False
@@ -237,6 +238,15 @@ class Driver:
                 limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
                 self.app.update_state(self.state.update(finished=True, stop_reason=limit))
             self._ordinary.run()
+            if not self.ended:
+                log.warning(
+                    "Lightning has ended the training (%s), and after %r the machine goes on to %r, so the "
+                    "run is not finished. Add a transition to its last action that holds there, with "
+                    "burr_lightning.machines.FINISHED.",
+                    self.state["stop_reason"],
+                    position_of(self.app),
+                    self._walk.next()[0],
+                )
         self._commits.settle()
 
     def failed(self, error: BaseException) -> None:
@@ -284,6 +294,12 @@ class Driver:
         if self._going_on is not None and self._going_on.steps_to_come is not None:
             kept["schedulers"] = self._going_on.steps_to_come
         return kept
+
+    def _rolled_back(self) -> None:
+        if self._going_on is not None:
+            self._going_on.steps_to_come = []
+        elif not loops.is_inside_epoch(self._trainer):
+            loops.leave_out_steps_to_come(self._trainer)
 
     def leave_loops(self) -> None:
         """Leave the trainer's loops as they were."""

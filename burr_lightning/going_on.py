@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
+from . import lightning_data as data
 from . import lightning_loops as loops
 from .errors import ResumeError
 from .fingerprint import draws_random_numbers
@@ -77,7 +78,7 @@ class GoingOn:
         loops.step_schedulers(self._trainer, self.steps_to_come or [])
         self.steps_to_come = None
         set_frozen(self._module, self._frozen)
-        loops.start_workers(self._trainer, self._kept["lasting_workers"])
+        data.start_workers(self._trainer, self._kept["lasting_workers"])
         set_random_state(self._trainer, self._module, self._random)
 
     def batch_completed(self) -> None:
@@ -96,7 +97,7 @@ class GoingOn:
 def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:
     """Say where workers of the data loader have drawn, or will draw, numbers that cannot be put back."""
     inside_epoch = going_on is not None and going_on.inside_epoch
-    for loader in loops.workers_that_go_on(trainer, inside_epoch=inside_epoch):
+    for loader in data.workers_that_go_on(trainer, inside_epoch=inside_epoch):
         if not draws_random_numbers(loader):
             continue
         if inside_epoch:

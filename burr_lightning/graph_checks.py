@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from burr.core.graph import Graph
 
-from .actions import PhaseAction, TrainEpoch
+from .actions import BestModel, Evaluate, PhaseAction, Rollback, TrainEpoch
 from .errors import MachineError
 from .graphs import PROVIDED_INPUTS, entrypoint, is_terminal, reachable, successors
 from .state import initial_state
@@ -50,11 +50,50 @@ def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
             "BurrCallback(machine=...): the machine ends nowhere. Add an action that no transition leaves, "
             "as BestModel(), and a transition to it: (phase, 'best_model', burr_lightning.machines.FINISHED)."
         )
+    _refuse_endless_phases(graph)
+    _refuse_weights_before_the_end(graph)
     _refuse_dead_transitions(graph)
     _refuse_unknown_inputs(graph)
     _refuse_traps(graph)
     _refuse_unwritten_keys(graph, keys)
     return graph
+
+
+def _refuse_endless_phases(graph: Graph) -> None:
+    for action in graph.actions:
+        ends = any(is_terminal(graph, name) for name in reachable(graph, action.name))
+        if isinstance(action, PhaseAction) and not ends:
+            raise MachineError(
+                f"BurrCallback(machine=...): from {action.name!r} no path leads to an action that no "
+                f"transition leaves, so the machine would never end. Add one, as ({action.name!r}, "
+                f"'best_model', burr_lightning.machines.FINISHED)."
+            )
+
+
+def refuse_best_without_monitor(graph: Graph, monitor: str | None) -> None:
+    """See that a metric is monitored, where an action goes by it.
+
+    Raises:
+        MachineError: If none is.
+    """
+    for action in graph.actions:
+        goes_by_best = isinstance(action, Rollback) and action.to == "best"
+        goes_by_best |= isinstance(action, Evaluate) and action.weights == "best"
+        if goes_by_best and monitor is None:
+            raise MachineError(
+                f"BurrCallback(machine=...): {action.name!r}, {action!r}, needs to know which epoch is the "
+                f"best: give BurrCallback(monitor=...)."
+            )
+
+
+def _refuse_weights_before_the_end(graph: Graph) -> None:
+    for action in graph.actions:
+        gives = isinstance(action, BestModel) and (action.load_weights or action.export is not None)
+        if gives and not is_terminal(graph, action.name):
+            raise MachineError(
+                f"BurrCallback(machine=...): {action.name!r} loads or exports the best weights, which is "
+                f"done when the training has ended, and a transition leads on from it. Make it the last one."
+            )
 
 
 def _refuse_dead_transitions(graph: Graph) -> None:
@@ -73,12 +112,17 @@ def _refuse_dead_transitions(graph: Graph) -> None:
 def _refuse_unknown_inputs(graph: Graph) -> None:
     for action in graph.actions:
         required, _ = action.optional_and_required_inputs
+        if action.is_async():
+            raise MachineError(
+                f"BurrCallback(machine=...): the action {action.name!r} is asynchronous, and Lightning's "
+                f"loop is not. Make it a plain function, with asyncio.run(...) for what is asynchronous."
+            )
         given = {"phase"} if isinstance(action, PhaseAction) else PROVIDED_INPUTS
         unknown = sorted(name for name in required - given if not name.startswith("__"))
         if unknown:
             raise MachineError(
                 f"BurrCallback(machine=...): the action {action.name!r} asks for the input "
-                f"{', '.join(unknown)}, which nobody gives. It can ask for {', '.join(sorted(given))}."
+                f"{', '.join(unknown)}, which nobody gives. It can ask for trainer, pl_module and datamodule."
             )
 
 

@@ -16,7 +16,7 @@ def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
     return bool(state["can_stop"]), ""
 
 
-PROVIDED_INPUTS = frozenset({"training", "trainer", "pl_module", "datamodule", "fingerprint", "reason"})
+PROVIDED_INPUTS = frozenset({"training", "trainer", "pl_module", "datamodule", "fingerprint"})
 """What an ordinary action can ask for by declaring it as an input."""
 VALIDATION_DUE = Condition.when(validation_due=True)
 """Lightning validates next."""

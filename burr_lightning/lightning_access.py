@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     StochasticWeightAveraging,
     Timer,
+    WeightAveraging,
 )
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -195,10 +196,29 @@ def restore_training(trainer: Trainer, content: dict[str, Any]) -> None:
     connector._loaded_checkpoint = content
     try:
         connector.restore_model()
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging):
+                # The checkpoint has the average in place of the weights.
+                callback.on_load_checkpoint(trainer, trainer.lightning_module, content)
+                callback.load_state_dict(content["callbacks"][callback.state_key])
         connector.restore_precision_plugin_state()
         connector.restore_optimizers_and_schedulers()
     finally:
         connector._loaded_checkpoint = {}
+
+
+def refuse_to_undo_averaging(trainer: Trainer, call: str) -> None:
+    """See that no callback has put an optimization of its own in place, which no commit of before fits.
+
+    Raises:
+        TrainerError: If one has.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, StochasticWeightAveraging) and callback.swa_start <= trainer.current_epoch:
+            raise TrainerError(
+                f"{call}: StochasticWeightAveraging has begun, in epoch {callback.swa_start}, and cannot be "
+                f"taken back. Go back before it begins, or use EMAWeightAveraging, which can."
+            )
 
 
 def weights_that_do_not_fit(trainer: Trainer, module: LightningModule) -> list[str]:

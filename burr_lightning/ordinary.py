@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from burr.core import Application
+from burr.core import Application, Condition
 from lightning.pytorch import LightningModule, Trainer
 
 from .acting import LiveTraining
@@ -14,10 +14,12 @@ from .burr_access import position_of
 from .committing import RunCommits
 from .errors import MachineError
 from .fingerprint import data_fingerprint
-from .graphs import asked_inputs, follow, is_phase, reason_of
+from .graphs import asked_inputs, follow, is_phase, leaves_training, reason_of
+from .state import initial_state, survives
 
 _TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
 """An action that asks for one of these may change what a checkpoint holds."""
+_KEYS_OF_EVERY_RUN = frozenset(initial_state({}, None, None))
 _MOST_STEPS = 1000
 """Ordinary actions at one boundary; with more, the machine is taken to be lost among them."""
 
@@ -43,7 +45,6 @@ class OrdinaryActions:
     ) -> None:
         self._trainer, self._module, self._training = trainer, module, training
         self._app, self._commits = app, commits
-        self._reason: str | None = None
         self.running: str | None = None
         """The action that is under way."""
 
@@ -54,12 +55,14 @@ class OrdinaryActions:
             MachineError: If no phase comes.
         """
         graph = self._app.graph
-        steps = 0
+        steps, said, leaves = 0, None, False
         name, condition = follow(graph, position_of(self._app), self._app.state)
-        if name is not None and not is_phase(graph, name):
-            self._reason = reason_of(condition, self._app.state)
         while name is not None and not is_phase(graph, name):
             steps += 1
+            said = reason_of(condition, self._app.state) or said
+            if not leaves and leaves_training(graph, name):
+                leaves = True
+                self._give_reason(said, condition)
             if steps > _MOST_STEPS:
                 raise MachineError(
                     f"The machine has run {_MOST_STEPS} ordinary actions at one boundary, the last of them "
@@ -71,9 +74,28 @@ class OrdinaryActions:
             provided = self._inputs()
             self._app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
             self.running = None
+            self._refuse_what_rows_change(name)
             self._commits.stepped()
             self._commits.action_ran(touched=self._touched(name, asked))
-            name, _ = follow(graph, position_of(self._app), self._app.state)
+            name, condition = follow(graph, position_of(self._app), self._app.state)
+
+    def _give_reason(self, said: str | None, condition: Condition | None) -> None:
+        """The training is left: its state says why, but where Lightning's own limits already say it."""
+        state = self._app.state
+        own = reason_of(condition, state) is not None
+        if said is not None and (own or not state["finished"]):
+            self._app.update_state(state.update(stop_reason=said))
+
+    def _refuse_what_rows_change(self, name: str) -> None:
+        action = self._app.graph.get_action(name)
+        assert action is not None
+        for key in sorted({*action.writes} - _KEYS_OF_EVERY_RUN & {*self._app.state.keys()}):
+            if not survives(self._app.state[key]):
+                raise MachineError(
+                    f"The action {name!r} wrote {key}={self._app.state[key]!r}, and a row of the run would "
+                    f"give back another value when the run goes on. Use numbers, texts, lists, and dicts "
+                    f"with texts as keys."
+                )
 
     def _touched(self, name: str, asked: set[str]) -> bool:
         action = self._app.graph.get_action(name)
@@ -87,5 +109,4 @@ class OrdinaryActions:
             "pl_module": lambda: self._module,
             "datamodule": lambda: getattr(self._trainer, "datamodule", None),
             "fingerprint": lambda: data_fingerprint(self._trainer),
-            "reason": lambda: self._reason,
         }

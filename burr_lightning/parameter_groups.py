@@ -20,6 +20,8 @@ Schedules = dict[str, list[Any]]
 
 _RATES = ("lr", "initial_lr", "max_lr", "min_lr")
 """What a group holds that is a learning rate; the last three are schedulers' own."""
+_SCHEDULED = (*_RATES, "momentum", "betas", "base_momentum", "max_momentum")
+"""What schedulers change in a group."""
 _RATES_BY_GROUP = ("base_lrs", "max_lrs", "_last_lr")
 _BY_GROUP = (*_RATES_BY_GROUP, "min_lrs", "lr_lambdas", "base_momentums", "max_momentums")
 """The lists of schedulers that have an entry for each group."""
@@ -103,26 +105,41 @@ def set_rate(trainer: Trainer, optimizer: Optimizer, number: int, lr: float) -> 
     group["lr"] = group["lr"] * 0 + lr
 
 
-def move_to_own_group(trainer: Trainer, optimizer: Optimizer, parameters: list[Parameter], lr: float) -> None:
-    """Give parameters, new to the optimizer or not, a group with a learning rate of their own."""
-    moved = {id(parameter) for parameter in parameters}
-    for number, group in enumerate(optimizer.param_groups):
-        if {id(parameter) for parameter in group["params"]} == moved:
+def give_rate(trainer: Trainer, optimizer: Optimizer, parameters: list[Parameter], lr: float) -> None:
+    """Give parameters of an optimizer a learning rate of their own; all else about them stays as it is."""
+    meant = {id(parameter) for parameter in parameters}
+    for number, group in enumerate(list(optimizer.param_groups)):
+        moves = [id(parameter) in meant for parameter in group["params"]]
+        if moves and all(moves):
             set_rate(trainer, optimizer, number, lr)
-            return
-    for group in optimizer.param_groups:
-        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in moved]
-    last = optimizer.param_groups[-1]
-    optimizer.add_param_group({**last, "params": parameters})
-    _fit_schedulers(trainer, optimizer, len(optimizer.param_groups))
-    set_rate(trainer, optimizer, len(optimizer.param_groups) - 1, lr)
+        elif any(moves):
+            moved = _taken_out(group, moves)
+            add_group(trainer, optimizer, moved, like=number)
+            set_rate(trainer, optimizer, len(optimizer.param_groups) - 1, lr)
+
+
+def add_group(trainer: Trainer, optimizer: Optimizer, group: dict[str, Any], *, like: int) -> None:
+    """Add a group; schedulers count on for it as for the one that it is like."""
+    optimizer.add_param_group(group)
+    _fit_schedulers(trainer, optimizer, len(optimizer.param_groups), like)
+
+
+def _taken_out(group: dict[str, Any], moves: list[bool]) -> dict[str, Any]:
+    """A group of what moves out of another, which keeps the rest."""
+    taken = dict(group)
+    for key in ("params", "param_names"):
+        if key in group:
+            pairs = list(zip(group[key], moves, strict=True))
+            taken[key] = [item for item, out in pairs if out]
+            group[key] = [item for item, out in pairs if not out]
+    return taken
 
 
 def schedules(trainer: Trainer) -> Schedules:
-    """The learning rates of the groups, with what else schedulers change there, and the schedulers."""
+    """What schedulers change in the groups, and the schedulers."""
     return {
         "groups": [
-            [{key: value for key, value in group.items() if key != "params"} for group in o.param_groups]
+            [{key: group[key] for key in _SCHEDULED if key in group} for group in o.param_groups]
             for o in trainer.optimizers
         ],
         "schedulers": [deepcopy(config.scheduler.state_dict()) for config in trainer.lr_scheduler_configs],
@@ -157,11 +174,11 @@ def schedulers_of(trainer: Trainer, optimizer: Optimizer) -> Iterator[Any]:
             yield scheduler
 
 
-def _fit_schedulers(trainer: Trainer, optimizer: Optimizer, groups: int) -> None:
-    """Have schedulers count on for a new group as for the last one, and forget those that are no more."""
+def _fit_schedulers(trainer: Trainer, optimizer: Optimizer, groups: int, like: int = -1) -> None:
+    """Have schedulers count on for new groups as for another one, and forget those that are no more."""
     for scheduler in schedulers_of(trainer, optimizer):
         for name in _BY_GROUP:
             values = getattr(scheduler, name, None)
             if isinstance(values, list) and values:
-                values += [values[-1]] * (groups - len(values))
+                values += [values[like]] * (groups - len(values))
                 del values[groups:]

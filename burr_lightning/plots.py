@@ -15,6 +15,8 @@ from .steps import Step
 _PHASES = ("#4c78a8", "#f58518", "#72b7b2", "#eeca3b", "#9ecae9", "#ffbf79")
 _ORDINARY = ("#54a24b", "#b279a2", "#9d755d", "#d67195", "#79706e", "#439894")
 _FAILED = "#e45756"
+_MANY = 300
+"""Steps, of which each bar is too narrow for an edge."""
 
 
 def plot_run(
@@ -112,7 +114,8 @@ def _draw_path(axis: Any, rows: Sequence[str], steps: Sequence[Step]) -> None:
         own = [(step, place) for step, place in placed if step.action == action]
         bars = [place for step, place in own if step.epoch is not None]
         if bars:
-            axis.broken_barh(bars, (row - 0.35, 0.7), color=colors[action], edgecolor="white", linewidth=0.4)
+            edge = 0.4 if len(steps) < _MANY else 0.0
+            axis.broken_barh(bars, (row - 0.35, 0.7), color=colors[action], edgecolor="white", linewidth=edge)
         for failed, color in ((False, colors[action]), (True, _FAILED)):
             points = [at for step, (at, width) in own if width == 0 and step.failed == failed]
             if points:

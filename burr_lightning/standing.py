@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from .commits import StoredCommits
 from .errors import ResumeError
-from .graphs import follow, is_phase, is_terminal
+from .graphs import follow, is_terminal, leaves_training
 from .settings import RunSettings
 from .shadow import as_configured_now
 from .state import best_of, initial_state, short
@@ -93,7 +93,7 @@ def _continued(
     for row in commits.rows_of(checkpoint):
         state = _as_configured_now(settings, commits, row.state, trainer, hparams)
         following, _ = follow(settings.machine, row.position, state)
-        if is_phase(settings.machine, following):
+        if not leaves_training(settings.machine, following):
             return state, row.position
     return None
 

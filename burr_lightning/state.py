@@ -17,7 +17,7 @@
 | `finished` | whether Lightning's own limits were reached |
 | `stop_reason` | what ended the run, in words |
 | `shadow` | `condition`, `epoch` and `reason` of each shadow condition, `None` while it would not stop |
-| `rollback` | the newest return to an earlier commit: `count`, `epoch`, `to`, `checkpoint`, `times`, `lr` |
+| `rollback` | the newest return to an earlier commit: `count`, `epoch`, `check`, `to`, `checkpoint`, `times`, `lr` |
 | `learning_rates` | of each parameter group, as `SetLearningRate` left them |
 | `frozen` | how many parameters do not train (`frozen`), of how many (`of`), as `Freeze` left them |
 | `stage` | the stage that `BeginStage` began: `name`, `number`, `epoch`, `check`, `step`, `seconds` |
@@ -86,14 +86,22 @@ def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:
             f"BurrCallback(initial_state={{{taken[0]!r}: ...}}): every run has a key of that "
             f"name. Choose another."
         )
-    try:
-        json.dumps(dict(given))
-    except TypeError as error:
+    changed = {key: value for key, value in given.items() if not survives(value)}
+    if changed:
         raise ArgumentError(
-            f"BurrCallback(initial_state={dict(given)!r}): it is kept in the rows of the run, so its values "
-            f"must be such that JSON can hold ({error})."
-        ) from error
+            f"BurrCallback(initial_state={changed!r}): it is kept in the rows of the run, which would give "
+            f"back another value. Use numbers, texts, lists, and dicts with texts as keys."
+        )
     return dict(given)
+
+
+def survives(value: Any) -> bool:
+    """Whether a value comes back from a row as it was: a tuple, or a number as a key, does not."""
+    try:
+        read = serde.deserialize(json.loads(json.dumps(serde.serialize(value))))
+        return repr(read) == repr(value) or bool(read == value)
+    except (TypeError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -202,10 +210,9 @@ def monitored(history: MetricHistory, monitor: Mapping[str, Any] | None) -> Moni
 def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
     """The state that names a checkpoint which is whole on disk; the best epoch's is one from its end."""
     best = state["best"]
-    rollback = state["rollback"]
-    # After a rollback, what is committed under the number of an epoch is no longer that epoch's.
-    other = rollback is not None and rollback["epoch"] == checkpoint["epoch"] and best and best["checkpoint"]
-    if best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint and not other:
+    of_best = best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint
+    # A later commit under the number of the epoch holds what actions have made of it.
+    if of_best and best["checkpoint"] is None:
         best = {**best, "checkpoint": checkpoint.get("weights", checkpoint["path"])}
     return state.update(checkpoint=dict(checkpoint), best=best)
 

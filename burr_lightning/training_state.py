@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 from . import lightning_access as access
+from . import lightning_data as data
 from . import lightning_loops as loops
 from . import running_metrics as running
 from .commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
@@ -31,10 +32,10 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "running_means": running.running_means(trainer) if inside else None,
         "gradients": loops.accumulated_gradients(trainer, module) if inside else {},
         "schedulers": [] if inside else loops.steps_to_come(trainer),
-        "reload_epochs": loops.reload_epochs(trainer),
+        "reload_epochs": data.reload_epochs(trainer),
         "frozen": frozen(module),
         "groups": layout_of(trainer, module),
-        "lasting_workers": loops.lasting_workers(trainer),
+        "lasting_workers": data.lasting_workers(trainer),
     }
 
 
@@ -42,7 +43,7 @@ def put_back(trainer: Trainer, module: LightningModule, kept: dict[str, Any]) ->
     """Put back what does not depend on the instant, once Lightning has restored everything else."""
     running.set_logged(trainer, kept["logged"])
     running.set_metric_states(module, kept["metric_states"])
-    loops.set_reload_epochs(trainer, kept["reload_epochs"])
+    data.set_reload_epochs(trainer, kept["reload_epochs"])
     parameters = dict(module.named_parameters())
     for name, gradient in kept["gradients"].items():
         parameters[name].grad = gradient.to(parameters[name].device)
@@ -96,7 +97,7 @@ def _owners(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     return {
         "module": module,
         "datamodule": getattr(trainer, "datamodule", None),
-        "train": loops.train_loaders(trainer),
-        "validation": loops.validation_loaders(trainer),
+        "train": data.train_loaders(trainer),
+        "validation": data.validation_loaders(trainer),
         "callbacks": access.other_callbacks(trainer),
     }

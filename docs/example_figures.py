@@ -1,7 +1,7 @@
 """Makes the figures of the examples in ``docs/images`` again, by running the examples.
 
-Run it as ``python docs/example_figures.py``. They run in a temporary home folder. Look at the figures before you
-commit them.
+Run it as ``python docs/example_figures.py``. They run in a temporary home folder. Look at the figures before
+you commit them.
 """
 
 from __future__ import annotations

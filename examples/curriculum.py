@@ -1,9 +1,9 @@
 """A curriculum: a network learns from the clearest images first, and from all of them in the end.
 
-The digits are put in order by how close each is to the mean of its class, compared with the other classes: the
-clearest first. The datamodule gives out as large a part of them as its setting ``part`` says, and each lesson of the
-machine changes that setting. What to look at: the path that is printed, the sizes of the data in the
-state, and the figure ``curriculum.png``: the steps in the curves are where a lesson begins.
+The digits are put in order by how close each is to the mean of its class, compared with the other classes:
+the clearest first. The datamodule gives out as large a part of them as its setting ``part`` says, and each
+lesson of the machine changes that setting. What to look at: the path that is printed, the sizes of the data
+in the state, and the figure ``curriculum.png``: the steps in the curves are where a lesson begins.
 
 The network is that of ``quickstart.py``.
 """

@@ -1,9 +1,10 @@
 """A run whose learning rate blows up recovers by itself.
 
-From epoch 4 on, a schedule multiplies the learning rate by 100: the loss explodes. The machine sees it, goes back to
-the best commit, in the same ``fit``, and trains on from there with a tenth of the rate; as that is still too much,
-it does so again. What to look at: the two accuracies that are printed, of this run and of one whose schedule
-is healthy, and the figure ``rollback_on_divergence.png``: a diamond in the row ``rollback`` for each return.
+From epoch 4 on, a schedule multiplies the learning rate by 100: the loss explodes. The machine sees it, goes
+back to the best commit, in the same ``fit``, and trains on from there with a tenth of the rate; as that is
+still too much, it does so again. What to look at: the two accuracies that are printed, of this run and of one
+whose schedule is healthy, and the figure ``rollback_on_divergence.png``: a diamond in the row ``rollback``
+for each return.
 
 The network and its data are those of ``quickstart.py``.
 """

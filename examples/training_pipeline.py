@@ -1,13 +1,13 @@
 """A training pipeline as a Burr application: prepare data, train, validate, train again, name the best model.
 
 The actions are classes, as in the sketch of Burr's page on training models, and every one does real work on
-scikit-learn's digits. Each iteration trains a network with another learning rate, which is chosen from what the
-iterations before it have come to; a network is a run of its own, under `BurrCallback`. The state holds the paths of data
-and models, never the things themselves.
+scikit-learn's digits. Each iteration trains a network with another learning rate, which is chosen from what
+the iterations before it have come to; a network is a run of its own, under `BurrCallback`. The state holds
+the paths of data and models, never the things themselves.
 
-What to look at: the picture ``training_pipeline.png`` that Burr draws of it (with graphviz), and the table of iterations.
-Kill it at any time and run it again: the pipeline goes on with the action it was in, and the network in it
-with the epoch it was in. Burr's own web page shows the pipeline under ``digits-pipeline``.
+What to look at: the picture ``training_pipeline.png`` that Burr draws of it (with graphviz), and the table of
+iterations. Kill it at any time and run it again: the pipeline goes on with the action it was in, and the
+network in it with the epoch it was in. Burr's own web page shows the pipeline under ``digits-pipeline``.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def application(iterations: int) -> Application[Any]:
     FOLDER.mkdir(exist_ok=True)
     persister = SQLitePersister.from_values(str(FOLDER / "pipeline.sqlite"))
     persister.initialize()
-    return (
+    pipeline: Application[Any] = (
         ApplicationBuilder()
         .with_actions(
             process_data=ProcessData(),
@@ -227,6 +227,7 @@ def application(iterations: int) -> Application[Any]:
         .with_tracker("local", project="digits-pipeline")
         .build()
     )
+    return pipeline
 
 
 def main() -> None:

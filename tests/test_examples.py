@@ -39,7 +39,7 @@ def finetunes(said):
 
 def restarts(said):
     assert "Restarts: 2" in said
-    assert re.search(r"Stopped: +(plateau|max_epochs)\(.*\) in this stage: ", said)
+    assert re.search(r"Stopped: +plateau\(val_loss, patience=1\) in this stage: ", said)
 
 
 def teaches(said):

@@ -112,7 +112,7 @@ def test_what_is_in_a_stage_is_in_brackets_where_it_is_combined():
     either = in_this_stage(plateau("loss", 2) | reached("loss", 0.1))
     assert either.name == "(plateau(loss, patience=2) | reached(loss, 0.1)) in this stage"
     assert in_this_stage(max_epochs(3)).name == "max_epochs(3) in this stage"
-    with pytest.raises(ArgumentError, match=r"in this stage: a recorded history does not say where a stage"):
+    with pytest.raises(ArgumentError, match=r"in this stage: a recorded history does not say where"):
         first_stop(either, Recording.of_epochs({"loss": [0.5, 0.6]}))
 
 

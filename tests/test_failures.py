@@ -225,7 +225,7 @@ def test_any_burr_condition_stops_a_run(make_trainer):
     burr = BurrCallback(stop_when=Condition.expr("metrics.get('val_loss', 1) < 0.45"))
     fit(make_trainer(burr, max_epochs=9))
     assert burr.state["epoch"] == 1
-    assert burr.state["stop_reason"] == "metrics.get('val_loss', 1) < 0.45: is true"
+    assert burr.state["stop_reason"] == "metrics.get('val_loss', 1) < 0.45 is true"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ LAYERS = [
     {"commits"},
     {"runs", "stopping"},
     {
-        *("settings", "lightning_access", "lightning_loops", "lightning_testing", "running_metrics"),
+        *("settings", "lightning_access", "lightning_data", "lightning_loops", "lightning_testing"),
+        "running_metrics",
         *("parameter_groups", "training_state", "acting", "fingerprint", "going_on", "committing", "reports"),
         *("ordinary", "walking", "driver", "hooks"),
         *("standing", "messages", "opening", "reading", "callback", "replay"),

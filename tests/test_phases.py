@@ -14,7 +14,7 @@ from torchmetrics.regression import MeanAbsoluteError
 from burr_lightning import BurrCallback
 from burr_lightning.actions import TrainEpoch, Validate
 from burr_lightning.conditions import plateau
-from burr_lightning.machines import FINISHED, PROVIDED_INPUTS
+from burr_lightning.graphs import FINISHED, PROVIDED_INPUTS
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch.nn import Module, Parameter
 
 from ..errors import ArgumentError
-from ..parameter_groups import move_to_own_group
+from ..parameter_groups import add_group, give_rate, set_rate
 
 
 def freeze(module: LightningModule, patterns: Sequence[str], call: str) -> None:
@@ -35,7 +35,7 @@ def unfreeze(
     Raises:
         ArgumentError: If a pattern matches nothing.
     """
-    parameters = list(_matched(module, patterns, call).values())
+    parameters = list({id(p): p for p in _matched(module, patterns, call).values()}.values())
     for parameter in parameters:
         parameter.requires_grad_(True)
     for part in _normalizations(module, patterns):
@@ -45,11 +45,33 @@ def unfreeze(
         theirs = [parameter for parameter in parameters if id(parameter) in known]
         parameters = [parameter for parameter in parameters if id(parameter) not in known]
         if theirs and lr is not None:
-            move_to_own_group(trainer, optimizer, theirs, lr)
-    if parameters and lr is not None:
-        move_to_own_group(trainer, trainer.optimizers[0], parameters, lr)
-    elif parameters:
-        trainer.optimizers[0].param_groups[-1]["params"] += parameters
+            give_rate(trainer, optimizer, theirs, lr)
+    if parameters:
+        _give_to_optimizer(trainer, module, parameters, lr, call)
+
+
+def _give_to_optimizer(
+    trainer: Trainer, module: LightningModule, parameters: list[Parameter], lr: float | None, call: str
+) -> None:
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    if len(trainer.optimizers) > 1:
+        listed = ", ".join(names[id(parameter)] for parameter in parameters)
+        raise ArgumentError(
+            f"{call}: no optimizer has {listed}, and there are {len(trainer.optimizers)}. Have "
+            f"configure_optimizers() give them to the right one; frozen ones are left alone there."
+        )
+    [optimizer] = trainer.optimizers
+    last = optimizer.param_groups[-1]
+    if lr is not None:
+        group = {**last, "params": parameters, "lr": lr}
+        if "param_names" in last:
+            group["param_names"] = [names[id(parameter)] for parameter in parameters]
+        add_group(trainer, optimizer, group, like=len(optimizer.param_groups) - 1)
+        set_rate(trainer, optimizer, len(optimizer.param_groups) - 1, lr)
+        return
+    last["params"] += parameters
+    if "param_names" in last:
+        last["param_names"] += [names[id(parameter)] for parameter in parameters]
 
 
 def frozen_in_numbers(module: LightningModule) -> dict[str, Any]:
@@ -61,7 +83,8 @@ def frozen_in_numbers(module: LightningModule) -> dict[str, Any]:
 def _matched(module: LightningModule, patterns: Sequence[str], call: str) -> dict[str, Parameter]:
     matched: dict[str, Parameter] = {}
     for pattern in patterns:
-        found = {name: p for name, p in module.named_parameters() if _matches(name, pattern)}
+        everywhere = module.named_parameters(remove_duplicate=False)  # tied ones have several names
+        found = {name: p for name, p in everywhere if _matches(name, pattern)}
         if not found and not any(_matches(name, pattern) for name, _ in module.named_modules() if name):
             names = [name for name, _ in module.named_parameters()]
             shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from burr.core import State
@@ -14,11 +16,25 @@ from .. import lightning_loops as loops
 from .. import parameter_groups
 from ..actions import Kept
 from ..commits import Committer, KeptCheckpoints
-from ..commits.kept import write_weights
+from ..commits.kept import KeptPlace, write_weights
 from ..errors import NoCheckpointError
 from ..lightning_testing import evaluate
 from ..training_state import KEY, random_state, set_frozen, set_random_state
 from . import freezing, swapping
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whoever runs the training, told of what has to wait for another instant."""
+
+    rolled_back: Callable[[], None]
+    """The training was put back: what an epoch's end still has in store for schedulers is void."""
+    swapped: Callable[[], None]
+    """The loaders are to be made anew."""
+    schedules: Callable[[], parameter_groups.Schedules]
+    """Gives the learning rates and schedulers that the run began with."""
 
 
 class LiveTraining:
@@ -29,8 +45,7 @@ class LiveTraining:
         module: The module in training.
         committer: Knows the run's checkpoints; ``None`` where nothing is left on disk.
         run_id: The run, for errors.
-        swapped: Told that the loaders are to be made anew.
-        schedules: Gives the learning rates and schedulers that the run began with.
+        told: Whoever runs the training.
     """
 
     def __init__(
@@ -39,25 +54,25 @@ class LiveTraining:
         module: LightningModule,
         committer: Committer | None,
         run_id: str,
-        swapped: Callable[[], None],
-        schedules: Callable[[], parameter_groups.Schedules],
+        told: Told,
     ) -> None:
         self._trainer, self._module = trainer, module
-        self._committer, self._run_id, self._swapped = committer, run_id, swapped
-        self._schedules = schedules
+        self._committer, self._run_id, self._told = committer, run_id, told
 
     def __repr__(self) -> str:
         return "the training"
 
-    def roll_back(self, to: Kept, state: State[Any]) -> dict[str, Any]:
+    def roll_back(self, to: Kept, state: State[Any], *, skip_data: bool) -> dict[str, Any]:
         """Put weights, optimizers, schedulers and what is frozen back to a commit; tell which.
 
         Raises:
             NoCheckpointError: If there is none, or it holds the weights alone.
+            TrainerError: If averaged weights cannot be taken back.
         """
         call = f"Rollback(to={to!r})"
-        place = self._checkpoints(call).find(to, state, call)
-        content = self._checkpoints(call).load(place.path, self._module.device)
+        access.refuse_to_undo_averaging(self._trainer, call)
+        place = self._find(to, state, call)
+        content = self._kept(call).load(place.path, self._module.device)
         if KEY not in content:
             raise NoCheckpointError(
                 f"{call}: {place.path} holds the weights alone. Leave out Checkpoints(save_weights_only_best="
@@ -70,13 +85,10 @@ class LiveTraining:
         set_frozen(self._module, kept["frozen"])
         for optimizer in self._trainer.optimizers:
             optimizer.zero_grad()
+        if not skip_data:
+            set_random_state(self._trainer, self._module, kept["random"])
+        self._told.rolled_back()
         return {"to": place.epoch, "checkpoint": place.relative}
-
-    def set_random_state_of(self, checkpoint: str) -> None:
-        """Put the random number generators back to a commit."""
-        kept = self._checkpoints("Rollback(skip_data=False)")
-        content = kept.load(kept.root / checkpoint, self._module.device)
-        set_random_state(self._trainer, self._module, content[KEY]["random"])
 
     def scale_learning_rates(self, factor: float, groups: Sequence[int] | None = None) -> list[float]:
         """Multiply learning rates, those that schedulers start from included; tell the new ones."""
@@ -93,7 +105,7 @@ class LiveTraining:
 
     def restart_schedules(self) -> None:
         """Put learning rates and schedulers back to where the run began."""
-        parameter_groups.put_schedules_back(self._trainer, self._schedules())
+        parameter_groups.put_schedules_back(self._trainer, self._told.schedules())
 
     def freeze(self, patterns: Sequence[str]) -> dict[str, Any]:
         """Train these parameters no more; tell how many do not."""
@@ -114,7 +126,7 @@ class LiveTraining:
     ) -> None:
         """Have the data made anew, with other settings or from other loaders."""
         swapping.swap(self._trainer, self._module, settings, train, validation)
-        self._swapped()
+        self._told.swapped()
 
     def evaluate(self, weights: Literal["current", "best"], state: State[Any]) -> dict[str, float]:
         """Run the test loop; tell what it logged."""
@@ -134,10 +146,13 @@ class LiveTraining:
         if not load and export is None:
             return
         call = f"BestModel(load_weights={load}, export={export!r})"
-        kept = self._checkpoints(call)
-        weights = kept.load(kept.find("best", state, call).path, "cpu")["state_dict"]
+        if self._committer is None:
+            log.info("%s: Trainer(fast_dev_run=True) leaves no checkpoints, so nothing is done here.", call)
+            return
+        kept = self._kept(call)
+        weights = kept.load(self._find("best", state, call).path, "cpu")["state_dict"]
         if load:
-            self._module.load_state_dict(weights)
+            self._load(weights)
         if export is not None:
             write_weights(kept.root / export, weights)
 
@@ -146,18 +161,30 @@ class LiveTraining:
         if best_of is None:
             yield
             return
-        kept = self._checkpoints(call)
-        content = kept.load(kept.find("best", best_of, call).path, self._module.device)
+        content = self._kept(call).load(self._find("best", best_of, call).path, self._module.device)
         own = {name: value.clone() for name, value in self._module.state_dict().items()}
-        self._module.load_state_dict(content["state_dict"])
+        self._load(content["state_dict"])
         try:
             yield
         finally:
-            self._module.load_state_dict(own)
+            self._load(own)
 
-    def _checkpoints(self, call: str) -> KeptCheckpoints:
+    def _load(self, weights: dict[str, Any]) -> None:
+        self._module.load_state_dict(weights, strict=self._module.strict_loading)
+
+    def _find(self, which: Kept, state: State[Any], call: str) -> KeptPlace:
+        """A checkpoint that is whole: one that was being written when the action began is, by now."""
+        kept = self._kept(call)
+        assert self._committer is not None
+        inside = loops.is_inside_epoch(self._trainer)
+        return kept.find(which, self._committer.named(state), call, inside_epoch=inside)
+
+    def _kept(self, call: str) -> KeptCheckpoints:
         if self._committer is None:
-            raise NoCheckpointError(f"{call}: Trainer(fast_dev_run=True) leaves no checkpoints.")
+            raise NoCheckpointError(
+                f"{call}: Trainer(fast_dev_run=True) leaves no checkpoints. Try the machine with a few "
+                f"epochs and batches instead: Trainer(max_epochs=3, limit_train_batches=2)."
+            )
         self._committer.settle(wait=True)
         return self._committer.kept_checkpoints
 

@@ -8,7 +8,7 @@ from typing import Any
 from burr.core.graph import Graph
 from lightning.pytorch import LightningModule, Trainer
 
-from .. import lightning_loops as loops
+from .. import lightning_data as data
 from ..actions import SwapData
 from ..errors import ArgumentError, ResumeError
 
@@ -23,8 +23,13 @@ def swap(
     """Change the settings, and who makes the loaders; they are made later.
 
     Raises:
-        ArgumentError: If nobody has a setting of that name.
+        ArgumentError: If nobody has a setting of that name, or it changes no loader.
     """
+    if settings and not data.has_settings(trainer):
+        raise ArgumentError(
+            f"SwapData({', '.join(settings)}): the loaders were made before trainer.fit(), so that a setting "
+            f"changes nothing about them. Give a datamodule to fit(), or SwapData(train_dataloader=function)."
+        )
     owner = getattr(trainer, "datamodule", None) or module
     hparams = getattr(owner, "hparams", {})
     for name, value in settings.items():
@@ -38,7 +43,7 @@ def swap(
             hparams[name] = value
         if name not in hparams or name in vars(owner):
             setattr(owner, name, value)
-    loops.take_data_from(trainer, train, validation)
+    data.take_data_from(trainer, train, validation)
 
 
 def swap_again(

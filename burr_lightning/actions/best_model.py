@@ -12,11 +12,11 @@ from burr.core.action import Action
 class BestModel(Action):
     """Name the best epoch, its value and its checkpoint, and what ended the run.
 
-    Without a monitored metric the last commit is named. Whoever drives the machine gives the reason
-    for leaving the training as the input ``reason``, and loads and exports the weights when Lightning has
-    ended the training: also when a finished run is opened again.
+    Without a monitored metric the last commit is named. Whoever drives the machine loads and exports the
+    weights when Lightning has ended the training: also when a finished run is opened again. For that it has
+    to be the last action.
 
-    Reads: `best`, `checkpoint`, `stop_reason`. Writes: `best`, `stop_reason`.
+    Reads: `best`, `checkpoint`, `stop_reason`. Writes: `best`.
 
     Args:
         load_weights: Whether the module has the weights of the best epoch after ``fit``, in place of
@@ -40,19 +40,19 @@ class BestModel(Action):
 
     @property
     def writes(self) -> list[str]:
-        return ["best", "stop_reason"]
+        return ["best"]
 
     @property
     def inputs(self) -> list[str]:
-        return ["reason"]
+        return []
 
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """The best epoch and the reason."""
+        """The best epoch, and why the run ended there."""
         best, checkpoint = state["best"], state["checkpoint"]
         if best is None and checkpoint is not None:
             best = {"epoch": checkpoint["epoch"], "value": None, "checkpoint": checkpoint["path"]}
-        return {"best": best, "stop_reason": inputs["reason"] or state["stop_reason"]}
+        return {"best": best, "stop_reason": state["stop_reason"]}
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The state that names the best model."""
-        return state.update(best=result["best"], stop_reason=result["stop_reason"])
+        return state.update(best=result["best"])

@@ -11,13 +11,16 @@ from burr.core.action import Action
 
 from ..errors import ArgumentError
 
+_GIVEN = frozenset({"state", "trainer", "pl_module", "datamodule"})
+
 
 class Call(Action):
     """Call a function at a boundary.
 
     Its parameters say what it is given: ``state``, and ``trainer``, ``pl_module`` and ``datamodule``, all
-    by name. One that asks for more than the state is followed by a commit. A function that is called
-    again after a crash must bear that: its effects outside of the training are not taken back.
+    by name; others need a default. One that asks for more than the state is followed by a commit. A
+    function that is called again after a crash must bear that: its effects outside of the training are not
+    taken back.
 
     Reads: what ``reads`` names. Writes: what ``writes`` names, from the dictionary that it returns.
 
@@ -42,7 +45,11 @@ class Call(Action):
         if not callable(function):
             raise ArgumentError(f"Call({function!r}): it must be a function.")
         self._function, self._reads, self._writes = function, list(reads), list(writes)
-        self._parameters = list(inspect.signature(function).parameters)
+        self._parameters = [
+            name
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name in _GIVEN or _must_be_given(parameter)
+        ]
 
     @property
     def reads(self) -> list[str]:
@@ -79,6 +86,11 @@ class Call(Action):
             return inspect.getsource(self._function)
         except (OSError, TypeError):
             return super().get_source()
+
+
+def _must_be_given(parameter: inspect.Parameter) -> bool:
+    several = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and parameter.kind not in several
 
 
 def _named(function: Callable[..., Any]) -> str:

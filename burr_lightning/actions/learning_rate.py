@@ -15,7 +15,8 @@ class SetLearningRate(OrdinaryAction):
     """Set or scale the learning rate, and what a scheduler computes it from.
 
     A scheduler that is under way goes on with the new rate as its base: at half its way, a cosine
-    schedule that is scaled by 0.1 has a tenth of the rate, and so it has in each step to come.
+    schedule that is scaled by 0.1 has a tenth of the rate, and so it has in each step to come. A floor that
+    a scheduler has of its own, as ``eta_min`` or ``min_lr``, stays where it is.
 
     Reads: nothing. Writes: `learning_rates`, one per parameter group.
 
@@ -61,4 +62,5 @@ class SetLearningRate(OrdinaryAction):
 
     def __repr__(self) -> str:
         given = f"lr={self.lr!r}" if self.lr is not None else f"factor={self.factor!r}"
-        return f"SetLearningRate({given})"
+        groups = f", groups={list(self.groups)!r}" if self.groups is not None else ""
+        return f"SetLearningRate({given}{groups})"

@@ -18,12 +18,8 @@ class Training(Protocol):
     Actions decide; whoever drives the machine acts on the trainer.
     """
 
-    def roll_back(self, to: Kept, state: State[Any]) -> dict[str, Any]:
-        """Put weights, optimizers, schedulers and what is frozen back to a commit; tell which."""
-        ...
-
-    def set_random_state_of(self, checkpoint: str) -> None:
-        """Put the random number generators back to a commit."""
+    def roll_back(self, to: Kept, state: State[Any], *, skip_data: bool) -> dict[str, Any]:
+        """Put the training back to a commit, with the random numbers unless data is skipped; tell which."""
         ...
 
     def scale_learning_rates(self, factor: float, groups: Sequence[int] | None = None) -> list[float]:

@@ -11,9 +11,9 @@ from .ordinary import OrdinaryAction, Training
 
 
 class RestartSchedule(OrdinaryAction):
-    """Put learning rates and schedulers back to where the run began; weights and optimizers stay.
+    """Put learning rates, momenta and schedulers back to where the run began; all else stays.
 
-    Reads: `learning_rates`, `restarts`. Writes: `restarts`, how many there were; `learning_rates`, one per
+    Reads: `restarts`. Writes: `restarts`, how many there were; `learning_rates`, one per
     parameter group.
 
     Args:
@@ -28,7 +28,7 @@ class RestartSchedule(OrdinaryAction):
         RestartSchedule(lr_factor=0.5)
     """
 
-    READS = ("learning_rates", "restarts")
+    READS = ("restarts",)
     WRITES = ("learning_rates", "restarts")
 
     def __init__(self, *, lr_factor: float = 1.0) -> None:

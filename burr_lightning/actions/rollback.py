@@ -14,16 +14,18 @@ class Rollback(OrdinaryAction):
     """Put weights, optimizers, schedulers and what is frozen back to an earlier commit.
 
     The run goes on with its next epoch: epochs and the metric history are not taken back, for they
-    happened. Rolled back to the same commit again, the factor counts once more, so that a second
-    attempt is not the first one over again.
+    happened. At the end of an epoch, a scheduler that monitors a metric (``ReduceLROnPlateau``) is not told
+    of the value that the epoch ended with: it goes on from where it was at that commit. Rolled back to the
+    same commit again, the factor counts once more, so that a second attempt is not the first one over again.
 
-    Reads: `epoch`, `best`, `monitor`, `rollback`. Writes: `rollback`: how many there were in all (`count`),
-    after which epoch the newest was (`epoch`), to which one (`to`) and its `checkpoint`, how often in a
-    row to that commit (`times`), and the learning rates (`lr`).
+    Reads: `epoch`, `best`, `monitor`, `history`, `rollback`. Writes: `rollback`: how many there were in all
+    (`count`), after which epoch the newest was (`epoch`) and after how many checks of the history (`check`),
+    to which epoch (`to`) and its `checkpoint`, how often in a row to that commit (`times`), and the learning
+    rates (`lr`).
 
     Args:
         to: ``"best"``, the best epoch of the monitored metric; ``"last"``, the newest commit before the
-            epoch that has just ended; or an epoch, 0-based, whose checkpoint is kept.
+            epoch that has just ended, or that is under way; or an epoch, 0-based, whose checkpoint is kept.
         lr_factor: What the learning rates of that commit are multiplied with, more than 0; ``None`` leaves
             them.
         skip_data: Whether the data goes on where it is: the random number generators are not put
@@ -38,7 +40,7 @@ class Rollback(OrdinaryAction):
         Rollback(to='best', lr_factor=0.5)
     """
 
-    READS = ("epoch", "best", "monitor", "rollback")
+    READS = ("epoch", "best", "monitor", "history", "rollback")
     WRITES = ("rollback",)
 
     def __init__(self, to: Kept = "best", *, lr_factor: float | None = None, skip_data: bool = True) -> None:
@@ -54,16 +56,22 @@ class Rollback(OrdinaryAction):
         """Roll back, and tell to where."""
         training: Training = inputs["training"]
         before = state["rollback"]
-        point = training.roll_back(self.to, state)
+        point = training.roll_back(self.to, state, skip_data=self.skip_data)
         again = before is not None and before["checkpoint"] == point["checkpoint"]
         times = before["times"] + 1 if before is not None and again else 1
-        if not self.skip_data:
-            training.set_random_state_of(point["checkpoint"])
         rates = training.scale_learning_rates((self.lr_factor or 1.0) ** times)
         count = 1 if before is None else before["count"] + 1
         return {
-            "rollback": {"count": count, "epoch": state["epoch"], "times": times, "lr": rates, **point},
+            "rollback": {
+                "count": count,
+                "epoch": state["epoch"],
+                "check": state["history"].checks,
+                "times": times,
+                "lr": rates,
+                **point,
+            },
         }
 
     def __repr__(self) -> str:
-        return f"Rollback(to={self.to!r}, lr_factor={self.lr_factor!r})"
+        skip_data = "" if self.skip_data else ", skip_data=False"
+        return f"Rollback(to={self.to!r}, lr_factor={self.lr_factor!r}{skip_data})"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from burr.core import State
 
 from ..errors import ArgumentError
+from ..state import survives
 from .ordinary import OrdinaryAction, Training
 
 
@@ -52,13 +52,12 @@ class SwapData(OrdinaryAction):
                 )
         if train_dataloader is None and val_dataloader is None and not settings:
             raise ArgumentError("SwapData(): give a setting, as batch_size=128, or a loader.")
-        try:
-            json.dumps(settings)
-        except TypeError as error:
+        changed = [f"{name}={value!r}" for name, value in settings.items() if not survives(value)]
+        if changed:
             raise ArgumentError(
-                f"SwapData({', '.join(settings)}): values are kept in the state of the run, so they must be "
-                f"such that JSON can hold ({error})."
-            ) from error
+                f"SwapData({', '.join(changed)}): settings are kept in the rows of the run, which would give "
+                f"back another value. Use numbers, texts, lists, and dicts with texts as keys."
+            )
         self.train_dataloader, self.val_dataloader = train_dataloader, val_dataloader
         self.settings = settings
 

@@ -19,7 +19,8 @@ class Checkpoints:
 
     Args:
         keep_last: Those of how many of the newest epochs to keep, 1 or more. The older ones among them
-            are what a resume falls back to if the newest is damaged.
+            are what a resume falls back to if the newest is damaged. Where actions changed the training
+            after an epoch, that from before them and that from after them.
         keep_best: How many of those with the best monitored value to keep as well, 0 or more.
         every_n_epochs: A commit at the end of every n-th epoch, 1 or more. Whatever n is, the last
             epoch of a run is committed, and so is an epoch that is the best so far, unless
@@ -105,7 +106,9 @@ def to_prune(
 ) -> list[CheckpointName]:
     """The checkpoints that a retention policy no longer wants.
 
-    A checkpoint from inside an epoch is wanted until a newer one is there.
+    A checkpoint from inside an epoch is wanted until a newer one is there. Where actions were committed
+    after an epoch, there are several under its number: the first is the epoch's own, and what a resume
+    goes on from is the last.
 
     Args:
         names: Those on disk.
@@ -116,15 +119,16 @@ def to_prune(
     newest = sorted(names, key=lambda name: (name.commit, name.step), reverse=True)
     wanted = {name for name in newest[:1] if name.batch is not None}
     ended = [name for name in newest if name.batch is None]
-    of_epochs: dict[int, CheckpointName] = {}
+    of_epochs: dict[int, list[CheckpointName]] = {}
     for name in ended:
         if not name.weights:
-            of_epochs.setdefault(name.epoch, name)
-    wanted |= set(list(of_epochs.values())[: keep.keep_last])
+            of_epochs.setdefault(name.epoch, []).append(name)
+    for names_of_epoch in list(of_epochs.values())[: keep.keep_last]:
+        wanted |= {names_of_epoch[0], names_of_epoch[-1]}
     for epoch in _best_epochs({name.epoch for name in ended}, metric, values)[: keep.keep_best]:
         of_epoch = [name for name in ended if name.epoch == epoch]
         preferred = [name for name in of_epoch if name.weights == keep.save_weights_only_best]
-        wanted.add((preferred or of_epoch)[0])
+        wanted.add((preferred or of_epoch)[-1])
     return [name for name in newest if name not in wanted]
 
 

@@ -171,7 +171,8 @@ class Committer:
 
     def _keeps_weights_of(self, state: State[Any]) -> bool:
         best = state["best"]
-        return self.keep.save_weights_only_best and best is not None and best["epoch"] == state["epoch"]
+        is_new = best is not None and best["epoch"] == state["epoch"] and best["checkpoint"] is None
+        return self.keep.save_weights_only_best and is_new
 
     def _save_row(self, sequence_id: int, position: str, state: State[Any]) -> None:
         self._rows.save(sequence_id, position, state)

@@ -35,8 +35,21 @@ class KeptCheckpoints:
         self._folder = folder
         self.root = folder.path
 
-    def find(self, which: Literal["best", "last"] | int, state: State[Any], call: str) -> KeptPlace:
-        """The checkpoint of the best epoch, of the newest one before the last, or of an epoch.
+    def find(
+        self,
+        which: Literal["best", "last"] | int,
+        state: State[Any],
+        call: str,
+        *,
+        inside_epoch: bool = False,
+    ) -> KeptPlace:
+        """The checkpoint of the best epoch, the newest one before the epoch of now, or that of an epoch.
+
+        Args:
+            which: One of these.
+            state: The state of now.
+            call: The call as the user wrote it, for errors.
+            inside_epoch: Whether the epoch of now is under way, else it has just ended.
 
         Raises:
             NoCheckpointError: If there is none.
@@ -45,21 +58,22 @@ class KeptCheckpoints:
             return self._best(state, call)
         names = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
         ended = {n: p for n, p in names.items() if n and n.batch is None and not n.weights}
-        wanted = [n for n in ended if (n.epoch < state["epoch"] if which == "last" else n.epoch == which)]
+        before = state["epoch"] + inside_epoch
+        wanted = [n for n in ended if (n.epoch < before if which == "last" else n.epoch == which)]
         if not wanted:
             epochs = ", ".join(str(epoch) for epoch in sorted({name.epoch for name in ended})) or "none"
             raise NoCheckpointError(
                 f"{call}, after epoch {state['epoch']}: there is no such checkpoint. Kept are those of "
                 f"the epochs: {epochs}. More are kept with Checkpoints(keep_last=...)."
             )
-        name = max(wanted)
+        name = max(wanted) if which == "last" else min(wanted)
         return KeptPlace(ended[name], self._relative(ended[name]), name.epoch)
 
     def _best(self, state: State[Any], call: str) -> KeptPlace:
         best = state["best"]
         if best is None or best["checkpoint"] is None:
             monitor = state["monitor"]
-            why = "no epoch has been the best yet: every value of it was NaN or none is committed"
+            why = "no epoch has been the best yet: every value was NaN, or that epoch was not committed"
             if monitor is None:
                 why = "no metric is monitored: give BurrCallback(monitor=...)"
             raise NoCheckpointError(f"{call}, after epoch {state['epoch']}: {why}.")

@@ -91,10 +91,10 @@ class StoredCommits:
                 yield row
 
     def checkpoint_of(self, epoch: int) -> str | None:
-        """The newest checkpoint on disk of an epoch, relative to the run's folder."""
+        """The checkpoint on disk of the end of an epoch, relative to the run's folder."""
         found = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
         of_epoch = [name for name in found if name and name.epoch == epoch and name.batch is None]
-        return found[max(of_epoch)].relative_to(self._folder.path).as_posix() if of_epoch else None
+        return found[min(of_epoch)].relative_to(self._folder.path).as_posix() if of_epoch else None
 
     def go_on_from(self, point: ResumePoint) -> None:
         """Remove what came after a commit and is named by no row; rows to come refer to this one."""

@@ -1,23 +1,21 @@
 """Ready-made machines, built with Burr's own GraphBuilder."""
 
-from ..graphs import CAN_STOP, FINISHED, PROVIDED_INPUTS, VALIDATION_DUE
-from .chosen import chosen_machine
+from ..graphs import CAN_STOP, FINISHED, VALIDATION_DUE
 from .curriculum import Lesson, curriculum
 from .default import default_machine
 from .rollback_on_divergence import rollback_on_divergence
 from .staged_finetuning import Unfrozen, staged_finetuning
-from .stages import Stage, in_this_stage, staged_machine
+from .stages import Stage, staged_machine
+from .views import in_this_stage
 from .warm_restarts import warm_restarts
 
 __all__ = [
     "CAN_STOP",
     "FINISHED",
-    "PROVIDED_INPUTS",
     "VALIDATION_DUE",
     "Lesson",
     "Stage",
     "Unfrozen",
-    "chosen_machine",
     "curriculum",
     "default_machine",
     "in_this_stage",

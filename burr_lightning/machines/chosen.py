@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from burr.core import Condition
-from burr.core.graph import Graph
+from burr.core.graph import Graph, GraphBuilder
 
 from ..errors import MachineError
-from ..graph_checks import checked_machine
+from ..graph_checks import checked_machine, refuse_best_without_monitor
 from .default import default_machine
 
 
 def chosen_machine(
-    machine: Graph | Callable[[], Graph] | None, stop_when: Condition | None, keys: Collection[str] = ()
+    machine: Graph | Callable[[], Graph] | None,
+    stop_when: Condition | None,
+    keys: Collection[str] = (),
+    monitor: str | None = None,
 ) -> Graph:
     """The machine that `BurrCallback` was asked for.
 
@@ -21,6 +24,7 @@ def chosen_machine(
         machine: A graph, or a function that returns one; ``None`` is the default machine.
         stop_when: When the default machine leaves the training.
         keys: The keys of the user's own that the state has from the beginning.
+        monitor: The monitored metric.
 
     Raises:
         MachineError: If ``stop_when`` is no condition, or is given beside a machine, or the machine
@@ -39,4 +43,10 @@ def chosen_machine(
             "a machine of your own, put the condition on a transition that leaves the training."
         )
     given = machine if isinstance(machine, Graph) or not callable(machine) else machine()
-    return checked_machine(given, keys)
+    if isinstance(given, GraphBuilder):
+        raise MachineError(
+            "BurrCallback(machine=...): this is a GraphBuilder. Give what its .build() returns."
+        )
+    graph = checked_machine(given, keys)
+    refuse_best_without_monitor(graph, monitor)
+    return graph

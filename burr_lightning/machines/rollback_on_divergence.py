@@ -9,12 +9,13 @@ from burr.core.graph import Graph, GraphBuilder
 
 from ..actions import BestModel, Kept, ProcessData, Rollback, TrainEpoch, Validate
 from ..conditions import StopCondition
-from ..errors import ArgumentError
 from ..graphs import CAN_STOP, FINISHED, VALIDATION_DUE
+from .counts import checked_count
+from .views import checked_condition, since_rollback
 
 
 def rollback_on_divergence(
-    diverged_when: StopCondition,
+    diverged_when: Condition,
     stop_when: Condition | None = None,
     *,
     to: Kept = "best",
@@ -25,11 +26,14 @@ def rollback_on_divergence(
     """The default machine, which goes back to an earlier commit when the run diverges.
 
     Args:
-        diverged_when: What tells a divergence, as ``not_finite("train_loss") | spike("train_loss")``.
+        diverged_when: What tells a divergence, as ``not_finite("train_loss") | spike("train_loss")``. It is
+            asked about what was logged since the newest rollback.
         stop_when: When to stop, as in `default_machine`.
-        to: To which commit it goes back; see `Rollback`. ``"best"`` needs a monitored metric.
+        to: To which commit it goes back; see `Rollback`. ``"best"`` needs a monitored metric; it may be the
+            epoch that has just ended, where that metric says so.
         lr_factor: What the learning rates are multiplied with; see `Rollback`.
-        most: How often it goes back, 1 or more; diverging once more ends the run.
+        most: How often it goes back, 1 or more; diverging once more ends the run, and so does diverging
+            before there is a commit to go back to.
         best_model: The last action; ``None`` is `BestModel()`.
 
     Returns:
@@ -37,6 +41,7 @@ def rollback_on_divergence(
 
     Raises:
         ArgumentError: If ``most`` is out of range, or as in `Rollback`.
+        MachineError: If ``diverged_when`` is no condition.
 
     Example:
         >>> from burr_lightning.conditions import not_finite
@@ -44,8 +49,9 @@ def rollback_on_divergence(
         >>> [action.name for action in machine.actions]
         ['process_data', 'train_epoch', 'validate', 'rollback', 'best_model']
     """
-    if most < 1:
-        raise ArgumentError(f"rollback_on_divergence(most={most!r}): it must be 1 or more.")
+    checked_condition(diverged_when, "rollback_on_divergence")
+    checked_count("rollback_on_divergence", "most", most)
+    diverged = since_rollback(diverged_when)
     phases = ["train_epoch", "validate"]
     stops = [] if stop_when is None else [(phases, "best_model", CAN_STOP & stop_when)]
     return (
@@ -61,8 +67,8 @@ def rollback_on_divergence(
             ("process_data", "best_model", FINISHED),
             ("process_data", "train_epoch"),
             ("train_epoch", "validate", VALIDATION_DUE),
-            (phases, "rollback", diverged_when & _fewer_than(most)),
-            (phases, "best_model", CAN_STOP & diverged_when),
+            (phases, "rollback", diverged & _fewer_than(most) & _can_go_back(to)),
+            (phases, "best_model", CAN_STOP & diverged),
             ("rollback", "best_model", FINISHED),
             ("rollback", "train_epoch"),
             *stops,
@@ -71,6 +77,16 @@ def rollback_on_divergence(
         )
         .build()
     )
+
+
+def _can_go_back(to: Kept) -> StopCondition:
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        if to == "best":
+            return state["best"] is not None or state["monitor"] is None, "which epoch was the best"
+        first = to if isinstance(to, int) else 0
+        return state["epoch"] > first, f"epoch {state['epoch']} has ended"
+
+    return StopCondition(f"can go back to {to}", ["best", "monitor", "epoch"], check)
 
 
 def _fewer_than(most: int) -> StopCondition:

@@ -10,6 +10,7 @@ from burr.core.action import Action
 from burr.core.graph import Graph
 
 from ..actions import BestModel, Freeze, Unfreeze
+from ..errors import ArgumentError
 from .stages import Stage, staged_machine
 
 
@@ -23,12 +24,22 @@ class Unfrozen:
         until: What ends it, asked as if the run had begun with it; ``None`` leaves the last stage to
             Lightning's own limits.
         lr: The learning rate of what is unfrozen; ``None`` leaves it in the groups where it is.
+
+    Raises:
+        ArgumentError: If ``patterns`` is one text.
     """
 
     name: str
     patterns: Sequence[str]
     until: Condition | None
     lr: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.patterns, str):
+            raise ArgumentError(
+                f"Unfrozen({self.name!r}, {self.patterns!r}, ...): give a list of patterns, as "
+                f"[{self.patterns!r}]."
+            )
 
 
 def staged_finetuning(stages: Sequence[Unfrozen], best_model: BestModel | None = None) -> Graph:

@@ -9,9 +9,9 @@ from burr.core.graph import Graph, GraphBuilder
 
 from ..actions import BeginStage, BestModel, ProcessData, RestartSchedule, TrainEpoch, Validate
 from ..conditions import StopCondition
-from ..errors import ArgumentError
 from ..graphs import CAN_STOP, FINISHED, VALIDATION_DUE
-from .stages import in_this_stage
+from .counts import checked_count
+from .views import checked_condition, in_this_stage
 
 
 def warm_restarts(
@@ -39,14 +39,15 @@ def warm_restarts(
 
     Raises:
         ArgumentError: If a number is out of range.
+        MachineError: If ``until`` is no condition.
 
     Example:
         >>> from burr_lightning.conditions import max_epochs
         >>> [action.name for action in warm_restarts(max_epochs(10)).actions]
         ['process_data', 'begin_cycle', 'train_epoch', 'validate', 'restart', 'best_model']
     """
-    if restarts < 1:
-        raise ArgumentError(f"warm_restarts(restarts={restarts!r}): it must be 1 or more.")
+    checked_condition(until, "warm_restarts")
+    checked_count("warm_restarts", "restarts", restarts)
     phases = ["train_epoch", "validate"]
     over = in_this_stage(until)
     return (
