@@ -38,7 +38,7 @@ def finetunes(said):
 
 
 def restarts(said):
-    assert "Restarts: 2" in said
+    assert "Restarts: 3" in said
     assert re.search(r"Stopped: +plateau\(val_loss, patience=1\) in this stage: ", said)
 
 
