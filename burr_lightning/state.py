@@ -17,8 +17,8 @@
 | `finished` | whether Lightning's own limits were reached |
 | `stop_reason` | what ended the run, in words |
 | `shadow` | `condition`, `epoch` and `reason` of each shadow condition, `None` while it would not stop |
-| `rollback` | the newest return to an earlier commit: `count`, `epoch`, `check`, `to`, `checkpoint`, `times`, `lr`
-| | `learning_rates` | of each parameter group, as `SetLearningRate` left them |
+| `rollback` | the newest return to a commit: `count`, `epoch`, `check`, `to`, `checkpoint`, `times`, `lr` |
+| `learning_rates` | of each parameter group, as `SetLearningRate` left them |
 | `frozen` | how many parameters do not train (`frozen`), of how many (`of`), as `Freeze` left them |
 | `stage` | the stage that `BeginStage` began: `name`, `number`, `epoch`, `check`, `step`, `seconds` |
 | `restarts` | how often `RestartSchedule` ran |

@@ -3,8 +3,8 @@
 A cosine schedule lowers the learning rate from step to step, down to nothing in six epochs. When the
 validation loss has not improved for an epoch, or they are over, the machine starts the schedule anew, at four
 fifths of the rate, three times. What to look at: the figure ``warm_restarts.png``. Its axis ``lr`` shows the
-cycles, of different lengths, and each diamond in the row ``restart`` is one of the returns to the beginning of
-the schedule.
+cycles, of different lengths, and each diamond in the row ``restart`` is one of the returns to the beginning
+of the schedule.
 
 The network and its data are those of ``quickstart.py``.
 """
