@@ -5,13 +5,16 @@ Read off apache-burr 0.43; `tests/test_lightning_access.py` fails loudly when a 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
 from burr.core.graph import Graph
+from burr.core.validation import BASE_ERROR_MESSAGE
 from burr.lifecycle.base import LifecycleAdapter
+from burr.lifecycle.internal import LifecycleAdapterSet
 from burr.tracking import LocalTrackingClient
 
 from .actions import PhaseFeed
@@ -44,7 +47,57 @@ def build_application(
         builder = builder.with_identifiers(sequence_id=sequence_id)
     if tracker is not None:
         builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
-    return builder.build()
+    app = builder.build()
+    app._adapter_set = RunHooks(*app._adapter_set.adapters)
+    return app
+
+
+class RunHooks(LifecycleAdapterSet):
+    """The hooks of a run, called as Burr calls them, but for two things that Burr 0.43 does around them.
+
+    It swallows what a hook raises for a stream item, and goes on with partial data: so it is not let see
+    that, and `OpenPhase` raises it. And it writes a banner into the log when an action fails.
+
+    Args:
+        adapters: The hooks, Burr's own included.
+    """
+
+    def __init__(self, *adapters: LifecycleAdapter) -> None:
+        super().__init__(*adapters)
+        self.raised: Exception | None = None
+        """What a hook raised for a stream item, until it is raised again."""
+        self._no_banner = _NoBanner()
+
+    def call_all_lifecycle_hooks_sync(self, hook_name: str, **kwargs: Any) -> None:
+        """Call the hooks of a kind."""
+        if hook_name == "post_run_step":
+            _BURRS_LOG.removeFilter(self._no_banner)
+        try:
+            super().call_all_lifecycle_hooks_sync(hook_name, **kwargs)
+        except Exception as error:
+            if hook_name != "post_stream_item":
+                raise
+            self.raised = error
+        if hook_name == "pre_run_step" and not kwargs["action"].streaming:
+            self._no_banner.action = kwargs["action"].name
+            _BURRS_LOG.addFilter(self._no_banner)
+
+
+class _NoBanner(logging.Filter):
+    """Drops Burr's record of an ordinary action that failed: a banner, the whole state, the traceback.
+
+    The exception goes on to the user, and this library says which action failed. It is on Burr's logger
+    only while an ordinary action runs, and knows only that action: other applications keep theirs.
+    """
+
+    action = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        return not (BASE_ERROR_MESSAGE in said and f"> Action: `{self.action}` " in said)
+
+
+_BURRS_LOG = logging.getLogger("burr.core.application")
 
 
 def position_of(app: Application[Any]) -> str | None:
@@ -63,6 +116,8 @@ class OpenPhase:
 
     def __init__(self, app: Application[Any], name: str) -> None:
         self.feed = PhaseFeed()
+        assert isinstance(app._adapter_set, RunHooks)
+        self._hooks = app._adapter_set
         self.action, container = app.stream_result(halt_after=[name], inputs={"phase": self.feed})
         self._items: Iterator[Any] = iter(container)
         self._started = False
@@ -72,18 +127,34 @@ class OpenPhase:
         self.feed.saw(batch_idx)
 
     def streamed(self, batch_idx: int, outputs: Any) -> None:
-        """Let the stream have an item; Burr looks one item ahead, so it gives out the one before."""
+        """Let the stream have an item; Burr looks one item ahead, so it gives out the one before.
+
+        Raises:
+            Exception: What a hook raised for that one; the action has then failed with it.
+        """
         self.feed.saw(batch_idx)
         self.feed.waiting.append({"batch": batch_idx, "outputs": outputs})
         if self._started or len(self.feed.waiting) > 1:
             self._started = True
             next(self._items)
+            self._raise_what_a_hook_raised()
 
     def close(self, report: PhaseReport) -> None:
-        """End the action with its result; the machine's state is then the one after it."""
+        """End the action with its result; the machine's state is then the one after it.
+
+        Raises:
+            Exception: What a hook raised for one of the last items; the action has then failed with it.
+        """
         self.feed.report = report
+        self._started = True
         for _ in self._items:
-            pass
+            self._raise_what_a_hook_raised()
+
+    def _raise_what_a_hook_raised(self) -> None:
+        error, self._hooks.raised = self._hooks.raised, None
+        if error is not None:
+            self.fail(error)
+            raise error
 
     def fail(self, error: BaseException) -> None:
         """End the action with the exception that ended the phase; the machine's state stays as it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from burr.core.graph import Graph
@@ -78,7 +79,7 @@ class Diagram:
 
     def mermaid(self) -> str:
         """A Mermaid flowchart: phases with a double frame, the last actions round."""
-        ids = {node.name: _identifier(node.name, number) for number, node in enumerate(self.nodes)}
+        ids = _identifiers([node.name for node in self.nodes])
         lines = ["flowchart TD"]
         for node in self.nodes:
             label = f'"{_for_mermaid(node.name)}"'
@@ -123,13 +124,15 @@ _RESERVED = frozenset(
 )
 
 
-def _identifier(name: str, number: int) -> str:
-    """A name that Mermaid takes as it is, else one by its number."""
-    return (
-        name
-        if name.isidentifier() and name.isascii() and name.lower() not in _RESERVED
-        else f"action_{number}"
-    )
+def _identifiers(names: Sequence[str]) -> dict[str, str]:
+    """For each action a name that Mermaid takes: its own, else one by a number, which no action has."""
+    numbered = (f"action_{number}" for number in count())
+    free = (identifier for identifier in numbered if identifier not in names)
+    return {name: name if _is_identifier(name) else next(free) for name in names}
+
+
+def _is_identifier(name: str) -> bool:
+    return name.isidentifier() and name.isascii() and name.lower() not in _RESERVED
 
 
 def _for_mermaid(text: str) -> str:

@@ -152,7 +152,7 @@ class OpenRun:
         settings, standing = self.settings, self.standing
         for hook in settings.hooks:
             if isinstance(hook, TrainerHook):
-                hook.bind(trainer)
+                hook.bind(trainer, settings.project, settings.run_id)
         app = _writing_tracker(
             lambda: build_application(
                 settings.machine,
@@ -184,6 +184,9 @@ class OpenRun:
     def close(self) -> None:
         """Let another process own the run."""
         self._closed = True
+        for hook in self.settings.hooks:
+            if isinstance(hook, TrainerHook):
+                hook.unbind(self.settings.project, self.settings.run_id)
         if self._persister is not None:
             self._persister.cleanup()
         if self._lock is not None:

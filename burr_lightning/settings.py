@@ -45,12 +45,10 @@ class RunSettings:
             )
         if not isinstance(self.tracker, (bool, PostRunStepHook)):
             self._refuse("tracker", "True, False, or a tracking client of Burr's")
+        if not isinstance(self.hooks, Sequence) or isinstance(self.hooks, str):
+            self._refuse("hooks", "a list of lifecycle adapters of Burr's, as [ConsoleHook()] is")
         for hook in self.hooks:
-            if not isinstance(hook, get_args(LifecycleAdapter)):
-                raise ArgumentError(
-                    f"BurrCallback(hooks=[{hook!r}]): each must be a lifecycle adapter of Burr's, as a "
-                    f"subclass of burr.lifecycle.PostRunStepHook is."
-                )
+            _refuse_what_is_never_called(hook)
         every = self.stream_every_n_batches
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             self._refuse("stream_every_n_batches", "a whole number of batches, 1 or more")
@@ -60,3 +58,20 @@ class RunSettings:
     def _refuse(self, argument: str, rule: str) -> None:
         given = getattr(self, argument)
         raise ArgumentError(f"BurrCallback({argument}={given!r}): it must be {rule}.")
+
+
+def _refuse_what_is_never_called(hook: object) -> None:
+    kinds = [kind for kind in get_args(LifecycleAdapter) if isinstance(hook, kind)]
+    if not kinds:
+        raise ArgumentError(
+            f"BurrCallback(hooks=[{hook!r}]): each must be a lifecycle adapter of Burr's, as a "
+            f"subclass of burr.lifecycle.PostRunStepHook is."
+        )
+    names = {kind.__name__ for kind in kinds}
+    twins = {name: name.removesuffix("Async") for name in sorted(names) if name.endswith("Async")}
+    alone = {name: twin for name, twin in twins.items() if twin not in names}
+    if alone:
+        raise ArgumentError(
+            f"BurrCallback(hooks=[{hook!r}]): Lightning's loop is synchronous, so that nobody would call "
+            f"what this hook is as {', '.join(alone)}. Subclass {', '.join(alone.values())} instead."
+        )

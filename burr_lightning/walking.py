@@ -95,11 +95,12 @@ class Walk:
     def close(self, report: PhaseReport) -> None:
         """Close the phase that is open, with its report."""
         assert self.phase is not None
-        phase, self.phase = self.phase, None
         if self._shadow and report.is_check:
             found = would_stop(self._shadow, recorded(self.state, report), report.epoch)
             report = replace(report, shadow=found)
-        phase.close(report)
+        # Where a hook fails with it, this is the action that the run failed in.
+        self.phase.close(report)
+        self.phase = None
         self._commits.stepped()
 
     def report(self, logged: dict[str, Any], **facts: Any) -> PhaseReport:

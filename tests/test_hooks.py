@@ -1,32 +1,29 @@
 """Hooks of Burr's and ready-made ones, in a real training."""
 
-import csv
 import gc
-import re
 import weakref
-from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from burr.integrations.opentelemetry import OpenTelemetryBridge
 from burr.lifecycle.base import (
     DoLogAttributeHook,
+    LifecycleAdapter,
     PostApplicationCreateHook,
     PostEndStreamHook,
+    PostEndStreamHookAsync,
     PostStreamItemHook,
+    PreRunStepHookAsync,
 )
 from digits import DigitNet, digit_loaders
-from exact_machines import with_actions
-from lightning.pytorch.callbacks import RichProgressBar, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from burr_lightning import BurrCallback
-from burr_lightning.actions import Call
 from burr_lightning.errors import ArgumentError
-from burr_lightning.hooks import ConsoleHook, LightningLoggerHook
+from burr_lightning.hooks import ConsoleHook
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -114,50 +111,47 @@ def test_no_more_than_two_batches_are_kept_alive_for_the_stream(make_trainer):
 
 
 @pytest.mark.parametrize(
-    "given", [{"hooks": [print]}, {"stream_every_n_batches": 0}, {"stream_every_n_batches": 1.5}]
+    "given",
+    [
+        *({"hooks": [print]}, {"hooks": None}, {"hooks": ConsoleHook()}, {"hooks": "hooks"}),
+        *({"stream_every_n_batches": 0}, {"stream_every_n_batches": 1.5}),
+        *({"tracker": "local"}, {"tracker": None}, {"tracker": ConsoleHook}),
+    ],
 )
 def test_what_is_no_hook_is_refused(given):
     with pytest.raises(ArgumentError, match=f"BurrCallback\\({next(iter(given))}="):
         BurrCallback(**given)
 
 
-def test_the_steps_of_the_machine_are_in_lightnings_loggers(make_trainer, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    graph = with_actions(note=(Call(lambda: {"seven": 7}, writes=["seven"]), (0,)))
-    loggers = [CSVLogger(tmp_path / "csv"), TensorBoardLogger(tmp_path / "board")]
-    burr = BurrCallback(machine=graph, hooks=[LightningLoggerHook()])
-    fit(make_trainer(burr, max_epochs=2, logger=loggers, log_every_n_steps=1))
-    with open(Path(loggers[0].log_dir) / "metrics.csv") as file:
-        rows = list(csv.DictReader(file))
-    logged = {
-        (int(row["step"]), name) for row in rows for name, value in row.items() if value and "burr/" in name
-    }
-    assert {
-        *((4, "burr/train_epoch_seconds"), (4, "burr/validate_seconds"), (4, "burr/note/seven")),
-        *((8, "burr/train_epoch_seconds"), (8, "burr/best_model_seconds"), (8, "burr/step")),
-    } <= logged
-    board = EventAccumulator(loggers[1].log_dir).Reload()
-    events = board.Scalars("burr/train_epoch_seconds")
-    assert [event.step for event in events] == [4, 8]
-    assert all(0 < event.value < 60 for event in events)
+def test_a_hook_beside_a_list_is_told_what_to_write():
+    with pytest.raises(
+        ArgumentError, match=r"a list of lifecycle adapters of Burr's, as \[ConsoleHook\(\)\] is"
+    ):
+        BurrCallback(hooks=ConsoleHook())
 
 
-@pytest.mark.parametrize("bar", [None, TQDMProgressBar, RichProgressBar])
-def test_the_console_has_a_line_per_step_beside_the_progress_bar(make_trainer, bar, capfd):
-    bars = [bar()] if bar else []
-    burr = BurrCallback(hooks=[ConsoleHook()])
-    fit(make_trainer(burr, *bars, max_epochs=2, enable_progress_bar=bar is not None))
-    printed = capfd.readouterr()
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.out + printed.err).replace("\r", "\n")
-    lines = [line.strip() for line in plain.splitlines()]
-    steps = [line for line in lines if line.startswith("epoch ") and " s" in line]
-    assert [line.split()[2] for line in steps] == [
-        *("process_data", "train_epoch", "validate", "train_epoch", "validate", "best_model")
-    ]
-    assert steps[2].endswith("val_loss 0.5")
-    assert steps[-1].endswith("stop_reason max_epochs=2 was reached")
-    assert all("it/s" not in line for line in steps)
+async def nothing(self, **future_kwargs):
+    """An asynchronous hook."""
+
+
+ASYNCHRONOUS = [kind for kind in get_args(LifecycleAdapter) if kind.__name__.endswith("Async")]
+
+
+@pytest.mark.parametrize("kind", ASYNCHRONOUS, ids=lambda kind: kind.__name__)
+def test_a_hook_that_would_never_be_called_is_refused_by_name(kind):
+    hook = type("Mine", (kind,), dict.fromkeys(kind.__abstractmethods__, nothing))()
+    twin = kind.__name__.removesuffix("Async")
+    with pytest.raises(ArgumentError, match=rf"Mine.*is as {kind.__name__}\. Subclass {twin} instead"):
+        BurrCallback(hooks=[Items(), hook])
+
+
+def test_a_hook_that_is_asynchronous_in_part_is_refused_for_that_part():
+    class Both(Items, PostEndStreamHookAsync, PreRunStepHookAsync):
+        pre_run_step = nothing
+
+    with pytest.raises(ArgumentError, match=r"is as PreRunStepHookAsync\. "):
+        BurrCallback(hooks=[Both()])
+    assert len(ASYNCHRONOUS) >= 8
 
 
 def test_the_machine_is_traced_with_opentelemetry(make_trainer):

@@ -1,10 +1,14 @@
+from datetime import datetime
+
 import pytest
 import torch
 
 from burr_lightning import BurrCallback, Run, list_runs
 from burr_lightning.errors import RunNotFoundError
+from burr_lightning.history import MetricHistory
+from burr_lightning.plots import plot_run
 from burr_lightning.runs import find_run
-from burr_lightning.steps import MachinePath
+from burr_lightning.steps import MachinePath, Step
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -141,6 +145,28 @@ def test_metrics_that_blow_up_are_drawn_on_an_axis_that_shows_the_others(make_tr
     )
     loss, acc, _ = Run.open("a").plot().axes
     assert (loss.get_yscale(), acc.get_yscale()) == ("log", "linear")
+
+
+def test_steps_that_failed_are_red_and_the_same_actions_that_did_not_are_not():
+    began = datetime(2026, 1, 1)
+    steps = [
+        Step(0, "note", began, began, failed=False, epoch=None),
+        Step(1, "train_epoch", began, began, failed=False, epoch=0),
+        Step(2, "note", began, began, failed=True, epoch=None),
+    ]
+    axis = plot_run("a", MetricHistory().append(0, {"loss": 1.0}), steps, None, None).axes[-1]
+    drawn = [(list(line.get_xdata()), line.get_color()) for line in axis.lines]
+    [usual] = {color for points, color in drawn if points == [-0.5]}
+    assert drawn == [([-0.5], usual), ([0.5], "#e45756")]
+    assert usual != "#e45756"
+
+
+def test_what_lightning_logs_twice_is_drawn_once():
+    """With on_step and on_epoch it logs a metric under its name too."""
+    metrics = {"train_loss": 1.0, "train_loss_step": 2.0, "train_loss_epoch": 3.0, "val_loss": 4.0}
+    [axis] = plot_run("a", MetricHistory().append(0, metrics), [], None, None).axes
+    assert [line.get_label() for line in axis.lines] == ["train_loss", "val_loss"]
+    assert axis.get_ylabel() == "loss"
 
 
 def test_a_run_without_steps_is_drawn_without_them(train):

@@ -64,12 +64,20 @@ class PhaseAction(StreamingAction):
         return ["phase"], ["__tracer"]
 
     def stream_run(self, state: State[Any], **inputs: Any) -> Generator[dict[str, Any], None, None]:
-        """One item per batch, and the report at the end; its metrics become attributes of the step."""
+        """One item per batch, and the report at the end; its metrics become attributes of the step.
+
+        What a hook raises for the attributes is handed to `update`: raised here, Burr 0.43 would swallow it,
+        and take the last batch for the report.
+        """
         feed: PhaseFeed = inputs["phase"]
         while feed.report is None or feed.waiting:
             yield feed.waiting.popleft() if feed.waiting else {"batch": None}
         if feed.report.metrics and (tracer := inputs.get("__tracer")) is not None:
-            tracer.log_attributes(**feed.report.metrics)
+            try:
+                tracer.log_attributes(**feed.report.metrics)
+            except Exception as error:
+                yield {"raised": error}
+                return
         yield feed.report.as_result()
 
     def get_source(self) -> str:
@@ -81,6 +89,8 @@ class PhaseAction(StreamingAction):
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The state after the phase."""
+        if "raised" in result:
+            raise result["raised"]
         return recorded(state, PhaseReport(**result))
 
 

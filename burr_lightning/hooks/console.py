@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from ..errors import MissingExtraError
+from .flattened import flattened
 from .trainer_hook import TrainerHook
 
 
 class ConsoleHook(TrainerHook):
-    """Prints one line per step: the epoch, the action, how long it took, and what was logged in it.
+    """Prints one line per step: the epoch, the action, how long it took, and what came of it.
 
-    The line goes through the trainer's progress bar, which stays whole.
+    That is what a phase logged, or its batches where it logged nothing; and of an ordinary action, the
+    numbers and texts that it gave. The line goes through the trainer's progress bar, which stays whole.
 
     Raises:
         MissingExtraError: Without rich, which the extra ``cli`` brings.
@@ -35,28 +39,27 @@ class ConsoleHook(TrainerHook):
         self, trainer: Trainer, action: str, seconds: float, result: dict[str, Any], state: Any
     ) -> None:
         """Print the step."""
-        metrics = result.get("metrics", {})
-        epoch = result.get("epoch", state["epoch"])
-        said = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        if not metrics and "first_batch" in result:
+        is_phase = "first_batch" in result
+        epoch = result["epoch"] if is_phase else state["epoch"]
+        said = _in_short(result["metrics"] if is_phase else flattened(result))
+        if is_phase and not said:
             said = f"batches {result['first_batch']} to {result['last_batch']}"
-        elif not metrics:
-            said = "  ".join(_in_short(name, value) for name, value in result.items() if _is_short(value))
         self._print(trainer, f"epoch {epoch:>3}  {action:<14} {seconds:8.2f} s  {said}".rstrip())
 
     def _print(self, trainer: Trainer, line: str) -> None:
         bar = trainer.progress_bar_callback
         if isinstance(bar, RichProgressBar) and bar.progress is not None:
             bar.progress.console.print(line, markup=False, highlight=True, soft_wrap=True)
+        elif isinstance(bar, TQDMProgressBar):
+            Tqdm.write(line)  # its own print writes nothing while none of its bars is shown
         elif bar is not None:
             bar.print(line)
         else:
             self._console.print(line, markup=False, soft_wrap=True)
 
 
-def _is_short(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, str))
-
-
-def _in_short(name: str, value: Any) -> str:
-    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+def _in_short(values: Mapping[str, Any]) -> str:
+    return "  ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+from .flattened import flattened
 from .trainer_hook import TrainerHook
 
 
@@ -13,7 +14,9 @@ class LightningLoggerHook(TrainerHook):
     """Writes every step of the machine into the trainer's loggers, at the trainer's global step.
 
     What is written: ``burr/<action>_seconds``, how long the step took, and ``burr/step``, its number in the
-    run. Numbers that an ordinary action returned are written too, as ``burr/<action>/<name>``.
+    run. Numbers that an ordinary action gave are written too, as ``burr/<action>/<name>``, those in
+    lists and mappings by the path to them: of `Rollback` as the action ``back``, ``burr/back/to`` and
+    ``burr/back/lr/0``.
 
     Example:
         >>> from burr_lightning import BurrCallback
@@ -25,10 +28,10 @@ class LightningLoggerHook(TrainerHook):
     ) -> None:
         """Write the step."""
         logged = {f"burr/{action}_seconds": seconds, "burr/step": float(state["__SEQUENCE_ID"])}
-        if "metrics" not in result:
+        if "first_batch" not in result:  # what a phase logged is in the loggers already
             logged |= {
                 f"burr/{action}/{name}": float(value)
-                for name, value in result.items()
+                for name, value in flattened(result).items()
                 if isinstance(value, (int, float)) and not isinstance(value, bool)
             }
         for logger in trainer.loggers:
