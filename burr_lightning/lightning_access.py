@@ -198,9 +198,9 @@ def restore_training(trainer: Trainer, content: dict[str, Any]) -> None:
         connector.restore_model()
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):
-                # The checkpoint has the average in place of the weights.
+                # The checkpoint has the average in place of the weights. Which steps it has taken in stays
+                # as it is, for the trainer's count of steps is not taken back either.
                 callback.on_load_checkpoint(trainer, trainer.lightning_module, content)
-                callback.load_state_dict(content["callbacks"][callback.state_key])
         connector.restore_precision_plugin_state()
         connector.restore_optimizers_and_schedulers()
     finally:

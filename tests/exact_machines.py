@@ -13,7 +13,9 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, TensorDataset
+from torchdata.stateful_dataloader import StatefulDataLoader
 
+from burr_lightning import Checkpoints
 from burr_lightning.actions import (
     BestModel,
     Call,
@@ -58,24 +60,31 @@ def after_epoch(epoch: int) -> Condition:
     return Condition.expr(f"epoch == {epoch}")
 
 
-def with_actions(**ordinary: Any) -> Graph:
-    """The default machine, with an ordinary action after some epochs: name=(action, epochs)."""
+def after_steps(steps: int) -> Condition:
+    return Condition.expr(f"global_step == {steps}")
+
+
+def with_actions(ending: BestModel | None = None, /, **ordinary: Any) -> Graph:
+    """The default machine, with ordinary actions: name=(action, after which epochs, or on what condition)."""
     phases = ["train_epoch", "validate"]
     actions = {name: given for name, (given, _) in ordinary.items()}
     return (
         GraphBuilder()
-        .with_actions(train_epoch=TrainEpoch(), validate=Validate(), **actions, best_model=BestModel())
+        .with_actions(
+            train_epoch=TrainEpoch(), validate=Validate(), **actions, best_model=ending or BestModel()
+        )
         .with_transitions(
             ("train_epoch", "validate", VALIDATION_DUE),
-            *[
-                (phases, name, Condition.expr(f"epoch in {tuple(epochs)!r}"))
-                for name, (_, epochs) in ordinary.items()
-            ],
+            *[(phases, name, _condition(when)) for name, (_, when) in ordinary.items()],
             ([*phases, *actions], "best_model", FINISHED),
             ([*phases, *actions], "train_epoch"),
         )
         .build()
     )
+
+
+def _condition(when: Any) -> Condition:
+    return when if isinstance(when, Condition) else Condition.expr(f"epoch in {tuple(when)!r}")
 
 
 class Measured(Net):
@@ -115,6 +124,47 @@ def rolled_back_to_the_last_one_with_its_random_numbers() -> Script:
     graph = with_actions(back=(Rollback("last", lr_factor=0.1, skip_data=False), (2,)))
     configure = scheduled(lambda o: ReduceLROnPlateau(o, patience=0), sgd, monitor="val_loss")
     return Script(Net(nn.Dropout(0.5), configure=configure), data(shuffle=True), burr={"machine": graph})
+
+
+@machine("back", epochs=4, schedules=True)
+def rolled_back_under_a_plateau_schedule() -> Script:
+    """Each epoch is a bad one; the schedule hears of neither that which was lost nor of any one twice."""
+    graph = with_actions(back=(Rollback("best", lr_factor=0.5), (1,)))
+    configure = scheduled(lambda o: ReduceLROnPlateau(o, patience=0, threshold=0.5), sgd, monitor="val_loss")
+    net = Net(nn.Dropout(0.5), configure=configure)
+    return Script(net, data(shuffle=True), burr={"machine": graph, "monitor": "val_loss"})
+
+
+@machine("back", epochs=5, schedules=True)
+def rolled_back_to_other_groups() -> Script:
+    """The commit has one group of parameters and all of them training, those after it two, or fewer."""
+    graph = with_actions(
+        freeze=(Freeze("network.0", "network.1"), (0,)),
+        thaw=(Unfreeze("network.0", "network.1", lr=0.003), (1,)),
+        back=(Rollback(0), (2,)),
+    )
+    net = Net(nn.BatchNorm1d(16), configure=scheduled(lambda o: StepLR(o, 1, 0.8), adam))
+    burr = {"machine": graph, "checkpoints": Checkpoints(keep_last=4)}
+    return Script(net, data(shuffle=True), burr=burr)
+
+
+@machine("shake", "back", epochs=4)
+def changed_inside_epochs() -> Script:
+    graph = with_actions(shake=(Call(shake), after_steps(6)), back=(Rollback("last"), after_steps(10)))
+    halves = {"val_check_interval": 0.5}
+    return Script(Net(nn.Dropout(0.5)), data(shuffle=True), trainer=halves, burr={"machine": graph})
+
+
+@machine("shake", "slower", epochs=3)
+def changed_beside_commits_inside_epochs() -> Script:
+    """Its first action comes with the first of the commits in the second epoch."""
+    graph = with_actions(
+        shake=(Call(shake), after_steps(5)), slower=(SetLearningRate(factor=0.3), after_steps(8))
+    )
+    train = StatefulDataLoader(digits(), batch_size=32, shuffle=True)
+    burr = {"machine": graph, "checkpoints": Checkpoints(every_n_steps=1)}
+    quarters = {"val_check_interval": 0.25}
+    return Script(Net(nn.Dropout(0.5)), data(train, shuffle=True), trainer=quarters, burr=burr)
 
 
 @machine("slower", "set", epochs=5, schedules=True)
