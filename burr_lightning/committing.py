@@ -77,7 +77,7 @@ class RunCommits:
         none to put the change into, nor is there in the middle of one: it runs again at a resume.
         """
         if touched and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):
-            self.commit()
+            self.commit(acted=True)
             return
         self._behind |= touched
         if self._committer is not None and not self._behind:
@@ -106,10 +106,14 @@ class RunCommits:
         if self._behind and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):
             self.commit()
 
-    def commit(self) -> None:
-        """Commit a boundary, with a checkpoint."""
+    def commit(self, *, acted: bool = False) -> None:
+        """Commit a boundary, with a checkpoint.
+
+        Args:
+            acted: Whether an action has changed the training since the epoch ended.
+        """
         if self._committer is not None:
-            self._committer.commit(*self._point(), self._app.state, self._content())
+            self._committer.commit(*self._point(), self._app.state, self._content(), acted=acted)
             self._behind = False
             self._take_names()
 

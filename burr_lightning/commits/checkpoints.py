@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..metric import MonitoredMetric
 
-_NAME = re.compile(r"epoch=(\d+)-step=(\d+)-commit=(\d+)(?:-batch=(\d+)|(-weights))?\.ckpt")
+_NAME = re.compile(r"epoch=(\d+)-step=(\d+)-commit=(\d+)(?:-batch=(\d+)|(-weights)|(-acted))?\.ckpt")
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,12 @@ class CheckpointName:
     """How many batches of the epoch it was written after; ``None`` at the end of an epoch."""
     weights: bool = False
     """Whether it holds the weights alone."""
+    acted: bool = False
+    """Whether actions had changed the training since the epoch had ended."""
 
     def __str__(self) -> str:
         inside = f"-batch={self.batch:07d}" if self.batch is not None else ""
-        kind = "-weights" if self.weights else inside
+        kind = "-weights" if self.weights else "-acted" if self.acted else inside
         return f"epoch={self.epoch:05d}-step={self.step:08d}-commit={self.commit:07d}{kind}.ckpt"
 
     def of_weights(self) -> CheckpointName:
@@ -95,7 +97,14 @@ class CheckpointName:
         if match is None:
             return None
         batch = int(match[4]) if match[4] else None
-        return CheckpointName(int(match[3]), int(match[1]), int(match[2]), batch, match[5] is not None)
+        weights, acted = match[5] is not None, match[6] is not None
+        return CheckpointName(int(match[3]), int(match[1]), int(match[2]), batch, weights, acted)
+
+
+def of_epoch(names: Iterable[CheckpointName], epoch: int) -> CheckpointName | None:
+    """The checkpoint of an epoch: the newest from its end, else one that actions had changed since."""
+    found = [name for name in names if name.epoch == epoch and name.batch is None]
+    return max(found, key=lambda name: (not name.acted, name), default=None)
 
 
 def to_prune(
@@ -107,8 +116,7 @@ def to_prune(
     """The checkpoints that a retention policy no longer wants.
 
     A checkpoint from inside an epoch is wanted until a newer one is there. Where actions were committed
-    after an epoch, there are several under its number: the first is the epoch's own, and what a resume
-    goes on from is the last.
+    after an epoch, its own is wanted beside the newest, which a resume goes on from.
 
     Args:
         names: Those on disk.
@@ -119,16 +127,14 @@ def to_prune(
     newest = sorted(names, key=lambda name: (name.commit, name.step), reverse=True)
     wanted = {name for name in newest[:1] if name.batch is not None}
     ended = [name for name in newest if name.batch is None]
-    of_epochs: dict[int, list[CheckpointName]] = {}
-    for name in ended:
-        if not name.weights:
-            of_epochs.setdefault(name.epoch, []).append(name)
-    for names_of_epoch in list(of_epochs.values())[: keep.keep_last]:
-        wanted |= {names_of_epoch[0], names_of_epoch[-1]}
+    whole = [name for name in ended if not name.weights]
+    for epoch in list(dict.fromkeys(name.epoch for name in whole))[: keep.keep_last]:
+        newest_of_epoch = next(name for name in whole if name.epoch == epoch)
+        wanted |= {newest_of_epoch, of_epoch(whole, epoch) or newest_of_epoch}
     for epoch in _best_epochs({name.epoch for name in ended}, metric, values)[: keep.keep_best]:
-        of_epoch = [name for name in ended if name.epoch == epoch]
-        preferred = [name for name in of_epoch if name.weights == keep.save_weights_only_best]
-        wanted.add((preferred or of_epoch)[-1])
+        preferred = of_epoch([n for n in ended if n.weights == keep.save_weights_only_best], epoch)
+        own = preferred or of_epoch(ended, epoch)
+        wanted |= {own} if own is not None else set()
     return [name for name in newest if name not in wanted]
 
 

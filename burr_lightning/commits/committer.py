@@ -64,7 +64,13 @@ class Committer:
         return KeptCheckpoints(self._folder)
 
     def commit(
-        self, sequence_id: int, position: str, state: State[Any], content: Mapping[str, Any] | None
+        self,
+        sequence_id: int,
+        position: str,
+        state: State[Any],
+        content: Mapping[str, Any] | None,
+        *,
+        acted: bool = False,
     ) -> None:
         """Make what has happened up to a boundary durable.
 
@@ -77,12 +83,13 @@ class Committer:
             state: The state after it.
             content: The checkpoint; ``None`` where the trainer has not changed since the commit
                 before, whose checkpoint the row then names.
+            acted: Whether an action has changed the training since the epoch ended.
 
         Raises:
             CommitError: If this checkpoint, or the one before it, could not be written.
         """
         if content is not None:
-            name = CheckpointName(sequence_id, state["epoch"], state["global_step"])
+            name = CheckpointName(sequence_id, state["epoch"], state["global_step"], acted=acted)
             self._begin(name, state, content, {})
         if self._pending is None:
             self._save_row(sequence_id, position, state)
@@ -158,7 +165,7 @@ class Committer:
         path = self._folder.checkpoints / str(name)
         contents: dict[Path, Any] = {path: content}
         facts = {"path": self._relative(path), "epoch": name.epoch, "commit": name.commit, **place}
-        if not place and self._keeps_weights_of(state):
+        if not place and not name.acted and self._keeps_weights_of(state):
             weights = self._folder.checkpoints / str(name.of_weights())
             contents[weights] = {key: value for key, value in content.items() if key not in _NOT_WEIGHTS}
             facts["weights"] = self._relative(weights)
@@ -171,8 +178,7 @@ class Committer:
 
     def _keeps_weights_of(self, state: State[Any]) -> bool:
         best = state["best"]
-        is_new = best is not None and best["epoch"] == state["epoch"] and best["checkpoint"] is None
-        return self.keep.save_weights_only_best and is_new
+        return self.keep.save_weights_only_best and best is not None and best["epoch"] == state["epoch"]
 
     def _save_row(self, sequence_id: int, position: str, state: State[Any]) -> None:
         self._rows.save(sequence_id, position, state)

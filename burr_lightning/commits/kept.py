@@ -11,7 +11,7 @@ from burr.core import State
 
 from ..errors import NoCheckpointError
 from ..layout import RunFolder
-from .checkpoints import CheckpointName
+from .checkpoints import CheckpointName, of_epoch
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,16 @@ class KeptCheckpoints:
         names = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
         ended = {n: p for n, p in names.items() if n and n.batch is None and not n.weights}
         before = state["epoch"] + inside_epoch
-        wanted = [n for n in ended if (n.epoch < before if which == "last" else n.epoch == which)]
-        if not wanted:
+        if which == "last":
+            name = max((name for name in ended if name.epoch < before), default=None)
+        else:
+            name = of_epoch(ended, which)
+        if name is None:
             epochs = ", ".join(str(epoch) for epoch in sorted({name.epoch for name in ended})) or "none"
             raise NoCheckpointError(
                 f"{call}, after epoch {state['epoch']}: there is no such checkpoint. Kept are those of "
                 f"the epochs: {epochs}. More are kept with Checkpoints(keep_last=...)."
             )
-        name = max(wanted) if which == "last" else min(wanted)
         return KeptPlace(ended[name], self._relative(ended[name]), name.epoch)
 
     def _best(self, state: State[Any], call: str) -> KeptPlace:

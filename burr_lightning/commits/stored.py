@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import UnreadableRowError
 from ..layout import RunFolder
 from ..rows import Row, StateRows
-from .checkpoints import CheckpointName
+from .checkpoints import CheckpointName, of_epoch
 from .files import is_whole, remove_torn_files
 from .partial import read_partial, remove_partial
 
@@ -92,9 +92,10 @@ class StoredCommits:
 
     def checkpoint_of(self, epoch: int) -> str | None:
         """The checkpoint on disk of the end of an epoch, relative to the run's folder."""
-        found = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
-        of_epoch = [name for name in found if name and name.epoch == epoch and name.batch is None]
-        return found[min(of_epoch)].relative_to(self._folder.path).as_posix() if of_epoch else None
+        paths = self._folder.checkpoints.iterdir()
+        found = {name: path for path in paths if (name := CheckpointName.parse(path))}
+        own = of_epoch(found, epoch)
+        return found[own].relative_to(self._folder.path).as_posix() if own is not None else None
 
     def go_on_from(self, point: ResumePoint) -> None:
         """Remove what came after a commit and is named by no row; rows to come refer to this one."""
