@@ -201,7 +201,7 @@ class Run:
             A matplotlib figure.
 
         Raises:
-            ModuleNotFoundError: Without matplotlib, which the extra ``plot`` brings.
+            MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
         """
         title = f"{self.run_id}: {self.stop_reason or self.status}"
         figure = plot_run(title, self.history, self.path, self._info.monitor, self.best)

@@ -9,6 +9,7 @@ import numpy as np
 from burr.core import Condition, State
 from numpy.typing import NDArray
 
+from ..errors import BurrLightningError, ConditionError
 from ..history import MetricHistory
 from ..recording import Recording
 from .base import AllOf, AnyOf, Not, StopCondition, explain
@@ -25,6 +26,9 @@ def first_stop(condition: Condition, recording: Recording) -> int | None:
             state by state.
         recording: The history.
 
+    Raises:
+        ConditionError: If one of these others fails: a history knows nothing of a run's other keys.
+
     Example:
         >>> from burr_lightning.conditions import plateau
         >>> first_stop(plateau("val_loss", 2), Recording.of_epochs({"val_loss": [0.9, 0.5, 0.6, 0.7]}))
@@ -37,7 +41,7 @@ def first_stop(condition: Condition, recording: Recording) -> int | None:
 def truths(condition: Condition, recording: Recording) -> Truths:
     """The truth of a condition at every check of a recording."""
     if not _has_columns(condition):
-        known = [explain(condition, state).truth for state in states(recording)]
+        known = [_truth_at(condition, state) for state in states(recording)]
         return np.array([_ENCODED[truth] for truth in known], dtype=np.int8)
     if isinstance(condition, Not):
         return np.subtract(TRUE, truths(condition.parts[0], recording), dtype=np.int8)
@@ -48,6 +52,15 @@ def truths(condition: Condition, recording: Recording) -> Truths:
     assert isinstance(condition, StopCondition)
     assert condition.over is not None
     return condition.over(recording)
+
+
+def _truth_at(condition: Condition, state: State[Any]) -> bool | None:
+    try:
+        return explain(condition, state).truth
+    except BurrLightningError:
+        raise
+    except Exception as error:
+        raise ConditionError(condition.name, error, state["history"].names) from error
 
 
 def _has_columns(condition: Condition) -> bool:
