@@ -23,6 +23,7 @@ from .acting.swapping import swap_again
 from .commits import Checkpoints
 from .errors import ResumeError
 from .going_on import refuse_other_module
+from .graph_checks import refuse_what_is_not_kept
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -128,7 +129,7 @@ class BurrCallback(RunReader, Checkpoint):
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
         self.initial_state = checked_keys(initial_state or {})
-        self.machine = chosen_machine(machine, stop_when, self.initial_state, monitor)
+        self.machine = chosen_machine(machine, stop_when, self.initial_state)
         self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
@@ -136,6 +137,8 @@ class BurrCallback(RunReader, Checkpoint):
         self._stream_every_n_batches = stream_every_n_batches
         self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister
         self._settings()
+        keep = self.checkpoints
+        refuse_what_is_not_kept(self.machine, monitor, keep.keep_last, keep.keep_best)
         self._opened: OpenRun | None = None
         self._resumed_from: Path | None = None
         self._kept: dict[str, Any] | None = None

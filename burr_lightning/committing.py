@@ -70,14 +70,18 @@ class RunCommits:
         """The trainer trains: no row may be written without a checkpoint of its own."""
         self._behind = True
 
-    def action_ran(self, *, touched: bool) -> None:
+    def validated(self) -> None:
+        """The machine has validated by itself: what was measured is committed."""
+        self.action_ran(touched=True, acted=False)
+
+    def action_ran(self, *, touched: bool, acted: bool = True) -> None:
         """An ordinary action has run at a boundary.
 
         One that touched the trainer is committed with a checkpoint. Before the first epoch there is
         none to put the change into, nor is there in the middle of one: it runs again at a resume.
         """
         if touched and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):
-            self.commit(acted=True)
+            self.commit(acted=acted)
             return
         self._behind |= touched
         if self._committer is not None and not self._behind:

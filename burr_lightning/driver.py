@@ -296,7 +296,7 @@ class Driver:
         return kept
 
     def _rolled_back(self) -> None:
-        if self._going_on is not None:
+        if self._going_on is not None and self._going_on.steps_to_come is not None:
             self._going_on.steps_to_come = []
         elif not loops.is_inside_epoch(self._trainer):
             loops.leave_out_steps_to_come(self._trainer)

@@ -70,20 +70,30 @@ def _refuse_endless_phases(graph: Graph) -> None:
             )
 
 
-def refuse_best_without_monitor(graph: Graph, monitor: str | None) -> None:
-    """See that a metric is monitored, where an action goes by it.
+def refuse_what_is_not_kept(graph: Graph, monitor: str | None, keep_last: int, keep_best: int) -> None:
+    """See that the checkpoints are kept that actions go back to.
+
+    Args:
+        graph: The machine.
+        monitor: The monitored metric.
+        keep_last: The checkpoints of how many epochs are kept.
+        keep_best: Those of how many of the best.
 
     Raises:
-        MachineError: If none is.
+        MachineError: If an action goes to one that is not.
     """
     for action in graph.actions:
-        goes_by_best = isinstance(action, Rollback) and action.to == "best"
-        goes_by_best |= isinstance(action, Evaluate) and action.weights == "best"
-        if goes_by_best and monitor is None:
-            raise MachineError(
-                f"BurrCallback(machine=...): {action.name!r}, {action!r}, needs to know which epoch is the "
-                f"best: give BurrCallback(monitor=...)."
-            )
+        to: object = action.weights if isinstance(action, Evaluate) else None
+        to = action.to if isinstance(action, Rollback) else to
+        if to == "best" and monitor is None:
+            why = "needs to know which epoch is the best: give BurrCallback(monitor=...)"
+        elif to == "best" and keep_best == 0:
+            why = "needs the checkpoint of the best epoch: give Checkpoints(keep_best=1) or more"
+        elif to == "last" and keep_last == 1 and (monitor is None or keep_best == 0):
+            why = "needs the checkpoint before the newest: give Checkpoints(keep_last=2) or more"
+        else:
+            continue
+        raise MachineError(f"BurrCallback(machine=...): {action.name!r}, {action!r}, {why}.")
 
 
 def _refuse_weights_before_the_end(graph: Graph) -> None:

@@ -144,9 +144,7 @@ def steps_to_come(trainer: Trainer) -> list[list[Any]]:
     At the end of an epoch they have not been stepped yet, and a checkpoint does not tell.
     """
     loop = trainer.fit_loop.epoch_loop
-    if trainer.fit_loop.restarting or not loop._num_ready_batches_reached():
-        return []
-    if "update_lr_schedulers" in loop.__dict__:
+    if not _makes_steps_at_the_end(trainer) or "update_lr_schedulers" in loop.__dict__:
         return []
     if not trainer.lightning_module.automatic_optimization:
         return []
@@ -161,6 +159,8 @@ def steps_to_come(trainer: Trainer) -> list[list[Any]]:
 def leave_out_steps_to_come(trainer: Trainer) -> None:
     """Have the end of the epoch make none of the steps that `steps_to_come` tells of."""
     loop: Any = trainer.fit_loop.epoch_loop
+    if not _makes_steps_at_the_end(trainer) or "update_lr_schedulers" in loop.__dict__:
+        return
     update = loop.update_lr_schedulers
 
     def update_others(interval: str, update_plateau_schedulers: bool) -> None:
@@ -169,8 +169,12 @@ def leave_out_steps_to_come(trainer: Trainer) -> None:
         else:
             update(interval, update_plateau_schedulers)
 
-    if "update_lr_schedulers" not in loop.__dict__:
-        loop.update_lr_schedulers = update_others
+    loop.update_lr_schedulers = update_others
+
+
+def _makes_steps_at_the_end(trainer: Trainer) -> bool:
+    """Whether Lightning steps schedulers after the epoch's last hook: not where it was cut short."""
+    return not trainer.fit_loop.restarting and trainer.fit_loop.epoch_loop._num_ready_batches_reached()
 
 
 def step_schedulers(trainer: Trainer, due: list[list[Any]]) -> None:

@@ -90,7 +90,7 @@ class OrdinaryActions:
         action = self._app.graph.get_action(name)
         assert action is not None
         for key in sorted({*action.writes} - _KEYS_OF_EVERY_RUN & {*self._app.state.keys()}):
-            if not survives(self._app.state[key]):
+            if not survives(key, self._app.state[key]):
                 raise MachineError(
                     f"The action {name!r} wrote {key}={self._app.state[key]!r}, and a row of the run would "
                     f"give back another value when the run goes on. Use numbers, texts, lists, and dicts "

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from .errors import ArgumentError, ResumeError
 
-Layout = list[list[list[str]] | None]
-"""The names of the parameters in each group of each optimizer; ``None`` where they are not the module's."""
+Layout = list[list[dict[str, Any]] | None]
+"""Of each group of each optimizer, the ``names`` of its parameters, and which configured group it is
+``like``; ``None`` where they are not the module's."""
 
 Schedules = dict[str, list[Any]]
 """The learning rates and the schedulers at an instant."""
@@ -23,6 +24,8 @@ _RATES = ("lr", "initial_lr", "max_lr", "min_lr")
 _SCHEDULED = (*_RATES, "momentum", "betas", "base_momentum", "max_momentum")
 """What schedulers change in a group."""
 _RATES_BY_GROUP = ("base_lrs", "max_lrs", "_last_lr")
+_LIKE = "like_group"
+"""What a group that was added holds: the number of the configured group that schedulers take it for."""
 _BY_GROUP = (*_RATES_BY_GROUP, "min_lrs", "lr_lambdas", "base_momentums", "max_momentums")
 """The lists of schedulers that have an entry for each group."""
 
@@ -32,9 +35,12 @@ def layout_of(trainer: Trainer, module: LightningModule) -> Layout:
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     layout: Layout = []
     for optimizer in trainer.optimizers:
-        groups = [[names.get(id(p)) for p in group["params"]] for group in optimizer.param_groups]
-        known = all(name is not None for group in groups for name in group)
-        layout.append([[str(name) for name in group] for group in groups] if known else None)
+        groups = [
+            {"names": [names.get(id(p)) for p in group["params"]], "like": group.get(_LIKE, number)}
+            for number, group in enumerate(optimizer.param_groups)
+        ]
+        known = all(name is not None for group in groups for name in group["names"])
+        layout.append(groups if known else None)
     return layout
 
 
@@ -49,18 +55,19 @@ def lay_out(trainer: Trainer, module: LightningModule, layout: Layout, run_id: s
     for optimizer, groups, there in zip(trainer.optimizers, layout, now, strict=False):
         if groups is None or there is None or groups == there:
             continue
-        missing = sorted({name for group in groups for name in group} - parameters.keys())
+        missing = sorted({name for group in groups for name in group["names"]} - parameters.keys())
         if missing:
             raise ResumeError(
                 f"Run {run_id!r} trained the parameters {', '.join(missing[:3])}, and the module has none of "
                 f"that name. Give it the module that it was started with, or start a new run."
             )
         templates = optimizer.param_groups
+        like = [min(group["like"], len(templates) - 1) for group in groups]
         optimizer.param_groups = [
-            {**templates[min(number, len(templates) - 1)], "params": [parameters[name] for name in group]}
-            for number, group in enumerate(groups)
+            {**templates[number], "params": [parameters[name] for name in group["names"]]}
+            for number, group in zip(like, groups, strict=True)
         ]
-        _fit_schedulers(trainer, optimizer, len(groups))
+        _fit_schedulers(trainer, optimizer, like)
 
 
 def groups_of(trainer: Trainer, numbers: Sequence[int] | None) -> Iterator[tuple[Optimizer, int]]:
@@ -120,8 +127,9 @@ def give_rate(trainer: Trainer, optimizer: Optimizer, parameters: list[Parameter
 
 def add_group(trainer: Trainer, optimizer: Optimizer, group: dict[str, Any], *, like: int) -> None:
     """Add a group; schedulers count on for it as for the one that it is like."""
-    optimizer.add_param_group(group)
-    _fit_schedulers(trainer, optimizer, len(optimizer.param_groups), like)
+    configured = optimizer.param_groups[like].get(_LIKE, like)
+    optimizer.add_param_group({**group, _LIKE: configured})
+    _fit_schedulers(trainer, optimizer, [*range(len(optimizer.param_groups) - 1), like])
 
 
 def _taken_out(group: dict[str, Any], moves: list[bool]) -> dict[str, Any]:
@@ -174,11 +182,10 @@ def schedulers_of(trainer: Trainer, optimizer: Optimizer) -> Iterator[Any]:
             yield scheduler
 
 
-def _fit_schedulers(trainer: Trainer, optimizer: Optimizer, groups: int, like: int = -1) -> None:
-    """Have schedulers count on for new groups as for another one, and forget those that are no more."""
+def _fit_schedulers(trainer: Trainer, optimizer: Optimizer, like: Sequence[int]) -> None:
+    """Have schedulers count on for each group as they did for the one that it is like."""
     for scheduler in schedulers_of(trainer, optimizer):
         for name in _BY_GROUP:
             values = getattr(scheduler, name, None)
             if isinstance(values, list) and values:
-                values += [values[like]] * (groups - len(values))
-                del values[groups:]
+                values[:] = [values[min(number, len(values) - 1)] for number in like]

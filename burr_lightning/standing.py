@@ -72,30 +72,32 @@ def standing_of(
             f"started with, or start a new run with another run_id."
         )
     commits.go_on_from(point)
-    finished = is_terminal(graph, row.position)
-    if not finished:
-        state, position = _as_configured_now(settings, commits, row.state, trainer, hparams), row.position
-    elif again := _continued(settings, commits, row.state["checkpoint"], trainer, hparams):
-        (state, position), finished = again, False
-    else:
-        state, position = row.state, row.position
-    return Standing(state, position, point.newest_sequence_id, point.checkpoint, finished, point.skipped)
+    skipped, newest, checkpoint = point.skipped, point.newest_sequence_id, point.checkpoint
+    if not is_terminal(graph, row.position):
+        state = _as_configured_now(settings, commits, row.state, trainer, hparams)
+        return Standing(state, row.position, newest, checkpoint, False, skipped)
+    again = _continued(settings, commits, trainer, hparams)
+    if again is None:
+        return Standing(row.state, row.position, newest, checkpoint, True, skipped)
+    return Standing(*again[:2], newest, again[2], False, skipped)
 
 
 def _continued(
-    settings: RunSettings,
-    commits: StoredCommits,
-    checkpoint: dict[str, Any],
-    trainer: Trainer,
-    hparams: dict[str, Any],
-) -> tuple[State[Any], str] | None:
-    """Where a finished run goes on, if what ended it no longer holds."""
-    for row in commits.rows_of(checkpoint):
-        state = _as_configured_now(settings, commits, row.state, trainer, hparams)
-        following, _ = follow(settings.machine, row.position, state)
-        if not leaves_training(settings.machine, following):
-            return state, row.position
-    return None
+    settings: RunSettings, commits: StoredCommits, trainer: Trainer, hparams: dict[str, Any]
+) -> tuple[State[Any], str, Path] | None:
+    """Where a finished run goes on, if what ended it no longer holds.
+
+    The action that is asked is the last one from which the training could have gone on: those after it only
+    led out, and are not run again to see where they lead.
+    """
+    graph = settings.machine
+    found = commits.newest_at(lambda position: not leaves_training(graph, position))
+    if found is None:
+        return None
+    row, checkpoint = found
+    state = _as_configured_now(settings, commits, row.state, trainer, hparams)
+    following, _ = follow(graph, row.position, state)
+    return None if leaves_training(graph, following) else (state, row.position, checkpoint)
 
 
 def _as_configured_now(

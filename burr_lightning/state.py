@@ -86,7 +86,7 @@ def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:
             f"BurrCallback(initial_state={{{taken[0]!r}: ...}}): every run has a key of that "
             f"name. Choose another."
         )
-    changed = {key: value for key, value in given.items() if not survives(value)}
+    changed = {key: value for key, value in given.items() if not survives(key, value)}
     if changed:
         raise ArgumentError(
             f"BurrCallback(initial_state={changed!r}): it is kept in the rows of the run, which would give "
@@ -95,10 +95,10 @@ def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given)
 
 
-def survives(value: Any) -> bool:
-    """Whether a value comes back from a row as it was: a tuple, or a number as a key, does not."""
+def survives(key: str, value: Any) -> bool:
+    """Whether a key's value comes back from a row as it was: a tuple, or a number as a key, does not."""
     try:
-        read = serde.deserialize(json.loads(json.dumps(serde.serialize(value))))
+        read = State.deserialize(json.loads(json.dumps(State({key: value}).serialize())))[key]
         return repr(read) == repr(value) or bool(read == value)
     except (TypeError, ValueError):
         return False
@@ -211,8 +211,8 @@ def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
     """The state that names a checkpoint which is whole on disk; the best epoch's is one from its end."""
     best = state["best"]
     of_best = best is not None and best["epoch"] == checkpoint["epoch"] and "batch" not in checkpoint
-    # A later commit under the number of the epoch holds what actions have made of it.
-    if of_best and best["checkpoint"] is None:
+    # A commit after an action holds what that has made of the epoch.
+    if of_best and best["checkpoint"] is None and not checkpoint.get("acted"):
         best = {**best, "checkpoint": checkpoint.get("weights", checkpoint["path"])}
     return state.update(checkpoint=dict(checkpoint), best=best)
 

@@ -191,7 +191,7 @@ class Walk:
             )
         self.close(report)
         self.logged.validation_recorded()
-        self._commits.action_ran(touched=True)
+        self._commits.validated()
 
 
 _MOST_VALIDATIONS = 100

@@ -167,6 +167,32 @@ def changed_beside_commits_inside_epochs() -> Script:
     return Script(Net(nn.Dropout(0.5)), data(train, shuffle=True), trainer=quarters, burr=burr)
 
 
+@machine("back", epochs=4, schedules=True)
+def rolled_back_at_the_end_of_an_epoch_that_was_gone_on_with() -> Script:
+    graph = with_actions(back=(Rollback(0), (1,)))
+    configure = scheduled(lambda o: ReduceLROnPlateau(o, patience=0, threshold=0.5), sgd, monitor="val_loss")
+    train = StatefulDataLoader(digits(), batch_size=32, shuffle=True)
+    burr = {"machine": graph, "checkpoints": Checkpoints(keep_last=9, every_n_steps=1)}
+    return Script(Net(nn.Dropout(0.5), configure=configure), data(train, shuffle=True), burr=burr)
+
+
+class TwoSchedules(Net):
+    """Two groups, each with a schedule of its own; the first is split by what is unfrozen."""
+
+    def configure_optimizers(self):
+        first, last = self.network[0], self.network[3]
+        groups = [{"params": [*first.parameters(), last.bias]}, {"params": [last.weight]}]
+        optimizer = torch.optim.SGD(groups, lr=0.1)
+        schedule = LambdaLR(optimizer, [lambda epoch: 0.9**epoch, lambda epoch: 0.1**epoch])
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+@machine("thaw", epochs=4, schedules=True)
+def unfrozen_out_of_a_group_with_a_schedule_of_its_own() -> Script:
+    graph = with_actions(thaw=(Unfreeze("network.0", lr=0.05), (0,)))
+    return Script(TwoSchedules(nn.Dropout(0.5)), data(shuffle=True), burr={"machine": graph})
+
+
 @machine("slower", "set", epochs=5, schedules=True)
 def learning_rate_set() -> Script:
     graph = with_actions(slower=(SetLearningRate(factor=0.3), (1,)), set=(SetLearningRate(0.01), (3,)))

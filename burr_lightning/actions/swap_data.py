@@ -52,7 +52,9 @@ class SwapData(OrdinaryAction):
                 )
         if train_dataloader is None and val_dataloader is None and not settings:
             raise ArgumentError("SwapData(): give a setting, as batch_size=128, or a loader.")
-        changed = [f"{name}={value!r}" for name, value in settings.items() if not survives(value)]
+        changed = [
+            f"{name}={value!r}" for name, value in settings.items() if not survives("data_settings", value)
+        ]
         if changed:
             raise ArgumentError(
                 f"SwapData({', '.join(changed)}): settings are kept in the rows of the run, which would give "

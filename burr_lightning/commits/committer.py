@@ -90,7 +90,7 @@ class Committer:
         """
         if content is not None:
             name = CheckpointName(sequence_id, state["epoch"], state["global_step"], acted=acted)
-            self._begin(name, state, content, {})
+            state = self._begin(name, state, content, {"acted": True} if acted else {}).state
         if self._pending is None:
             self._save_row(sequence_id, position, state)
         else:
@@ -123,7 +123,7 @@ class Committer:
         name = CheckpointName(sequence_id, place["epoch"], content["global_step"], place["batch"])
         pending = self._begin(name, state, content, place)
         if self._newest_row != sequence_id:
-            pending.rows.append((sequence_id, position, state))
+            pending.rows.append((sequence_id, position, pending.state))
         self.settle(wait=not self.keep.asynchronous)
 
     def settle(self, *, wait: bool) -> None:
@@ -162,6 +162,8 @@ class Committer:
         self, name: CheckpointName, state: State[Any], content: Mapping[str, Any], place: dict[str, Any]
     ) -> _Commit:
         self.settle(wait=True)
+        # What was being written until now may be the best epoch's own.
+        state = self.named(state)
         path = self._folder.checkpoints / str(name)
         contents: dict[Path, Any] = {path: content}
         facts = {"path": self._relative(path), "epoch": name.epoch, "commit": name.commit, **place}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,16 @@ class StoredCommits:
         row = self._rows.at(sequence_id)
         return replace(row, state=row.state.update(checkpoint=checkpoint)) if row is not None else None
 
-    def rows_of(self, checkpoint: dict[str, Any]) -> Iterator[Row]:
-        """The rows of one boundary, the newest first: those that name the same checkpoint."""
+    def newest_at(self, accept: Callable[[str], bool]) -> tuple[Row, Path] | None:
+        """The newest row that was written after an accepted action, and its checkpoint; both whole."""
         for sequence_id, facts in self._rows.checkpoints():
-            if facts != checkpoint:
-                return
-            if row := self._rows.at(sequence_id):
-                yield row
+            if facts is None or isinstance(facts, UnreadableRowError):
+                continue
+            row = self._rows.at(sequence_id)
+            if row is not None and accept(row.position):
+                path = self._folder.path / facts["path"]
+                return (row, path) if is_whole(path, facts["sha256"]) else None
+        return None
 
     def checkpoint_of(self, epoch: int) -> str | None:
         """The checkpoint on disk of the end of an epoch, relative to the run's folder."""

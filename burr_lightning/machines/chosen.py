@@ -8,7 +8,7 @@ from burr.core import Condition
 from burr.core.graph import Graph, GraphBuilder
 
 from ..errors import MachineError
-from ..graph_checks import checked_machine, refuse_best_without_monitor
+from ..graph_checks import checked_machine
 from .default import default_machine
 
 
@@ -16,7 +16,6 @@ def chosen_machine(
     machine: Graph | Callable[[], Graph] | None,
     stop_when: Condition | None,
     keys: Collection[str] = (),
-    monitor: str | None = None,
 ) -> Graph:
     """The machine that `BurrCallback` was asked for.
 
@@ -24,7 +23,6 @@ def chosen_machine(
         machine: A graph, or a function that returns one; ``None`` is the default machine.
         stop_when: When the default machine leaves the training.
         keys: The keys of the user's own that the state has from the beginning.
-        monitor: The monitored metric.
 
     Raises:
         MachineError: If ``stop_when`` is no condition, or is given beside a machine, or the machine
@@ -47,6 +45,4 @@ def chosen_machine(
         raise MachineError(
             "BurrCallback(machine=...): this is a GraphBuilder. Give what its .build() returns."
         )
-    graph = checked_machine(given, keys)
-    refuse_best_without_monitor(graph, monitor)
-    return graph
+    return checked_machine(given, keys)

@@ -30,7 +30,8 @@ def rollback_on_divergence(
             asked about what was logged since the newest rollback.
         stop_when: When to stop, as in `default_machine`.
         to: To which commit it goes back; see `Rollback`. ``"best"`` needs a monitored metric; it may be the
-            epoch that has just ended, where that metric says so.
+            epoch that has just ended, where that metric says so. An epoch's number needs a
+            ``Checkpoints(keep_last=...)`` that keeps it.
         lr_factor: What the learning rates are multiplied with; see `Rollback`.
         most: How often it goes back, 1 or more; diverging once more ends the run, and so does diverging
             before there is a commit to go back to.

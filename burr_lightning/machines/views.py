@@ -129,5 +129,5 @@ def _of_stage(state: State[Any]) -> State[Any]:
 
 
 def _of_what_followed_rollback(state: State[Any]) -> State[Any]:
-    rollback = state["rollback"]
-    return state if rollback is None else state.update(history=state["history"].since(rollback["check"]))
+    check = (state["rollback"] or {}).get("check")  # rows of an older version do not say it
+    return state if check is None else state.update(history=state["history"].since(check))
