@@ -285,3 +285,29 @@ class EpochNotReplayableError(ReplayError, LookupError):
             f"of the commit before the epoch and that of the one after it. Epochs that have both: {known}. "
             f"BurrCallback(checkpoints=Checkpoints(keep_last=...)) keeps more of them."
         )
+
+
+class AnswerError(BurrLightningError, ValueError):
+    """An answer that does not fit what was asked.
+
+    Attributes:
+        question: What was asked.
+    """
+
+    def __init__(self, run_id: str, question: str, why: str, fits: str) -> None:
+        self.question = question
+        super().__init__(f"Run {run_id!r} asks {question!r}: {why}. It takes {fits}.")
+
+
+class NotAskedError(BurrLightningError, RuntimeError):
+    """An answer was given to a run that waits for none.
+
+    Attributes:
+        run_id: The run.
+        status: How it stands.
+    """
+
+    def __init__(self, run_id: str, status: str, answered: str | None) -> None:
+        self.run_id, self.status = run_id, status
+        already = f": {answered}, and an answer is used once" if answered else ""
+        super().__init__(f"Run {run_id!r} is {status} and waits for no answer{already}.")

@@ -77,13 +77,18 @@ class RunInfo:
     persister: str | None = None
     """What holds its rows: a URL without its password, or the kind of a persister that the user opened;
     ``None`` for SQLite beside the runs."""
+    launch: dict[str, Any] | None = None
+    """How it was started first: ``command``, ``folder`` and ``environment``; ``None`` where that is no
+    command that could be run again."""
+    job: str | None = None
+    """The job of the queue that started it, ``None`` where none did."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended the last time that it ran."""
 
-    status: Literal["finished", "failed", "interrupted"]
+    status: Literal["finished", "failed", "interrupted", "paused"]
     error: str | None = None
     """The exception that ended it, as Python prints it."""
     action: str | None = None
@@ -138,10 +143,20 @@ def run_folders(root: Path, project: str | None) -> list[RunFolder]:
     return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, replacing the one before in one step."""
+def write_json(path: Path, content: dict[str, Any], *, lasting: bool = False) -> None:
+    """Write a JSON file, replacing the one before in one step.
+
+    Args:
+        path: The file.
+        content: What it is to hold.
+        lasting: Whether it must be on the disk when this returns, should the machine lose its power.
+    """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
     temporary.replace(path)
 
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from burr.core import State
 
-from .errors import RunNotFoundError
+from .answering import give_answer, waiting
 from .history import MetricHistory
+from .known_runs import known_runs, only_run
 from .layout import RunFolder, RunInfo, home, run_folders
 from .locks import is_held
 from .persisters import Place
 from .plots import plot_run
+from .questions import Answer, Question
+from .reviews import Asked, Reviews
 from .rows import StateRows
 from .steps import MachinePath, read_steps
 from .stored_rows import StoredRows
@@ -25,7 +28,7 @@ from .tracked import tracked_graph
 if TYPE_CHECKING:
     from .commits.verify import Verification
 
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
 class Run:
@@ -63,10 +66,10 @@ class Run:
                 cannot be read.
         """
         root = home(root_dir)
-        known = _known(root, project)
+        known = known_runs(root, project)
         named = [folder for folder in known if folder.run_id == run_id]
         with StoredRows(persister, "Run.open", strict=True) as rows:
-            return cls(*_only(named, known, run_id, root), rows)
+            return cls(*only_run(named, known, run_id, root), rows)
 
     @property
     def run_id(self) -> str:
@@ -94,7 +97,14 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """``running`` while a process owns it; ``interrupted`` where one was killed."""
+        """``running`` while a process owns it; ``interrupted`` where one was killed.
+
+        ``paused`` while it waits for an answer, with a process or without one, and from then on until a
+        process has begun to go on with it.
+        """
+        asked = self._waiting()
+        if asked is not None and asked.answer is None:
+            return "paused"
         if is_held(self._folder.lock):
             return "running"
         outcome = self._folder.outcome()
@@ -105,6 +115,59 @@ class Run:
         """The exception that ended it the last time it ran, ``None`` where there was none."""
         outcome = self._folder.outcome()
         return outcome.error if outcome else None
+
+    @property
+    def question(self) -> Question | None:
+        """What the run waits to be told, ``None`` where it waits for nothing."""
+        asked = self._waiting()
+        return asked.question if asked is not None and asked.answer is None else None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the question that it stands at has an answer, and nothing has gone on with it yet."""
+        asked = self._waiting()
+        return asked is not None and asked.answer is not None
+
+    @property
+    def reviews(self) -> list[Asked]:
+        """All that the run has asked, in order, with what was answered, by whom and when."""
+        return Reviews(self._folder).all()
+
+    def answer(
+        self, verdict: str | None = None, *, comment: str = "", by: str | None = None, **values: Any
+    ) -> Answer:
+        """Answer what the run asks; the same script, or `burr-lightning work`, then goes on with it.
+
+        Args:
+            verdict: One of the options of a `Review`; ``None`` where it asks for none.
+            comment: What is to be kept beside it, 1,000 characters or less.
+            by: Who answers; ``None`` is the user of this process.
+            values: The other values that are asked for, as ``lr=1e-4``.
+
+        Returns:
+            What was kept.
+
+        Raises:
+            NotAskedError: If nothing is asked, or it was answered already.
+            AnswerError: If a value is missing, unknown or of another kind; the question stays open.
+
+        Example:
+            >>> run = Run.open("digits")  # doctest: +SKIP
+            >>> run.answer("go", lr=1e-4, comment="The loss still falls.")  # doctest: +SKIP
+        """
+        given = values if verdict is None else {"verdict": verdict, **values}
+        return self.give_answer(given, comment=comment, by=by, via="python")
+
+    def give_answer(
+        self, values: dict[str, Any], *, comment: str = "", by: str | None = None, via: str
+    ) -> Answer:
+        """What `answer` does, for those who say by which way the answer came."""
+        return give_answer(
+            self._folder, self._waiting(), self.status, values, comment=comment, by=by, via=via
+        )
+
+    def _waiting(self) -> Asked | None:
+        return waiting(self._folder, self._row.sequence_id if self._row else None)
 
     @contextmanager
     def rows(self) -> Iterator[StateRows]:
@@ -254,24 +317,11 @@ def find_run(
         RunNotFoundError: If no run, or more than one, is meant.
     """
     root = home(root_dir)
-    known = _known(root, project)
+    known = known_runs(root, project)
     meant = [folder for folder in known if folder.run_id == wanted]
     if not meant and wanted == "latest" and known:
         meant = [max(known, key=lambda folder: known[folder].created)]
     if not meant and wanted:
         meant = [folder for folder in known if folder.run_id.startswith(wanted)]
     with StoredRows(persister, "find_run", strict=True) as rows:
-        return Run(*_only(meant, known, wanted, root), rows)
-
-
-def _known(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
-    return {folder: info for folder in run_folders(root, project) if (info := folder.info())}
-
-
-def _only(
-    meant: list[RunFolder], known: dict[RunFolder, RunInfo], wanted: str, root: Path
-) -> tuple[RunFolder, RunInfo]:
-    if len(meant) != 1:
-        names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
-        raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
-    return meant[0], known[meant[0]]
+        return Run(*only_run(meant, known, wanted, root), rows)

@@ -23,9 +23,10 @@ LAYERS = [
             "steps",
         ),
         *("layout", "locks", "rows", "persisters", "stored_rows", "plots", "shadow"),
+        *("known_runs", "questions", "reviews"),
     },
     {"commits"},
-    {"runs", "stopping"},
+    {"answering", "runs", "stopping"},
     {
         *("settings", "lightning_access", "lightning_data", "lightning_loops", "lightning_testing"),
         "running_metrics",

@@ -18,7 +18,13 @@ NONE = "–"
 
 _LABEL_WIDTH = 16
 _NO_LIMIT = 100_000
-_STYLES = {"running": "cyan", "finished": "green", "failed": "bold red", "interrupted": "yellow"}
+_STYLES = {
+    "running": "cyan",
+    "paused": "magenta",
+    "finished": "green",
+    "failed": "bold red",
+    "interrupted": "yellow",
+}
 
 
 def console() -> Console:

@@ -1,0 +1,190 @@
+"""What a machine asks a human, and which answers fit: values without a Trainer, a file or a screen."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .errors import AnswerError
+
+Kind = Literal["bool", "int", "float", "str", "any"]
+"""What a value has to be; ``any`` is whatever JSON can hold."""
+
+LONGEST_TEXT = 1000
+"""Characters of a text in an answer, and of its comment: they are part of every row from there on."""
+
+_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value that is asked for."""
+
+    name: str
+    kind: Kind
+    required: bool
+    options: tuple[str, ...] | None = None
+    """The values that it may have, ``None`` for any of its kind."""
+
+    def in_words(self) -> str:
+        """What fits.
+
+        Example:
+            >>> Field("verdict", "str", True, ("go", "no-go")).in_words()
+            "verdict ('go' or 'no-go')"
+            >>> Field("lr", "float", False).in_words()
+            'lr (float, may be left out)'
+        """
+        kind = " or ".join(map(repr, self.options)) if self.options else self.kind
+        return f"{self.name} ({kind}{'' if self.required else ', may be left out'})"
+
+    def checked(self, value: object) -> Any:
+        """A value as it is given to the action.
+
+        Raises:
+            ValueError: If it does not fit; the text says why.
+        """
+        fits = {
+            "bool": isinstance(value, bool),
+            "int": isinstance(value, int) and not isinstance(value, bool),
+            "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+            "str": isinstance(value, str),
+            "any": _is_json(value),
+        }
+        if self.options is not None and value not in self.options:
+            raise ValueError(f"{self.name}={value!r} is none of its options")
+        if not fits[self.kind]:
+            raise ValueError(f"{self.name}={value!r} is no {self.kind}")
+        if self.kind == "float":
+            return _finite(self.name, value)
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise ValueError(f"{self.name} has {len(value)} characters, more than {LONGEST_TEXT}")
+        return value
+
+    def parsed(self, text: str) -> Any:
+        """A value that was typed, as its kind.
+
+        Raises:
+            ValueError: If it stands for none of that kind.
+        """
+        text = text.strip()
+        if self.kind == "bool" and text.lower() in _TRUTHS:
+            return _TRUTHS[text.lower()]
+        if self.kind in ("int", "float"):
+            try:
+                return int(text) if self.kind == "int" else float(text)
+            except ValueError:
+                raise ValueError(f"{self.name}={text!r} is no {self.kind}") from None
+        if self.kind == "any":
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+        return text
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a run waits for."""
+
+    number: int
+    """The step of the machine that waits: no other question of the run has it."""
+    action: str
+    """The action that waits."""
+    text: str
+    """What is asked."""
+    fields: tuple[Field, ...]
+    """The values that are asked for."""
+    reason: str | None
+    """Why the machine asks: the condition that led there, in words."""
+    epoch: int
+    """The last finished epoch, -1 before the first."""
+    asked: float
+    """When, in seconds since 1970."""
+
+    def checked(self, values: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+        """The values of an answer, when it fits.
+
+        Raises:
+            AnswerError: If a value is missing, unknown, or does not fit.
+        """
+        known = {field.name: field for field in self.fields}
+        unknown = sorted(values.keys() - known.keys())
+        missing = [field.name for field in self.fields if field.required and values.get(field.name) is None]
+        if unknown:
+            raise self._error(run_id, f"it does not ask for {', '.join(unknown)}")
+        if missing:
+            raise self._error(run_id, f"{', '.join(missing)} is missing")
+        try:
+            return {name: known[name].checked(value) for name, value in values.items() if value is not None}
+        except ValueError as error:
+            raise self._error(run_id, str(error)) from None
+
+    def parsed(self, texts: Mapping[str, str], run_id: str) -> dict[str, Any]:
+        """The values of an answer that was typed; one that is empty was left out.
+
+        Raises:
+            AnswerError: If one does not fit.
+        """
+        known = {field.name: field for field in self.fields}
+        unknown = sorted(texts.keys() - known.keys())
+        if unknown:
+            raise self._error(run_id, f"it does not ask for {', '.join(unknown)}")
+        try:
+            typed = {name: known[name].parsed(text) for name, text in texts.items() if text.strip()}
+        except ValueError as error:
+            raise self._error(run_id, str(error)) from None
+        return self.checked(typed, run_id)
+
+    def _error(self, run_id: str, why: str) -> AnswerError:
+        fits = "; ".join(field.in_words() for field in self.fields)
+        return AnswerError(run_id, self.text, why, fits)
+
+    def as_json(self) -> dict[str, Any]:
+        """The question as JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> Question:
+        """The question that `as_json` gave."""
+        fields = (
+            Field(**{**field, "options": tuple(field["options"]) if field["options"] else None})
+            for field in stored["fields"]
+        )
+        return Question(**{**stored, "fields": tuple(fields)})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a human said."""
+
+    values: dict[str, Any]
+    """The values that were asked for; those that were left out are not there."""
+    comment: str
+    """What they noted, empty for nothing."""
+    by: str
+    """Who."""
+    via: str
+    """How: ``python``, ``command line``, ``web page``, ``terminal``, or ``time-out`` where nobody did."""
+    answered: float
+    """When, in seconds since 1970."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as JSON."""
+        return asdict(self)
+
+
+def _finite(name: str, value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} is not finite")
+    return float(value)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False
