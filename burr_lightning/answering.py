@@ -31,7 +31,8 @@ def waiting(folder: RunFolder, newest_row: int | None) -> Asked | None:
 
 
 def give_answer(
-    folder: RunFolder,
+    reviews: Reviews | None,
+    run_id: str,
     asked: Asked | None,
     status: str,
     values: Mapping[str, Any],
@@ -43,7 +44,8 @@ def give_answer(
     """Answer the question that a run stands at.
 
     Args:
-        folder: The run's folder.
+        reviews: Where answers are written down; ``None`` leaves nothing on disk.
+        run_id: The run.
         asked: What it stands at.
         status: How it stands, for the error.
         values: The values that are asked for.
@@ -55,18 +57,19 @@ def give_answer(
         NotAskedError: If nothing is asked, or it was answered already.
         AnswerError: If the answer does not fit; the question stays open.
     """
-    if asked is None or asked.answer is not None:
-        raise NotAskedError(folder.run_id, status, said(asked.answer) if asked else None)
+    if asked is None or (asked.answer is not None and status != "failed"):
+        raise NotAskedError(run_id, status, said(asked.answer) if asked else None)
     question = asked.question
+    if comment and any(field.name == "comment" for field in question.fields):
+        values = {"comment": comment, **values}
     if len(comment) > LONGEST_TEXT:
         why = f"the comment has {len(comment)} characters"
-        raise AnswerError(
-            folder.run_id, question.text, why, f"a comment of {LONGEST_TEXT} characters or less"
-        )
-    answer = Answer(
-        question.checked(values, folder.run_id), comment, by or _user_name(), via, round(time.time(), 3)
-    )
-    Reviews(folder).answer(question, answer)
+        raise AnswerError(run_id, question.text, why, f"a comment of {LONGEST_TEXT} characters or less")
+    answer = Answer(question.checked(values, run_id), comment, by or _user_name(), via, round(time.time(), 3))
+    if reviews is not None:
+        if asked.answer is not None:  # the run failed with it before anything was kept of that
+            reviews.set_aside(question)
+        reviews.answer(question, answer)
     return answer
 
 

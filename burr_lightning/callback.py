@@ -33,6 +33,7 @@ from .layout import (
     home,
     new_run_id,
 )
+from .leaving import LeavesPaused, end_paused
 from .lightning_access import (
     allow_finished_epochs,
     explain_disabled_checkpointing,
@@ -45,6 +46,7 @@ from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .opening import OpenRun
 from .parameter_groups import lay_out
+from .pausing import OnPause, Wait, checked_on_pause, checked_wait
 from .persisters import PersisterUrl
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
@@ -59,7 +61,7 @@ _TERMINATED = 128 + signal.SIGTERM
 """What a process exits with that SIGTERM ended; Lightning would exit with 0, as if it had finished."""
 
 
-class BurrCallback(RunReader, Checkpoint):
+class BurrCallback(RunReader, LeavesPaused, Checkpoint):
     """Turns a training run into a Burr state machine.
 
     Every epoch becomes a Burr action that is committed to disk when it ends. The same script run
@@ -75,6 +77,8 @@ class BurrCallback(RunReader, Checkpoint):
             (a torchmetrics metric that was logged as an object does), else ``"min"``.
         stop_when: When to stop, a Burr condition on the state; ``None`` leaves that to Lightning's
             own limits, which are honoured in any case.
+        review_when: When to ask a human, at the end of an epoch, whether to go on: a Burr condition, asked
+            about what was logged since the last answer. ``None`` never asks.
         shadow: Conditions by name that are watched beside, and never obeyed: the state, the console and
             `burr-lightning show` say after which epoch each would have stopped the run.
         machine: A Burr graph, or a function that returns one, in place of the default machine.
@@ -89,6 +93,9 @@ class BurrCallback(RunReader, Checkpoint):
             ``False`` is none; or any tracking client.
         root_dir: Where runs are kept. ``None`` takes the environment's ``BURR_LIGHTNING_HOME``, else
             ``./burr_runs``.
+        wait: What ``fit`` does where a human is asked: ``"exit"`` returns, ``"block"`` waits, ``"prompt"``
+            asks at the terminal; a `Block` waits for a time.
+        on_pause: A function that is told of each `Pause`, as `post_to` gives one.
 
     Raises:
         RunIdError: If ``run_id`` or ``project`` cannot name a folder.
@@ -112,6 +119,7 @@ class BurrCallback(RunReader, Checkpoint):
         monitor: str | None = None,
         mode: Mode | None = None,
         stop_when: Condition | None = None,
+        review_when: Condition | None = None,
         machine: Graph | Callable[[], Graph] | None = None,
         initial_state: Mapping[str, Any] | None = None,
         shadow: Mapping[str, Condition] | None = None,
@@ -121,6 +129,8 @@ class BurrCallback(RunReader, Checkpoint):
         persister: str | BaseStatePersister | None = None,
         tracker: bool | LifecycleAdapter = True,
         root_dir: str | os.PathLike[str] | None = None,
+        wait: Wait = "exit",
+        on_pause: OnPause | None = None,
     ) -> None:
         super().__init__()
         run_id = run_id if run_id is not None else os.environ.get(RUN_ID_VARIABLE)
@@ -129,13 +139,14 @@ class BurrCallback(RunReader, Checkpoint):
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
         self.initial_state = checked_keys(initial_state or {})
-        self.machine = chosen_machine(machine, stop_when, self.initial_state)
+        self.machine = chosen_machine(machine, stop_when, review_when, self.initial_state)
         self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
         self.root = home(root_dir)
         self._hooks, self._tracker = hooks, tracker
         self._stream_every_n_batches = stream_every_n_batches
         self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister
+        self._wait, self._on_pause = checked_wait(wait, self.machine), checked_on_pause(on_pause)
         self._settings()
         keep = self.checkpoints
         refuse_what_is_not_kept(self.machine, monitor, keep.keep_last, keep.keep_best)
@@ -246,6 +257,9 @@ class BurrCallback(RunReader, Checkpoint):
         run = self._fitting
         run.driver.training_ended()
         run.driver.give_best_weights()
+        if run.driver.asking.paused is not None:
+            end_paused(run)
+            return
         if not run.standing.finished:
             for line in messages.ended(run.settings.run_id, run.driver.state, run.folder):
                 rank_zero_info(line)
@@ -296,6 +310,8 @@ class BurrCallback(RunReader, Checkpoint):
             stream_every_n_batches=self._stream_every_n_batches,
             persister=self._persister,
             tracker=self._tracker,
+            wait=self._wait,
+            on_pause=self._on_pause,
         )
 
 

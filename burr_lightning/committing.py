@@ -105,6 +105,19 @@ class RunCommits:
         if due or is_best or state["finished"] or self._trainer.received_sigterm or is_last():
             self.commit()
 
+    def before_waiting(self) -> bool:
+        """Have all that has happened on the disk, before a human is waited for.
+
+        Returns:
+            Whether the run can be gone on with from here: not in the middle of an epoch.
+        """
+        if loops.is_inside_epoch(self._trainer):
+            return False
+        if self._behind and self._app.state["epoch"] >= 0:
+            self.commit()
+        self.settle()
+        return True
+
     def training_ends(self) -> None:
         """Lightning trains no more: commit the last epoch, if it was not."""
         if self._behind and self._app.state["epoch"] >= 0 and not loops.is_inside_epoch(self._trainer):

@@ -15,6 +15,7 @@ from . import lightning_access as access
 from . import lightning_loops as loops
 from .acting import LiveTraining, Told
 from .actions import BestModel, TrainEpoch, Validate
+from .asking import Asking
 from .burr_access import position_of
 from .commits import Committer
 from .committing import RunCommits
@@ -22,12 +23,15 @@ from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
 from .graphs import follow, leaves_training, refuse_unknown_metrics
+from .layout import RunFolder
 from .lightning_data import LoadersMade
+from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
-from .reports import detached
-from .shadow import Shadows, tell_of_unknown_metrics
+from .reports import TrainingClock, detached
+from .settings import RunSettings
+from .shadow import tell_of_unknown_metrics
 from .state import recorded
 from .training_state import optimization, random_state, set_random_state
 from .walking import Walk
@@ -48,8 +52,8 @@ class Driver:
         module: The module in training.
         app: The run's application, standing where the run stands.
         committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
-        shadow: Conditions that are watched and never obeyed.
-        stream_every: Every which batch is a stream item of its phase.
+        folder: The run's folder, ``None`` likewise.
+        settings: What the user configured.
     """
 
     def __init__(
@@ -58,12 +62,12 @@ class Driver:
         module: LightningModule,
         app: Application[Any],
         committer: Committer | None,
-        shadow: Shadows,
-        stream_every: int,
+        folder: RunFolder | None,
+        settings: RunSettings,
     ) -> None:
         self.app = app
         self._trainer, self._module = trainer, module
-        self._shadow, self._stream_every = shadow, stream_every
+        self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self._commits = RunCommits(trainer, module, app, committer, self._kept)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
@@ -72,8 +76,11 @@ class Driver:
         )
         told = Told(self._rolled_back, self.loaders_made.swap, lambda: self._schedules)
         self._training = training = LiveTraining(trainer, module, committer, app.uid, told)
-        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training)
-        self._walk = Walk(trainer, app, self._commits, self._ordinary, shadow)
+        clock = TrainingClock(app.state["seconds"])
+        self.asking = asking = Asking(trainer, app, self._commits, clock, folder, settings)
+        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking)
+        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock)
+        self._leaving = Leaving(trainer)
         self._started = False
         self._validated = False
         self._asked_to_stop = False
@@ -125,7 +132,7 @@ class Driver:
             self._walk.first_batch = self._going_on.first_batch
             self._going_on.actions_ran()
             self._between_hooks.before_next_epoch(self._going_on.go_on)
-        if self.ended:
+        if self.ended or self.asking.paused:
             self._stop_lightning()
 
     def epoch_started(self) -> None:
@@ -205,7 +212,7 @@ class Driver:
         self._commits.settle()
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
         self._walk.boundary()
-        if self.ended:
+        if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
             log.warning(
@@ -232,13 +239,13 @@ class Driver:
     def training_ended(self) -> None:
         """Lightning trains no more; a machine that did not foresee it is told."""
         nothing_began = not self._started and self.state["epoch"] < 0
-        if not self.ended and not nothing_began:
+        if not self.ended and not nothing_began and not self.asking.paused:
             if not self.state["finished"]:
                 epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
                 limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
                 self.app.update_state(self.state.update(finished=True, stop_reason=limit))
             self._ordinary.run()
-            if not self.ended:
+            if not self.ended and not self.asking.paused:
                 log.warning(
                     "Lightning has ended the training (%s), and after %r the machine goes on to %r, so the "
                     "run is not finished. Add a transition to its last action that holds there, with "
@@ -303,9 +310,12 @@ class Driver:
 
     def leave_loops(self) -> None:
         """Leave the trainer's loops as they were."""
+        self._leaving.end()
         self._between_hooks.remove()
         self.loaders_made.remove()
 
     def _stop_lightning(self) -> None:
+        if self.asking.paused:
+            self._leaving.allow()
         self._asked_to_stop |= not self._trainer.should_stop
         self._trainer.should_stop = True

@@ -311,3 +311,16 @@ class NotAskedError(BurrLightningError, RuntimeError):
         self.run_id, self.status = run_id, status
         already = f": {answered}, and an answer is used once" if answered else ""
         super().__init__(f"Run {run_id!r} is {status} and waits for no answer{already}.")
+
+
+class ListenError(BurrLightningError, OSError):
+    """The web page cannot, or must not, listen on an address.
+
+    Attributes:
+        host: The address.
+        port: The port.
+    """
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        self.host, self.port = host, port
+        super().__init__(f"burr-lightning ui --host {host} --port {port}: {why.rstrip('.')}.")

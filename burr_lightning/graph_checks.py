@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from difflib import get_close_matches
 
 from burr.core.graph import Graph
 
 from .actions import BestModel, Evaluate, PhaseAction, Rollback, TrainEpoch
 from .errors import MachineError
-from .graphs import PROVIDED_INPUTS, entrypoint, is_terminal, reachable, successors
+from .graphs import entrypoint, is_terminal, reachable, successors
 from .state import initial_state
+from .waiting import inputs_of_a_human
 
 
 def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
@@ -127,13 +129,25 @@ def _refuse_unknown_inputs(graph: Graph) -> None:
                 f"BurrCallback(machine=...): the action {action.name!r} is asynchronous, and Lightning's "
                 f"loop is not. Make it a plain function, with asyncio.run(...) for what is asynchronous."
             )
-        given = {"phase"} if isinstance(action, PhaseAction) else PROVIDED_INPUTS
-        unknown = sorted(name for name in required - given if not name.startswith("__"))
+        if isinstance(action, PhaseAction):
+            unknown = sorted(name for name in required - {"phase"} if not name.startswith("__"))
+            why = "a phase is Lightning's own, and waits for nobody. Put an ordinary action before it"
+        else:
+            unknown = [name for name in inputs_of_a_human(action) if _is_mistyped(name)]
+            why = f"did you mean {' or '.join(sorted(_GIVEN))}? To have a human give it, name it otherwise"
         if unknown:
             raise MachineError(
                 f"BurrCallback(machine=...): the action {action.name!r} asks for the input "
-                f"{', '.join(unknown)}, which nobody gives. It can ask for trainer, pl_module and datamodule."
+                f"{', '.join(unknown)}, which nobody gives: {why}."
             )
+
+
+_GIVEN = ("trainer", "pl_module", "datamodule")
+
+
+def _is_mistyped(name: str) -> bool:
+    """Whether an input looks like one that is provided: it would wait for a human for ever."""
+    return bool(get_close_matches(name, _GIVEN, n=1, cutoff=0.85))
 
 
 def _refuse_traps(graph: Graph) -> None:

@@ -15,6 +15,8 @@ from .errors import RunIdError
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
 RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
+JOB_VARIABLE = "BURR_LIGHTNING_JOB"
+"""Set in what the scheduler starts: the job of its queue."""
 REPLAY_VARIABLE = "BURR_LIGHTNING_REPLAY"
 """Set in a process that trains one epoch of a run again: the folder that says which, and holds the copy."""
 DEFAULT_HOME = "burr_runs"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from burr.core import State
 
-from .layout import RunFolder
+from .layout import RunFolder, home
+from .pausing import Pause
+from .questions import Question
 from .shadow import in_words
 
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ def opened(run: OpenRun) -> Iterator[str]:
         yield f"{name}: the commit of {skipped}; it cannot be used."
     if len(standing.skipped) > _SHOWN:
         yield f"{name}: nor can {len(standing.skipped) - _SHOWN} older ones."
-    if standing.finished:
+    if run.driver.asking.paused is not None:
+        yield f"{name} is paused, and nobody has answered yet."
+    elif standing.finished:
         yield f"{name} is finished and is not trained again. {_result(standing.state)}"
         yield (
             "To continue it, raise the limit that ended it (Trainer(max_epochs=...)), change stop_when or "
@@ -51,6 +57,39 @@ def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[
         best = folder.path / state["best"]["checkpoint"]
         kept = "" if best.exists() else " (not kept: Checkpoints(keep_best=0))"
         yield f"Best checkpoint: {best}{kept}"
+
+
+def waits(pause: Pause) -> Iterator[str]:
+    """What is said of a question: what it is, why it is asked, and what answers it."""
+    question = pause.question
+    after = f"after epoch {question.epoch}" if question.epoch >= 0 else "before its first epoch"
+    yield f"Run {pause.run_id!r} waits for an answer, {after}: {question.text}"
+    if question.reason:
+        yield f"Why it asks: {question.reason}"
+    yield f"It takes: {'; '.join(field.in_words() for field in question.fields)}"
+    yield f"To answer: {pause.command}"
+
+
+def paused(pause: Pause) -> Iterator[str]:
+    """What is said where a process ends with a question open."""
+    if pause.folder is None:
+        yield f"Run {pause.run_id!r} would wait here, and leaves nothing on disk: {pause.question.text}"
+        return
+    yield from waits(pause)
+    yield "With the answer, the same script goes on from here; `burr-lightning work` starts it by itself."
+
+
+def answer_command(run_id: str, project: str, root: Path, question: Question) -> str:
+    """The command that answers a question, for a shell in this folder."""
+    where = ["--root-dir", str(root)] if root != home(None) else []
+    given = [_given(field.name, field.options) for field in question.fields if field.required]
+    named = ["burr-lightning", "review", run_id, "--project", project, *where]
+    return shlex.join([*named, *(word for words in given for word in words)])
+
+
+def _given(name: str, options: tuple[str, ...] | None) -> list[str]:
+    value = options[0] if options else "..."
+    return ["--verdict", value] if name == "verdict" else ["--set", f"{name}={value}"]
 
 
 def failed(run_id: str, action: str | None, error: BaseException, state: State[Any]) -> str:

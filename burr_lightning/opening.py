@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import TypeVar
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
+from .asking import next_step, unanswered
 from .burr_access import build_application, local_tracker
 from .commits import Committer, StoredCommits
 from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
+from .graphs import follow
 from .hooks import TrainerHook
-from .layout import DATABASE, Outcome, RunFolder, RunInfo
+from .launch import launch
+from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
@@ -121,6 +125,8 @@ class OpenRun:
                 str(tracked) if tracked else (known.tracker if known else None),
                 known.created if known else time.time(),
                 written_down(self.settings.persister) if self.settings.persister else None,
+                (known.launch if known else None) or launch(),
+                os.environ.get(JOB_VARIABLE) or (known.job if known else None),
             )
         )
         if not self.standing.finished:
@@ -165,7 +171,18 @@ class OpenRun:
                 settings.hooks,
             )
         )
-        return Driver(trainer, module, app, committer, settings.shadow, settings.stream_every_n_batches)
+        return Driver(trainer, module, app, committer, self.folder, settings)
+
+    def stays_paused(self) -> bool:
+        """Whether it waits for an answer since an earlier process, and this one is not to wait for it."""
+        app, settings = self.driver.app, self.settings
+        if self.folder is None or settings.wait != "exit" or self.standing.finished:
+            return False
+        name, _ = follow(app.graph, self.standing.position, app.state)
+        question = unanswered(settings, self.folder, name, next_step(app), app.state)
+        if question is not None:
+            self.driver.asking.pause(question)
+        return question is not None
 
     @property
     def is_open(self) -> bool:

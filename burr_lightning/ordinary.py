@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from .acting import LiveTraining
 from .actions import OrdinaryAction
+from .asking import Asking
 from .burr_access import position_of
 from .committing import RunCommits
 from .errors import MachineError
@@ -33,6 +34,7 @@ class OrdinaryActions:
         app: The run's application.
         commits: Told of every action that ran.
         training: What ready-made actions act on.
+        asking: Gets from a human what an action waits for.
     """
 
     def __init__(
@@ -42,14 +44,16 @@ class OrdinaryActions:
         app: Application[Any],
         commits: RunCommits,
         training: LiveTraining,
+        asking: Asking,
     ) -> None:
         self._trainer, self._module, self._training = trainer, module, training
+        self._asking = asking
         self._app, self._commits = app, commits
         self.running: str | None = None
         """The action that is under way."""
 
     def run(self) -> None:
-        """Run all that are due, up to the next phase.
+        """Run all that are due, up to the next phase, or to one that a human is waited for.
 
         Raises:
             MachineError: If no phase comes.
@@ -70,10 +74,15 @@ class OrdinaryActions:
                     f"a TrainEpoch action, or to one that no transition leaves."
                 )
             self.running = name
+            given = self._asking.inputs_of(name, said)
+            if given is None:
+                self.running = None
+                return
             asked = asked_inputs(graph, name)
             provided = self._inputs()
-            self._app.step(inputs={key: provided[key]() for key in asked & provided.keys()})
+            self._app.step(inputs={**given, **{key: provided[key]() for key in asked & provided.keys()}})
             self.running = None
+            self._asking.action_ran()
             self._refuse_what_rows_change(name)
             self._commits.stepped()
             self._commits.action_ran(touched=self._touched(name, asked))

@@ -45,7 +45,7 @@ def plot_run(
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise MissingExtraError("run.plot()", "matplotlib", "plot") from error
-    groups = _groups(history)
+    groups = groups_of(history)
     rows = list(dict.fromkeys(step.action for step in steps))
     heights = [3] * len(groups) + ([0.6 + 0.22 * len(rows)] if steps else [])
     figure = Figure(figsize=(9, 1 + 0.9 * sum(heights)), layout="constrained")
@@ -60,7 +60,7 @@ def plot_run(
     return figure
 
 
-def _groups(history: MetricHistory) -> dict[str, list[str]]:
+def groups_of(history: MetricHistory) -> dict[str, list[str]]:
     """The metrics by what they measure: ``train_loss`` and ``val_loss`` share an axis."""
     groups: dict[str, list[str]] = {}
     for name in history.names:
@@ -86,7 +86,7 @@ def _draw_curves(
             where = f"best: {best['value']:.4g} (epoch {best['epoch']})"
             axis.plot(best["epoch"], best["value"], "*", color="black", markersize=13, label=where)
     axis.set_ylabel(label)
-    if _spans_magnitudes([value for name in names for value in history[name]]):
+    if spans_magnitudes([value for name in names for value in history[name]]):
         axis.set_yscale("log")
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
@@ -94,7 +94,7 @@ def _draw_curves(
         axis.legend(fontsize=8)
 
 
-def _spans_magnitudes(values: Sequence[float]) -> bool:
+def spans_magnitudes(values: Sequence[float]) -> bool:
     """Whether a linear axis would show the largest values and nothing of the others."""
     finite = [value for value in values if math.isfinite(value)]
     return bool(finite) and min(finite) > 0 and max(finite) > 1000 * min(finite)

@@ -54,6 +54,11 @@ class RunReader:
         return history
 
     @property
+    def paused(self) -> bool:
+        """Whether the newest ``fit`` ended because the run waits for a human: see ``state["review"]``."""
+        return self._opened is not None and self._opened.driver.asking.paused is not None
+
+    @property
     def run(self) -> Run:
         """The run as it is stored.
 

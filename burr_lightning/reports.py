@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -91,6 +92,16 @@ class TrainingClock:
     def start(self) -> None:
         """The training begins, or goes on."""
         self._started = time.monotonic()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Leave the time out that the ``with`` block takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if self._started is not None:
+                self._started += time.monotonic() - began
 
     @property
     def seconds(self) -> float:

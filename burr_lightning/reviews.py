@@ -62,6 +62,11 @@ class Reviews:
         finally:
             mine.unlink()
 
+    def set_aside(self, question: Question) -> None:
+        """Take an answer back that nothing was made of; its file is kept under another name."""
+        path = self._answer(question)
+        path.rename(path.with_suffix(f".{time.time_ns()}.set-aside"))
+
     def answer_to(self, question: Question) -> Answer | None:
         """The answer to a question, ``None`` where there is none yet."""
         stored = read_json(self._answer(question))

@@ -148,7 +148,8 @@ class Run:
             What was kept.
 
         Raises:
-            NotAskedError: If nothing is asked, or it was answered already.
+            NotAskedError: If nothing is asked, or it was answered already. An answer that the run failed
+                with, before anything was kept of that, may be given anew.
             AnswerError: If a value is missing, unknown or of another kind; the question stays open.
 
         Example:
@@ -162,9 +163,8 @@ class Run:
         self, values: dict[str, Any], *, comment: str = "", by: str | None = None, via: str
     ) -> Answer:
         """What `answer` does, for those who say by which way the answer came."""
-        return give_answer(
-            self._folder, self._waiting(), self.status, values, comment=comment, by=by, via=via
-        )
+        reviews, asked = Reviews(self._folder), self._waiting()
+        return give_answer(reviews, self.run_id, asked, self.status, values, comment=comment, by=by, via=via)
 
     def _waiting(self) -> Asked | None:
         return waiting(self._folder, self._row.sequence_id if self._row else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from burr.core.graph import Graph
 from burr.core.persistence import BaseStatePersister
@@ -14,6 +14,7 @@ from burr.lifecycle.base import LifecycleAdapter, PostRunStepHook
 from .commits import Checkpoints
 from .errors import ArgumentError
 from .metric import Mode
+from .pausing import Block, OnPause
 from .persisters import SCHEMES, PersisterUrl, Place
 from .shadow import Shadows
 
@@ -35,6 +36,8 @@ class RunSettings:
     stream_every_n_batches: int
     persister: Place | None
     tracker: bool | LifecycleAdapter
+    wait: Block | Literal["exit", "prompt"]
+    on_pause: OnPause | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.checkpoints, Checkpoints):

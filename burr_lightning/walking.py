@@ -30,6 +30,7 @@ class Walk:
         commits: Told of every step.
         ordinary: Runs the ordinary actions.
         shadow: Conditions that are watched.
+        clock: How long the run has been in training.
     """
 
     def __init__(
@@ -39,11 +40,12 @@ class Walk:
         commits: RunCommits,
         ordinary: OrdinaryActions,
         shadow: Shadows,
+        clock: TrainingClock,
     ) -> None:
         self._trainer, self._app = trainer, app
         self._commits, self._ordinary, self._shadow = commits, ordinary, shadow
         self.logged = LoggedMetrics(trainer)
-        self.clock = TrainingClock(app.state["seconds"])
+        self.clock = clock
         self.phase: OpenPhase | None = None
         """The phase that is open."""
         self.first_batch: int | None = None

@@ -10,6 +10,7 @@ from .ordinary import Kept, OrdinaryAction, Training
 from .phases import PhaseAction, PhaseFeed, TrainEpoch, Validate
 from .process_data import ProcessData
 from .restart_schedule import RestartSchedule
+from .review import Review
 from .rollback import Rollback
 from .swap_data import SwapData
 
@@ -25,6 +26,7 @@ __all__ = [
     "PhaseFeed",
     "ProcessData",
     "RestartSchedule",
+    "Review",
     "Rollback",
     "SetLearningRate",
     "SwapData",

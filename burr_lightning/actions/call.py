@@ -18,7 +18,8 @@ class Call(Action):
     """Call a function at a boundary.
 
     Its parameters say what it is given: ``state``, and ``trainer``, ``pl_module`` and ``datamodule``, all
-    by name; others need a default. One that asks for more than the state is followed by a commit. A
+    by name. Before one without a default that is none of these the machine waits for a human to give it.
+    One that asks for ``trainer``, ``pl_module`` or ``datamodule`` is followed by a commit. A
     function that is called again after a crash must bear that: its effects outside of the training are not
     taken back.
 
@@ -44,7 +45,7 @@ class Call(Action):
         super().__init__()  # type: ignore[no-untyped-call]
         if not callable(function):
             raise ArgumentError(f"Call({function!r}): it must be a function.")
-        self._function, self._reads, self._writes = function, list(reads), list(writes)
+        self.function, self._reads, self._writes = function, list(reads), list(writes)
         self._parameters = [
             name
             for name, parameter in inspect.signature(function).parameters.items()
@@ -66,12 +67,12 @@ class Call(Action):
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
         """What the function returns."""
         given = {"state": state, **inputs}
-        returned = self._function(**{name: given[name] for name in self._parameters})
+        returned = self.function(**{name: given[name] for name in self._parameters})
         result = dict(returned) if isinstance(returned, Mapping) else {}
         missing = [key for key in self._writes if key not in result]
         if missing or (returned is not None and not isinstance(returned, Mapping)):
             raise ArgumentError(
-                f"Call({_named(self._function)}, writes={self._writes!r}): it returned {returned!r}, and "
+                f"Call({_named(self.function)}, writes={self._writes!r}): it returned {returned!r}, and "
                 f"must return a dictionary with {', '.join(self._writes) or 'no keys, or None'}."
             )
         return {key: result[key] for key in self._writes}
@@ -83,7 +84,7 @@ class Call(Action):
     def get_source(self) -> str:
         """What Burr's page shows as the code of the action: the function's."""
         try:
-            return inspect.getsource(self._function)
+            return inspect.getsource(self.function)
         except (OSError, TypeError):
             return super().get_source()
 

@@ -15,7 +15,7 @@ from ..errors import ArgumentError, MachineError
 from ..recording import Recording
 
 
-class _AskedOf(StopCondition):
+class AskedOf(StopCondition):
     """A condition that is asked about a part of a run.
 
     Args:
@@ -89,7 +89,7 @@ def in_this_stage(condition: Condition) -> StopCondition:
     """
     checked_condition(condition, "in_this_stage")
     keys = ["stage", "history", "epoch", "global_step", "seconds"]
-    return _AskedOf(condition, _of_stage, keys, "in this stage")
+    return AskedOf(condition, _of_stage, keys, "in this stage")
 
 
 def since_rollback(condition: Condition) -> StopCondition:
@@ -98,7 +98,7 @@ def since_rollback(condition: Condition) -> StopCondition:
     Args:
         condition: Any Burr condition.
     """
-    return _AskedOf(condition, _of_what_followed_rollback, ["rollback", "history"], "")
+    return AskedOf(condition, _of_what_followed_rollback, ["rollback", "history"], "")
 
 
 def checked_condition(given: object, call: str) -> Condition:

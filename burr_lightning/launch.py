@@ -1,0 +1,51 @@
+"""How this process was started: the command that starts the same script again."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import secrets
+import sys
+from typing import Any
+
+from .layout import HOME_VARIABLE, RUN_ID_VARIABLE
+
+_KEPT = (HOME_VARIABLE, RUN_ID_VARIABLE)
+"""What is kept of the environment: nothing in which a password may be."""
+
+_PROCESS = secrets.token_hex(8)
+"""Tells this process from others: its runs have it in common."""
+
+
+def launch() -> dict[str, Any] | None:
+    """The command of this process, with its folder and the part of its environment that names the run.
+
+    Returns:
+        ``command``, a list; ``folder``; ``environment``; ``process``, which the runs of one process have
+        in common. ``None`` where there is no command that could be run again: an interpreter at a prompt,
+        a notebook, a script that came by a pipe, a process that another one made of itself.
+    """
+    if not sys.executable or _is_interactive() or _is_a_part():
+        return None
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # it was deleted meanwhile
+        return None
+    return {
+        "command": [os.path.abspath(sys.executable), *sys.orig_argv[1:]],
+        "folder": folder,
+        "environment": {name: os.environ[name] for name in _KEPT if name in os.environ},
+        "process": _PROCESS,
+    }
+
+
+def _is_interactive() -> bool:
+    """Whether the program does not come from a file, a module or the command line."""
+    at_a_prompt = hasattr(sys, "ps1") or hasattr(builtins, "__IPYTHON__")
+    return at_a_prompt or bool(sys.flags.interactive) or sys.argv[:1] in ([], [""], ["-"])
+
+
+def _is_a_part() -> bool:
+    """Whether it is a process of `multiprocessing`: its command line starts no script."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

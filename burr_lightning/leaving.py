@@ -1,0 +1,64 @@
+"""Leaving a ``fit`` whose run waits for a human."""
+
+from __future__ import annotations
+
+import os
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
+
+from . import messages
+from .layout import REPLAY_VARIABLE, Outcome, RunFolder
+from .lightning_access import refuse_other_trainers
+from .lightning_leaving import ToldBeforeData, leave_fit
+from .opening import OpenRun
+from .pausing import tell
+from .reviews import Reviews
+from .settings import RunSettings
+
+
+class LeavesPaused(ToldBeforeData):
+    """The side of `BurrCallback` that leaves a run alone which nobody has answered yet."""
+
+    _opened: OpenRun | None
+
+    def before_data(self, trainer: Trainer) -> None:
+        """Leave a run that waits for an answer still, before any data is loaded."""
+        if REPLAY_VARIABLE in os.environ:
+            return
+        settings = self._settings()
+        folder = RunFolder(settings.root, settings.project, settings.run_id)
+        asked = Reviews(folder).newest()
+        if asked is None or asked.answer is not None:
+            return
+        refuse_other_trainers(trainer)
+        outcome = folder.outcome()
+        run = OpenRun(settings, trainer, trainer.lightning_module)
+        if not run.stays_paused():
+            run.close()
+            return
+        self._opened = run
+        for line in messages.opened(run):
+            rank_zero_info(line)
+        end_paused(run, told=outcome is not None and outcome.status == "paused")
+        leave_fit()
+
+    def _settings(self) -> RunSettings:
+        raise NotImplementedError
+
+
+def end_paused(run: OpenRun, *, told: bool = False) -> None:
+    """Let a run go that waits, and say what for.
+
+    Args:
+        run: The run.
+        told: Whether an earlier process has told the user's ``on_pause``: where it was killed on the way,
+            nobody knows.
+    """
+    pause = run.driver.asking.paused
+    assert pause is not None
+    if not told:
+        tell(run.settings.on_pause, pause)
+    for line in messages.paused(pause):
+        rank_zero_info(line)
+    run.ended(Outcome("paused"))

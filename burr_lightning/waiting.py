@@ -1,0 +1,131 @@
+"""Which actions of a machine wait for a human, and what they ask."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from burr.core import State
+from burr.core.action import Action, FunctionBasedAction
+from burr.core.graph import Graph
+
+from .actions import Call, PhaseAction, Review
+from .graphs import PROVIDED_INPUTS
+from .questions import LONGEST_TEXT, Answer, Field, Kind, Question
+
+_KINDS: dict[Any, Kind] = {
+    bool: "bool",
+    "bool": "bool",
+    int: "int",
+    "int": "int",
+    float: "float",
+    "float": "float",
+    str: "str",
+    "str": "str",
+}
+"""By what a parameter is annotated with; texts are annotations that were not evaluated."""
+
+
+def inputs_of_a_human(action: Action) -> list[str]:
+    """The inputs that an action needs and nothing but a human gives; empty for one that does not wait."""
+    if isinstance(action, PhaseAction):
+        return []
+    required, _ = action.optional_and_required_inputs
+    return sorted(name for name in required - PROVIDED_INPUTS if not name.startswith("__"))
+
+
+def waits(graph: Graph, name: str | None) -> bool:
+    """Whether the machine halts before an action, until its inputs are given."""
+    action = graph.get_action(name) if name is not None else None
+    return action is not None and bool(inputs_of_a_human(action))
+
+
+def question_of(action: Action, number: int, state: State[Any], reason: str | None) -> Question:
+    """What an action asks.
+
+    Args:
+        action: One that waits.
+        number: The step that it will be.
+        state: The state that it waits in.
+        reason: Why the machine went there.
+    """
+    if isinstance(action, Review):
+        text, fields = action.question, action.asks_for
+    else:
+        text, fields = _text(action), _fields(action)
+    return Question(
+        number,
+        str(action.name),
+        text[:LONGEST_TEXT],
+        fields,
+        reason[:LONGEST_TEXT] if reason else None,
+        state["epoch"],
+        round(time.time(), 3),
+    )
+
+
+def question_in_state(question: Question) -> dict[str, Any]:
+    """The open question, as the state's `review` holds it."""
+    return {
+        "number": question.number,
+        "action": question.action,
+        "question": question.text,
+        "reason": question.reason,
+        "epoch": question.epoch,
+        "asked": question.asked,
+        "answered": None,
+    }
+
+
+def answer_in_state(question: Question, answer: Answer, state: State[Any]) -> dict[str, Any]:
+    """The answer, as the state's `review` holds it, and where in the run it was given."""
+    return {
+        **question_in_state(question),
+        **answer.as_json(),
+        "check": state["history"].checks,
+        "step": state["global_step"],
+        "seconds": state["seconds"],
+    }
+
+
+def _text(action: Action) -> str:
+    """What a user's own action asks: the first line of what its author wrote about it."""
+    function = _function(action)
+    written = type(action).__dict__.get("__doc__") if function is None else inspect.getdoc(function)
+    lines = (written or "").strip().splitlines()
+    return lines[0].strip() if lines else f"{action.name} needs {', '.join(inputs_of_a_human(action))}."
+
+
+def _fields(action: Action) -> tuple[Field, ...]:
+    required = inputs_of_a_human(action)
+    _, optional = action.optional_and_required_inputs
+    others = sorted(name for name in optional - PROVIDED_INPUTS if not name.startswith("__"))
+    annotated = _annotations(_function(action) or action.run)
+    return tuple(_field(name, annotated.get(name), name in required) for name in [*required, *others])
+
+
+def _function(action: Action) -> Callable[..., Any] | None:
+    if isinstance(action, FunctionBasedAction):
+        return action.fn
+    return action.function if isinstance(action, Call) else None
+
+
+def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(function)
+    except Exception:  # a name that cannot be resolved: what stands there is better than nothing
+        return getattr(inspect.unwrap(function), "__annotations__", {})
+
+
+def _field(name: str, annotation: Any, required: bool) -> Field:
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        annotation = kinds[0] if len(kinds) == 1 else None
+    options = get_args(annotation) if get_origin(annotation) is Literal else ()
+    if options and all(isinstance(option, str) for option in options):
+        return Field(name, "str", required, options)
+    kind = _KINDS.get(annotation, "any") if annotation.__hash__ is not None else "any"
+    return Field(name, kind, required)

@@ -1,0 +1,628 @@
+"""A run that asks a human: it pauses, is answered, and goes on."""
+
+import json
+import logging
+import sys
+import threading
+import time
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Literal
+
+import pytest
+from burr.core import State, action, when
+from burr.core.graph import GraphBuilder
+from lightning.pytorch import LightningDataModule
+from looks import CountsBatches, walked
+
+from burr_lightning import BurrCallback, Checkpoints, Run
+from burr_lightning.actions import BestModel, Call, Review, SetLearningRate, TrainEpoch, Validate
+from burr_lightning.conditions import max_epochs, plateau, reached
+from burr_lightning.errors import AnswerError, ArgumentError, MachineError, NotAskedError
+from burr_lightning.machines import EPOCH_ENDED, FINISHED, VALIDATION_DUE, answered, since_review
+from burr_lightning.pausing import Block, post_to
+from burr_lightning.testing import ScriptedModule, scripted_loader
+
+LOSSES = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+
+
+class Data(LightningDataModule):
+    """Counts how often Lightning has touched it."""
+
+    def __init__(self):
+        super().__init__()
+        self.touched = []
+
+    def prepare_data(self):
+        self.touched.append("prepare_data")
+
+    def setup(self, stage):
+        self.touched.append("setup")
+
+    def train_dataloader(self):
+        self.touched.append("train_dataloader")
+        return scripted_loader()
+
+    def val_dataloader(self):
+        return scripted_loader()
+
+
+@pytest.fixture
+def fit(make_trainer):
+    """Run the script once: `fit(machine=...)` gives the callback."""
+
+    def run(*, epochs=6, module=None, data=None, trainer=None, **options):
+        burr = BurrCallback(**{"run_id": "a", "monitor": "val_loss", **options})
+        fitting = make_trainer(burr, max_epochs=epochs, **(trainer or {}))
+        module = module or ScriptedModule(val_loss=LOSSES)
+        fitting.fit(module, datamodule=data) if data else fitting.fit(
+            module, scripted_loader(), scripted_loader()
+        )
+        return burr
+
+    return run
+
+
+def asks(review, *, when_=EPOCH_ENDED & (since_review(max_epochs(2))), after=(), first=False, last=False):
+    """A machine that goes to one waiting action: in the middle, before the training, or at its end."""
+    phases = ["train_epoch", "validate"]
+    middle = [] if first or last else [(phases, "ask", when_)]
+    end = [(phases, "ask", FINISHED), ("ask", "best_model")] if last else [(phases, "best_model", FINISHED)]
+    actions = {"ask": review} if first else {}
+    actions |= {"train_epoch": TrainEpoch(), "validate": Validate(), "best_model": BestModel()}
+    return (
+        GraphBuilder()
+        .with_actions(**actions, **({} if first else {"ask": review}))
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            *end,
+            *middle,
+            *after,
+            *([] if last else [("ask", "train_epoch")]),
+            (phases, "train_epoch"),
+        )
+        .build()
+    )
+
+
+# Pausing
+
+
+def test_a_run_pauses_where_its_review_condition_holds(fit, caplog):
+    with caplog.at_level(logging.INFO):
+        burr = fit(review_when=max_epochs(2))
+    assert burr.paused
+    assert burr.state["epoch"] == 1
+    assert burr.state["review"]["question"] == "Go on with the training?"
+    assert "2 epochs are over" in burr.state["review"]["reason"]
+    run = Run.open("a")
+    assert (run.status, run.epoch) == ("paused", 1)
+    assert run.question.text == "Go on with the training?"
+    assert run.last_checkpoint.exists()
+    assert walked(burr)[-1] == "validate"
+    assert "waits for an answer, after epoch 1: Go on with the training?" in caplog.text
+    assert "burr-lightning review a --project lightning --verdict go" in caplog.text
+
+
+def test_it_is_left_alone_until_it_is_answered(fit, caplog):
+    fit(review_when=max_epochs(2))
+    asked = Run.open("a").question
+    data, module = Data(), CountsBatches(val_loss=LOSSES)
+    with caplog.at_level(logging.INFO):
+        burr = fit(review_when=max_epochs(2), data=data, module=module)
+    assert burr.paused
+    assert data.touched == []
+    assert module.seen == []
+    assert burr.state["review"]["question"] == asked.text
+    assert Run.open("a").status == "paused"
+    assert Run.open("a").question == asked
+    assert "nobody has answered yet" in caplog.text
+
+
+def test_it_goes_on_with_the_answer(fit):
+    fit(review_when=max_epochs(2))
+    Run.open("a").answer("go", lr=0.005, comment="The loss still falls.", by="ada")
+    assert Run.open("a").status == "paused"
+    assert Run.open("a").is_answered
+    burr = fit(review_when=max_epochs(2))
+    assert burr.state["epoch"] == 3
+    assert burr.state["verdict"] == "go"
+    assert burr.state["learning_rates"] == [0.005]
+    assert not Run.open("a").is_answered
+    Run.open("a").answer("no-go", by="bob")
+    burr = fit(review_when=max_epochs(2))
+    assert not burr.paused
+    assert burr.run.status == "finished"
+    assert burr.run.stop_reason == "answered no-go: by bob"
+    reviews = Run.open("a").reviews
+    assert [(asked.answer.by, asked.answer.values) for asked in reviews] == [
+        ("ada", {"verdict": "go", "lr": 0.005}),
+        ("bob", {"verdict": "no-go"}),
+    ]
+    assert reviews[0].answer.comment == "The loss still falls."
+    assert reviews[0].answer.answered >= reviews[0].question.asked
+    assert Run.open("a").state["review"]["by"] == "bob"
+
+
+def test_the_review_condition_is_asked_about_what_followed_the_last_answer(fit):
+    worse_twice = [0.9, 1.0, 1.1, 1.2, 0.5, 0.4]
+    burr = fit(review_when=plateau("val_loss", 1), module=ScriptedModule(val_loss=worse_twice))
+    asked = []
+    while burr.paused:
+        asked.append(burr.state["epoch"])
+        burr.run.answer("go")
+        burr = fit(review_when=plateau("val_loss", 1), module=ScriptedModule(val_loss=worse_twice))
+    assert asked == [1, 3]
+    assert burr.run.status == "finished"
+
+
+def test_a_stop_and_a_limit_come_before_a_question(fit):
+    assert fit(review_when=max_epochs(2), stop_when=max_epochs(2)).run.status == "finished"
+    burr = fit(run_id="b", review_when=max_epochs(6))
+    assert burr.run.status == "finished"
+    assert burr.state["review"] is None
+
+
+def test_min_epochs_are_trained_before_anyone_is_asked(fit):
+    burr = fit(review_when=max_epochs(1), trainer={"min_epochs": 3})
+    assert burr.paused
+    assert burr.state["epoch"] == 2
+
+
+def test_a_machine_of_ones_own_pauses_before_min_epochs_too(fit):
+    burr = fit(machine=asks(Review()), trainer={"min_epochs": 4, "min_steps": 30})
+    assert burr.paused
+    assert burr.state["epoch"] == 1
+    burr.run.answer("go")
+    assert fit(machine=asks(Review()), trainer={"min_epochs": 4, "min_steps": 30}).state["epoch"] == 3
+
+
+def test_commits_that_are_made_seldom_are_made_for_a_pause(fit):
+    checkpoints = Checkpoints(every_n_epochs=100, keep_best=0)
+    burr = fit(review_when=max_epochs(3), checkpoints=checkpoints)
+    assert burr.run.state["checkpoint"]["epoch"] == 2
+    burr.run.answer("go")
+    module = CountsBatches(val_loss=LOSSES)
+    fit(review_when=max_epochs(3), checkpoints=checkpoints, module=module)
+    assert module.seen[0] == (3, 0)
+
+
+def test_commits_in_the_background_are_whole_before_a_pause(fit):
+    burr = fit(review_when=max_epochs(2), checkpoints=Checkpoints(asynchronous=True))
+    assert burr.run.verify().sound
+    assert burr.run.state["checkpoint"]["epoch"] == 1
+
+
+def test_the_same_trainer_goes_on_once_it_is_answered(make_trainer):
+    burr = BurrCallback(run_id="a", review_when=max_epochs(2))
+    trainer = make_trainer(burr, max_epochs=3, min_epochs=2)
+    module = ScriptedModule(val_loss=LOSSES)
+    trainer.fit(module, scripted_loader(), scripted_loader())
+    assert burr.paused
+    assert (trainer.fit_loop.min_epochs, trainer.fit_loop.epoch_loop.min_steps) == (2, None)
+    burr.run.answer("go")
+    trainer.fit(module, scripted_loader(), scripted_loader())
+    assert not burr.paused
+    assert burr.run.status == "finished"
+
+
+def test_a_run_can_ask_before_its_first_epoch(fit):
+    data, module = Data(), CountsBatches(val_loss=LOSSES)
+    burr = fit(machine=asks(Review("Begin?"), first=True), module=module)
+    assert burr.paused
+    assert module.seen == []
+    assert "before its first epoch" not in burr.state["review"]["question"]
+    assert fit(machine=asks(Review("Begin?"), first=True), data=data).paused
+    assert data.touched == []
+    burr.run.answer("go")
+    burr = fit(machine=asks(Review("Begin?"), first=True))
+    assert walked(burr)[:2] == ["ask", "train_epoch"]
+    assert burr.run.status == "finished"
+
+
+def test_a_run_can_ask_when_its_training_is_over(fit):
+    machine = partial(asks, Review("Publish?", options=("yes", "no")), last=True)
+    burr = fit(machine=machine, epochs=2)
+    assert burr.paused
+    assert burr.run.status == "paused"
+    burr.run.answer("yes")
+    burr = fit(machine=machine, epochs=2)
+    assert burr.run.status == "finished"
+    assert walked(burr)[-2:] == ["ask", "best_model"]
+
+
+def test_a_pause_in_the_middle_of_an_epoch_says_what_to_do(fit):
+    machine = asks(Review(), when_=reached("val_loss", 0.95))
+    with pytest.raises(MachineError, match=r"middle of an epoch.*EPOCH_ENDED") as raised:
+        fit(machine=machine, trainer={"val_check_interval": 2})
+    assert "wait='block'" in str(raised.value)
+
+
+def test_a_run_that_leaves_nothing_on_disk_says_that_it_would_wait(fit, caplog, tmp_path):
+    with caplog.at_level(logging.INFO):
+        assert fit(machine=asks(Review("Publish?"), last=True), trainer={"fast_dev_run": True}).paused
+    assert "would wait here, and leaves nothing on disk: Publish?" in caplog.text
+    assert not (tmp_path / "runs").exists()
+
+
+# Any action with an input of its own
+
+
+@action(reads=[], writes=["tempo"])
+def choose_tempo(
+    state: State, tempo: Literal["slow", "fast"], scale: float = 1.0, note: str | None = None
+) -> tuple:
+    """How fast shall it go on?
+
+    More about it.
+    """
+    return {"tempo": tempo}, state.update(tempo=[tempo, scale, note])
+
+
+def test_an_action_with_an_input_of_its_own_pauses_the_run(fit):
+    burr = fit(machine=asks(choose_tempo), initial_state={"tempo": None})
+    question = burr.run.question
+    assert question.text == "How fast shall it go on?"
+    assert [(f.name, f.kind, f.required, f.options) for f in question.fields] == [
+        ("tempo", "str", True, ("slow", "fast")),
+        ("note", "str", False, None),
+        ("scale", "float", False, None),
+    ]
+    with pytest.raises(AnswerError, match="tempo is missing"):
+        burr.run.answer()
+    with pytest.raises(AnswerError, match="'medium' is none of its options"):
+        burr.run.answer(tempo="medium")
+    burr.run.answer(tempo="slow", scale=2)
+    burr = fit(machine=asks(choose_tempo), initial_state={"tempo": None})
+    assert burr.state["tempo"] == ["slow", 2.0, None]
+
+
+def test_a_function_that_is_called_can_ask_for_the_trainer_and_for_a_human_s_value(fit):
+    def set_rate(state, trainer, rate: float):
+        trainer.optimizers[0].param_groups[0]["lr"] = rate
+        return {"rate": rate}
+
+    machine = asks(Call(set_rate, writes=["rate"]))
+    burr = fit(machine=machine)
+    assert burr.run.question.text == "ask needs rate."
+    burr.run.answer(rate=0.25)
+    module = ScriptedModule(val_loss=LOSSES)
+    burr = fit(machine=machine, module=module)
+    assert burr.state["rate"] == 0.25
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == 0.25
+
+
+def test_an_input_that_looks_mistyped_is_refused():
+    def touch(state, trianer):
+        return None
+
+    with pytest.raises(MachineError, match=r"'ask' asks for the input trianer.*trainer"):
+        BurrCallback(machine=asks(Call(touch)))
+
+
+def test_transitions_read_the_answer_and_later_actions_its_values(fit):
+    review = Review("More?", options=("go", "no-go"), fields={"epochs_more": int, "careful": bool})
+    after = [
+        ("ask", "best_model", when(verdict="no-go")),
+        ("ask", "slower", when(careful=True)),
+        ("slower", "train_epoch"),
+    ]
+    phases = ["train_epoch", "validate"]
+    machine = (
+        GraphBuilder()
+        .with_actions(
+            train_epoch=TrainEpoch(),
+            validate=Validate(),
+            ask=review,
+            slower=SetLearningRate(factor=0.5),
+            best_model=BestModel(),
+        )
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            (phases, "best_model", FINISHED),
+            (phases, "ask", EPOCH_ENDED & since_review(max_epochs(2))),
+            *after,
+            ("ask", "train_epoch"),
+            (phases, "train_epoch"),
+        )
+        .build()
+    )
+    fit(machine=machine).run.answer("go", epochs_more=3, careful=True)
+    burr = fit(machine=machine)
+    assert (burr.state["epochs_more"], burr.state["careful"]) == (3, True)
+    assert burr.state["learning_rates"] == [0.005]
+    burr.run.answer("no-go")
+    burr = fit(machine=machine)
+    assert burr.state["epochs_more"] is None
+    assert burr.run.stop_reason == "verdict=no-go is true"
+
+
+# Answers
+
+
+def test_an_answer_must_fit_the_question(fit):
+    run = fit(review_when=max_epochs(2)).run
+    wrong = [
+        ({"verdict": "maybe"}, "verdict='maybe' is none of its options"),
+        ({}, "verdict is missing"),
+        ({"verdict": "go", "lr": "0.1"}, "lr='0.1' is no float"),
+        ({"verdict": "go", "lr": True}, "lr=True is no float"),
+        ({"verdict": "go", "lr": float("nan")}, "lr=nan is not finite"),
+        ({"verdict": "go", "rate": 1.0}, "it does not ask for rate"),
+    ]
+    for given, why in wrong:
+        with pytest.raises(AnswerError) as raised:
+            run.answer(**given)
+        assert why in str(raised.value)
+        assert "verdict ('go' or 'no-go'); lr (float, may be left out)" in str(raised.value)
+    with pytest.raises(AnswerError, match="the comment has 1001 characters"):
+        run.answer("go", comment="x" * 1001)
+    assert Run.open("a").question is not None
+
+
+def test_a_second_answer_is_refused_and_the_first_stands(fit):
+    run = fit(review_when=max_epochs(2)).run
+    again = Run.open("a")
+    run.answer("go", by="ada")
+    for late in (run, again, Run.open("a")):
+        with pytest.raises(NotAskedError, match=r"answered by ada .*used once"):
+            late.answer("no-go", by="bob")
+    assert Run.open("a").reviews[0].answer.values == {"verdict": "go"}
+
+
+def test_of_many_who_answer_at_once_one_is_taken(fit):
+    fit(review_when=max_epochs(2))
+    runs = [Run.open("a") for _ in range(16)]
+    together, taken, refused = threading.Barrier(16), [], []
+
+    def answer(number):
+        together.wait()
+        try:
+            runs[number].answer("go", by=str(number))
+            taken.append(str(number))
+        except NotAskedError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=answer, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(taken), len(refused)) == (1, 15)
+    assert Run.open("a").reviews[0].answer.by == taken[0]
+
+
+def test_a_run_that_does_not_ask_takes_no_answer(fit):
+    run = fit(epochs=1).run
+    with pytest.raises(NotAskedError, match="'a' is finished and waits for no answer"):
+        run.answer("go")
+
+
+def test_an_answer_that_the_run_failed_with_may_be_given_anew(fit):
+    def use(state, rate: float):
+        if rate < 0:
+            raise ValueError("a negative rate")
+
+    machine = asks(Call(use))
+    fit(machine=machine).run.answer(rate=-1.0)
+    with pytest.raises(ValueError, match="a negative rate"):
+        fit(machine=machine)
+    assert Run.open("a").status == "failed"
+    Run.open("a").answer(rate=1.0)
+    burr = fit(machine=machine)
+    assert burr.state["epoch"] == 3
+    assert burr.run.reviews[0].answer.values == {"rate": 1.0}
+
+
+def test_an_answer_that_today_s_machine_does_not_take_is_named(fit):
+    fit(machine=asks(Review(options=("go", "no-go")))).run.answer("go")
+    with pytest.raises(AnswerError, match="verdict='go' is none of its options"):
+        fit(machine=asks(Review(options=("yes", "no"))))
+
+
+# Waiting within the process
+
+
+def test_a_process_that_blocks_goes_on_when_it_is_answered(fit):
+    told = []
+
+    def answer(pause):
+        told.append((pause.run_id, pause.question.text, Run.open("a").status))
+        Run.open("a").answer("no-go")
+
+    burr = fit(review_when=max_epochs(2), wait="block", on_pause=answer)
+    assert told == [("a", "Go on with the training?", "paused")]
+    assert not burr.paused
+    assert burr.run.status == "finished"
+    assert burr.state["epoch"] == 1
+
+
+def test_a_process_that_blocks_answers_by_itself_when_the_time_is_over(fit):
+    burr = fit(review_when=max_epochs(2), wait=Block(timeout=0.01, default={"verdict": "go", "lr": 0.5}))
+    assert burr.run.status == "finished"
+    assert burr.state["learning_rates"] == [0.5]
+    assert {(asked.answer.by, asked.answer.via) for asked in burr.run.reviews} == {("nobody", "time-out")}
+    assert [asked.question.epoch for asked in burr.run.reviews] == [1, 3]
+
+
+def test_without_a_default_it_pauses_when_the_time_is_over(fit):
+    assert fit(review_when=max_epochs(2), wait=Block(timeout=0.01)).paused
+
+
+def test_the_time_that_is_waited_is_no_time_of_training(fit):
+    took = []
+
+    def slow(pause):
+        began = time.monotonic()
+        threading.Event().wait(0.3)
+        took.append(time.monotonic() - began)
+        Run.open("a").answer("no-go")
+
+    began = time.monotonic()
+    burr = fit(review_when=max_epochs(2), wait="block", on_pause=slow)
+    assert burr.state["seconds"] <= time.monotonic() - began - took[0]
+
+
+def test_a_default_must_fit_every_question_of_the_machine():
+    with pytest.raises(ArgumentError, match=r"'review' does not take this default.*'maybe' is none"):
+        BurrCallback(review_when=max_epochs(1), wait=Block(timeout=1, default="maybe"))
+    with pytest.raises(ArgumentError, match="without a timeout"):
+        Block(default="go")
+    with pytest.raises(ArgumentError, match="seconds, more than 0"):
+        Block(timeout=0)
+    with pytest.raises(ArgumentError, match="must be 'exit', 'block', 'prompt'"):
+        BurrCallback(wait="later")
+
+
+class Terminal:
+    """A terminal at which lines are typed."""
+
+    def __init__(self, lines):
+        self._lines = iter(lines)
+
+    def isatty(self):
+        return True
+
+    def readline(self):
+        return next(self._lines, "")
+
+
+def test_a_process_can_ask_at_its_terminal(fit, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Terminal(["maybe\n", "\n", "no-go\n", "\n", "I see.\n"]))
+    burr = fit(review_when=max_epochs(2), wait="prompt")
+    assert burr.run.status == "finished"
+    answer = burr.run.reviews[0].answer
+    assert (answer.values, answer.comment, answer.via) == ({"verdict": "no-go"}, "I see.", "terminal")
+    said = capsys.readouterr().out
+    assert "Go on with the training?" in said
+    assert "'maybe' is none of its options" in said
+
+
+def test_without_a_terminal_it_pauses(fit, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert fit(review_when=max_epochs(2), wait="prompt").paused
+    assert "there is no terminal to ask at" in caplog.text
+
+
+# Who is told
+
+
+class Hook(HTTPServer):
+    """A web address that keeps what is posted to it; it answers with a code, or never."""
+
+    def __init__(self, code=200):
+        self.posted, self.code, self.release = [], code, threading.Event()
+        super().__init__(("127.0.0.1", 0), Posted)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/hook/secret"
+
+
+class Posted(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        if self.server.code is None:
+            self.server.release.wait()
+            return
+        self.send_response(self.server.code)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def hook():
+    started = []
+
+    def start(code=200):
+        server = Hook(code)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        started.append((server, thread))
+        return server
+
+    yield start
+    for server, thread in started:
+        server.release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_pause_is_posted_to_a_web_address_once(fit, hook):
+    server = hook()
+    options = {"review_when": max_epochs(2), "on_pause": post_to(server.url)}
+    fit(**options)
+    fit(**options)
+    [posted] = server.posted
+    assert posted["run_id"] == "a"
+    assert posted["question"]["text"] == "Go on with the training?"
+    assert "burr-lightning review a" in posted["text"]
+
+
+# http.client of Python 3.11 lets go of a socket that has timed out without closing it.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("code", [500, None])
+def test_an_address_that_fails_or_never_answers_breaks_nothing(fit, hook, caplog, code):
+    server = hook(code)
+    with caplog.at_level(logging.WARNING):
+        assert fit(review_when=max_epochs(2), on_pause=post_to(server.url, timeout=0.5)).paused
+    assert len(server.posted) == 1
+    assert "127.0.0.1" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_an_address_that_nobody_listens_at_breaks_nothing(fit, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert fit(review_when=max_epochs(2), on_pause=post_to("http://127.0.0.1:9/secret")).paused
+    assert "could not be told that run 'a' waits" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_function_that_fails_breaks_nothing(fit, caplog):
+    def fails(pause):
+        raise RuntimeError("no network")
+
+    assert fit(review_when=max_epochs(2), on_pause=fails).paused
+    assert Run.open("a").status == "paused"
+    assert "no network" in caplog.text
+
+
+def test_what_cannot_be_told_is_refused():
+    with pytest.raises(ArgumentError, match="http://"):
+        post_to("ftp://example.org")
+    with pytest.raises(ArgumentError, match="more than 0"):
+        post_to("https://example.org", timeout=0)
+    with pytest.raises(ArgumentError, match="on_pause='later'"):
+        BurrCallback(on_pause="later")
+
+
+# Arguments
+
+
+def test_a_review_is_refused_that_nobody_could_answer():
+    for given, why in [
+        ({"options": ("go",)}, "two or more"),
+        ({"options": ("go", "go")}, "different"),
+        ({"options": "go"}, "two or more"),
+        ({"fields": {"epoch": int}}, "cannot name a field"),
+        ({"fields": {"lr": complex}}, "must be bool, int, float or str"),
+        ({"question": ""}, "1 to 1000"),
+    ]:
+        with pytest.raises(ArgumentError, match=why):
+            Review(**given)
+
+
+def test_a_review_belongs_to_the_default_machine():
+    with pytest.raises(MachineError, match="review_when=3"):
+        BurrCallback(review_when=3)
+    with pytest.raises(MachineError, match="since_review"):
+        BurrCallback(machine=asks(Review()), review_when=max_epochs(1))
+
+
+def test_the_verdict_says_who_gave_it():
+    state = State({"verdict": "go", "review": {"by": "ada", "comment": ""}})
+    assert answered("go").explain(state).text == "by ada"
+    assert not answered("no-go").explain(state).holds
