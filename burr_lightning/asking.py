@@ -57,6 +57,8 @@ class Asking:
         self._reviews = Reviews(folder) if folder is not None else None
         self.paused: Pause | None = None
         """What the run is paused for: a process must go on with the answer."""
+        self.may_ask = any(inputs_of_a_human(action) for action in app.graph.actions)
+        """Whether the machine has an action that waits."""
         self._answered: tuple[Question, Answer] | None = None
 
     def inputs_of(self, name: str, reason: str | None) -> dict[str, Any] | None:
@@ -92,28 +94,21 @@ class Asking:
 
     def _answer_from_human(self, question: Question) -> Answer | None:
         committed = self._commits.before_waiting()
+        if not committed and self._settings.wait == "exit":
+            raise _cannot_be_committed(question)
         if self._reviews is not None:
             question = self._reviews.ask(question)
-        pause = self._pause_for(question)
-        wait = self._settings.wait
         with self._clock.stopped():
-            if wait == "prompt" and not sys.stdin.isatty():
-                log.warning("BurrCallback(wait='prompt'): there is no terminal to ask at. The run pauses.")
-            elif wait == "prompt":
-                return self._prompt(question)
-            elif isinstance(wait, Block) and (answer := self._block(pause, wait)) is not None:
-                return answer
+            answer = self._answer_here(self._pause_for(question))
+        if answer is not None:
+            return answer
         if not committed:
-            raise MachineError(
-                f"The run would have to pause before {question.action!r}, and in the middle of an epoch it "
-                f"cannot be committed. Put burr_lightning.machines.EPOCH_ENDED & ... on the transition to "
-                f"{question.action!r}, or wait within the process: BurrCallback(wait='block')."
-            )
+            raise _cannot_be_committed(question)
         self.pause(question)
         return None
 
     def pause(self, question: Question) -> None:
-        """The run waits, and this process does not."""
+        """Let the run wait without this process."""
         self.paused = self._pause_for(question)
         self._app.update_state(self._app.state.update(review=question_in_state(question)))
 
@@ -123,8 +118,24 @@ class Asking:
         folder = self._folder.path if self._folder is not None else None
         return Pause(settings.run_id, settings.project, question, command, folder)
 
+    def _answer_here(self, pause: Pause) -> Answer | None:
+        """The answer that this process waits for, ``None`` where it does not, or in vain."""
+        wait = self._settings.wait
+        if isinstance(wait, Block):
+            return self._block(pause, wait)
+        return self._prompt(pause.question) if wait == "prompt" else None
+
     def _prompt(self, question: Question) -> Answer | None:
-        values, comment = prompted(question, self._settings.run_id)
+        if self._trainer.received_sigterm:
+            return None
+        if not sys.stdin.isatty():
+            log.warning("BurrCallback(wait='prompt'): there is no terminal to ask at. The run pauses.")
+            return None
+        try:
+            values, comment = prompted(question, self._settings.run_id)
+        except EOFError:
+            log.warning("The terminal was closed without an answer to %r. The run pauses.", question.text)
+            return None
         return self._given(question, values, comment, None, "terminal")
 
     def _block(self, pause: Pause, block: Block) -> Answer | None:
@@ -166,6 +177,15 @@ class Asking:
             )
         except NotAskedError:
             return self._answer_to(question)
+
+
+def _cannot_be_committed(question: Question) -> MachineError:
+    return MachineError(
+        f"The run would have to pause before {question.action!r}, and in the middle of an epoch it cannot be "
+        f"committed: that takes a training loader with a state_dict, as StatefulDataLoader of torchdata, and "
+        f"a question after a validation. Use one, or put burr_lightning.machines.CAN_PAUSE & ... on the "
+        f"transition to {question.action!r}, or wait within the process: BurrCallback(wait='block')."
+    )
 
 
 def next_step(app: Application[Any]) -> int:

@@ -77,8 +77,8 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
             (a torchmetrics metric that was logged as an object does), else ``"min"``.
         stop_when: When to stop, a Burr condition on the state; ``None`` leaves that to Lightning's
             own limits, which are honoured in any case.
-        review_when: When to ask a human, at the end of an epoch, whether to go on: a Burr condition, asked
-            about what was logged since the last answer. ``None`` never asks.
+        review_when: When to ask a human whether to go on: a Burr condition, asked about what was logged
+            since the last answer. ``None`` never asks.
         shadow: Conditions by name that are watched beside, and never obeyed: the state, the console and
             `burr-lightning show` say after which epoch each would have stopped the run.
         machine: A Burr graph, or a function that returns one, in place of the default machine.

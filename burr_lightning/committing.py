@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from burr.core import Application
@@ -43,6 +44,7 @@ class RunCommits:
         self._behind = False
         self._every_n_steps = committer.keep.every_n_steps if committer is not None else None
         self._inside_epochs = False
+        self._recorded: Callable[[], list[str]] | None = None
         self._steps = 0
         self.stepped()
 
@@ -105,15 +107,32 @@ class RunCommits:
         if due or is_best or state["finished"] or self._trainer.received_sigterm or is_last():
             self.commit()
 
+    @contextmanager
+    def between_batches(self, recorded: Callable[[], list[str]]) -> Iterator[None]:
+        """Say that what the ``with`` block does is done between two batches.
+
+        Args:
+            recorded: Tells which logged metrics are in the state.
+        """
+        self._recorded = recorded
+        try:
+            yield
+        finally:
+            self._recorded = None
+
     def before_waiting(self) -> bool:
         """Have all that has happened on the disk, before a human is waited for.
 
         Returns:
-            Whether the run can be gone on with from here: not in the middle of an epoch.
+            Whether the run can be gone on with from here: at the end of an epoch, and between two batches
+            where the loader can.
         """
-        if loops.is_inside_epoch(self._trainer):
-            return False
-        if self._behind and self._app.state["epoch"] >= 0:
+        if self._behind and loops.is_inside_epoch(self._trainer):
+            if self._recorded is None or not self.can_commit_inside_epoch():
+                return False
+            self.commit_inside_epoch(None, self._recorded())
+            self._behind = False
+        elif self._behind and self._app.state["epoch"] >= 0:
             self.commit()
         self.settle()
         return True

@@ -10,6 +10,7 @@ from typing import Any
 from burr.core.graph import Graph
 
 from .graphs import entrypoint, is_phase
+from .waiting import inputs_of_a_human, of_a_human
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Node:
     name: str
     is_phase: bool
     """Whether it stands for a phase of Lightning's loop."""
+    asks: bool = False
+    """Whether it waits for a human."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,10 @@ class Diagram:
         """The diagram of a graph."""
         return Diagram(
             entrypoint(graph),
-            [Node(action.name, is_phase(graph, action.name)) for action in graph.actions],
+            [
+                Node(action.name, is_phase(graph, action.name), bool(inputs_of_a_human(action)))
+                for action in graph.actions
+            ],
             [
                 Edge(t.from_.name, t.to.name, "" if t.condition.name == "default" else t.condition.name)
                 for t in graph.transitions
@@ -63,7 +69,11 @@ class Diagram:
         return Diagram(
             stored["entrypoint"],
             [
-                Node(action["name"], "phase" in {*action["inputs"], *action["optional_inputs"]})
+                Node(
+                    action["name"],
+                    "phase" in {*action["inputs"], *action["optional_inputs"]},
+                    bool(of_a_human(action["inputs"]) - {"phase"}),
+                )
                 for action in stored["actions"]
             ],
             [
@@ -78,24 +88,25 @@ class Diagram:
         return {node.name for node in self.nodes} - {edge.source for edge in self.edges}
 
     def mermaid(self) -> str:
-        """A Mermaid flowchart: phases with a double frame, the last actions round."""
+        """A Mermaid flowchart: phases with a double frame, those that ask a human with six sides."""
         ids = _identifiers([node.name for node in self.nodes])
         lines = ["flowchart TD"]
         for node in self.nodes:
             label = f'"{_for_mermaid(node.name)}"'
-            shape = (
-                f"[[{label}]]"
-                if node.is_phase
-                else f"([{label}])"
-                if node.name in self.terminal
-                else f"[{label}]"
-            )
-            lines.append(f"    {ids[node.name]}{shape}")
+            left, right = _BRACKETS[self._kind(node)]
+            lines.append(f"    {ids[node.name]}{left}{label}{right}")
         lines.append(f"    start((start)) --> {ids[self.entry]}")
         for edge in self.edges:
             arrow = f'-- "{_for_mermaid(edge.condition)}" -->' if edge.condition else "-->"
             lines.append(f"    {ids[edge.source]} {arrow} {ids[edge.target]}")
         return "\n".join(lines)
+
+    def _kind(self, node: Node) -> str:
+        if node.is_phase:
+            return "phase"
+        if node.asks:
+            return "asks"
+        return "last" if node.name in self.terminal else "action"
 
     def dot(self) -> str:
         """The same for graphviz."""
@@ -105,7 +116,7 @@ class Diagram:
         ]
         lines.append('    "__start" [shape=point, width=0.15, label=""];')
         for node in self.nodes:
-            shape = "box" if node.is_phase or node.name not in self.terminal else "oval"
+            shape = _SHAPES[self._kind(node)]
             style = (
                 'style="filled,rounded", fillcolor="#dbe9f6", peripheries=2'
                 if node.is_phase
@@ -119,6 +130,8 @@ class Diagram:
         return "\n".join([*lines, "}"])
 
 
+_BRACKETS = {"phase": ("[[", "]]"), "asks": ("{{", "}}"), "last": ("([", "])"), "action": ("[", "]")}
+_SHAPES = {"phase": "box", "asks": "hexagon", "last": "oval", "action": "box"}
 _RESERVED = frozenset(
     {"end", "start", "graph", "flowchart", "subgraph", "class", "click", "style", "default"}
 )

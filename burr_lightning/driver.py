@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from . import lightning_access as access
 from . import lightning_loops as loops
+from . import messages
 from .acting import LiveTraining, Told
 from .actions import BestModel, TrainEpoch, Validate
 from .asking import Asking
@@ -165,10 +166,16 @@ class Driver:
 
     def batch_completed(self) -> None:
         """A batch of training is done with all that follows it, and the epoch goes on."""
-        if self._going_on is not None:
-            self._going_on.batch_completed()
-        if self._commits.is_due_inside_epoch() and not self._cut_short:
-            self._commit_inside_epoch()
+        self._count_batch()
+        if self._cut_short:
+            return
+        with self._commits.between_batches(self._walk.logged.recorded):
+            if self.asking.may_ask and loops.epoch_goes_on(self._trainer):
+                self._walk.leave_validation()
+            if self._commits.is_due_inside_epoch():
+                self._commit_inside_epoch()
+        if self.ended or self.asking.paused:
+            self._stop_lightning()
 
     def validation_started(self) -> None:
         """Lightning validates."""
@@ -246,14 +253,8 @@ class Driver:
                 self.app.update_state(self.state.update(finished=True, stop_reason=limit))
             self._ordinary.run()
             if not self.ended and not self.asking.paused:
-                log.warning(
-                    "Lightning has ended the training (%s), and after %r the machine goes on to %r, so the "
-                    "run is not finished. Add a transition to its last action that holds there, with "
-                    "burr_lightning.machines.FINISHED.",
-                    self.state["stop_reason"],
-                    position_of(self.app),
-                    self._walk.next()[0],
-                )
+                position, following = position_of(self.app), self._walk.next()[0]
+                log.warning("%s", messages.goes_on_alone(self.state, position, following))
         self._commits.settle()
 
     def failed(self, error: BaseException) -> None:
@@ -265,8 +266,9 @@ class Driver:
         self.leave_loops()
         try:
             if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
-                self.batch_completed()
-                self._commit_inside_epoch()
+                self._count_batch()
+                with self._commits.between_batches(self._walk.logged.recorded):
+                    self._commit_inside_epoch()
         finally:
             phase, self._walk.phase = self._walk.phase, None
             if phase is not None:
@@ -282,8 +284,14 @@ class Driver:
         self.leave_loops()
         self._commits.settle()
 
+    def _count_batch(self) -> None:
+        if self._going_on is not None:
+            self._going_on.batch_completed()
+
     def _commit_inside_epoch(self) -> None:
         self._walk.leave_validation()
+        if self.asking.paused:
+            return  # which has made this commit
         first_batch = self._walk.phase.feed.first_batch if self._walk.phase is not None else None
         self._commits.commit_inside_epoch(first_batch, self._walk.logged.recorded())
 

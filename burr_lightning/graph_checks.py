@@ -9,7 +9,7 @@ from burr.core.graph import Graph
 
 from .actions import BestModel, Evaluate, PhaseAction, Rollback, TrainEpoch
 from .errors import MachineError
-from .graphs import entrypoint, is_terminal, reachable, successors
+from .graphs import PROVIDED_INPUTS, entrypoint, is_terminal, reachable, successors
 from .state import initial_state
 from .waiting import inputs_of_a_human
 
@@ -24,7 +24,7 @@ def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
     Raises:
         MachineError: If it is no Burr graph, has no `TrainEpoch` action, has actions that cannot be
             reached or transitions that cannot be taken, ends nowhere, has actions from which it never
-            returns to the training, an action that asks for an input which nobody gives, or a
+            returns to the training, an action that asks for an input which looks mistyped, or a
             condition that reads a key which nobody writes.
     """
     if not isinstance(graph, Graph):
@@ -131,23 +131,25 @@ def _refuse_unknown_inputs(graph: Graph) -> None:
             )
         if isinstance(action, PhaseAction):
             unknown = sorted(name for name in required - {"phase"} if not name.startswith("__"))
-            why = "a phase is Lightning's own, and waits for nobody. Put an ordinary action before it"
+            why = "A phase is Lightning's own, and waits for nobody. Put an ordinary action before it."
         else:
             unknown = [name for name in inputs_of_a_human(action) if _is_mistyped(name)]
-            why = f"did you mean {' or '.join(sorted(_GIVEN))}? To have a human give it, name it otherwise"
+            why = f"It can ask for {_GIVEN}; what a human is to give needs a name that is less like those."
         if unknown:
             raise MachineError(
                 f"BurrCallback(machine=...): the action {action.name!r} asks for the input "
-                f"{', '.join(unknown)}, which nobody gives: {why}."
+                f"{', '.join(unknown)}, which nobody gives. {why}"
             )
 
 
-_GIVEN = ("trainer", "pl_module", "datamodule")
+_GIVEN = "trainer, pl_module and datamodule"
+_LIVE = {"model", "module", "lightning_module", "optimizer", "optimizers", "dataloader", "data_module"}
+"""Names of what no human can give."""
 
 
 def _is_mistyped(name: str) -> bool:
-    """Whether an input looks like one that is provided: it would wait for a human for ever."""
-    return bool(get_close_matches(name, _GIVEN, n=1, cutoff=0.85))
+    """Whether an input seems to ask for one that is provided: it would wait for a human for ever."""
+    return name in _LIVE or bool(get_close_matches(name, PROVIDED_INPUTS, n=1, cutoff=0.85))
 
 
 def _refuse_traps(graph: Graph) -> None:

@@ -12,8 +12,8 @@ from .conditions import StopCondition, explain, metrics_of
 from .errors import BurrLightningError, ConditionError, UnknownMetricError
 
 
-def _epoch_ended(state: State[Any]) -> tuple[bool | None, str]:
-    return state["history"].at_epoch_end, ""
+def _may_pause(state: State[Any]) -> tuple[bool | None, str]:
+    return bool(state["can_pause"]), ""
 
 
 def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
@@ -28,8 +28,8 @@ FINISHED = Condition.when(finished=True)
 """Lightning's own limits were reached."""
 CAN_STOP = StopCondition("can_stop", ["can_stop"], _may_stop)
 """Lightning's ``min_epochs`` and ``min_steps`` are met."""
-EPOCH_ENDED = StopCondition("epoch_ended", ["history"], _epoch_ended)
-"""An epoch has ended with the newest check, which a validation in its middle does not."""
+CAN_PAUSE = StopCondition("can_pause", ["can_pause"], _may_pause)
+"""The run can be committed: at the end of an epoch, and inside one with a loader that can go on."""
 
 
 def asked_inputs(graph: Graph, action: str) -> set[str]:

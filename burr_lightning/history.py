@@ -119,11 +119,6 @@ class MetricHistory:
         return self._size
 
     @property
-    def at_epoch_end(self) -> bool:
-        """Whether an epoch ended with the newest check."""
-        return self._size > 0 and self._log.checks[self._size - 1].ends_epoch
-
-    @property
     def seconds(self) -> float | None:
         """Seconds of training until the newest check, ``None`` where nobody recorded them."""
         return self._log.checks[self._size - 1].seconds if self._size else None

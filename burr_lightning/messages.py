@@ -62,7 +62,7 @@ def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[
 def waits(pause: Pause) -> Iterator[str]:
     """What is said of a question: what it is, why it is asked, and what answers it."""
     question = pause.question
-    after = f"after epoch {question.epoch}" if question.epoch >= 0 else "before its first epoch"
+    after = f"after epoch {question.epoch}" if question.epoch >= 0 else "before the end of its first epoch"
     yield f"Run {pause.run_id!r} waits for an answer, {after}: {question.text}"
     if question.reason:
         yield f"Why it asks: {question.reason}"
@@ -97,6 +97,15 @@ def failed(run_id: str, action: str | None, error: BaseException, state: State[A
     where = f"in {action} " if action else ""
     resumes = f"goes on {place(state)}" if state["checkpoint"] else "starts afresh"
     return f"Run {run_id!r} ended {where}with {type(error).__name__}. The next start {resumes}."
+
+
+def goes_on_alone(state: State[Any], position: str | None, following: str | None) -> str:
+    """What is said of a machine that does not end with Lightning."""
+    return (
+        f"Lightning has ended the training ({state['stop_reason']}), and after {position!r} the machine goes "
+        f"on to {following!r}, so the run is not finished. Add a transition to its last action that holds "
+        f"there, with burr_lightning.machines.FINISHED."
+    )
 
 
 def place(state: State[Any]) -> str:

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 
 from . import lightning_access as access
 from .actions import PhaseFeed
+from .lightning_data import goes_on_inside_epoch
 from .state import PhaseReport
 
 
@@ -137,5 +138,6 @@ def phase_report(
         ends_epoch=ends_epoch,
         validation_due=validation_due,
         can_stop=access.can_stop(trainer, epochs, trainer.global_step),
+        can_pause=ends_epoch or goes_on_inside_epoch(trainer),
         limit=limit,
     )

@@ -14,6 +14,7 @@
 | `data` | the fingerprint of the data |
 | `validation_due` | whether Lightning validates next |
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
+| `can_pause` | whether the run can be committed here: where an epoch ends, or with a loader that can go on |
 | `finished` | whether Lightning's own limits were reached |
 | `stop_reason` | what ended the run, in words |
 | `shadow` | `condition`, `epoch` and `reason` of each shadow condition, `None` while it would not stop |
@@ -60,6 +61,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "data": None,
         "validation_due": False,
         "can_stop": True,
+        "can_pause": True,
         "finished": False,
         "stop_reason": None,
         "shadow": {},
@@ -130,6 +132,8 @@ class PhaseReport:
     """Whether Lightning validates next."""
     can_stop: bool = True
     """Whether Lightning's ``min_epochs`` and ``min_steps`` are met."""
+    can_pause: bool = True
+    """Whether the run can be committed here."""
     limit: str | None = None
     """Which of Lightning's own limits was reached, in words."""
     seconds: float = 0.0
@@ -162,6 +166,7 @@ def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
         shadow={**state["shadow"], **report.shadow},
         validation_due=report.validation_due,
         can_stop=report.can_stop,
+        can_pause=report.can_pause,
     )
     if not report.ends_epoch:
         return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from burr.core import State
@@ -34,7 +34,12 @@ def inputs_of_a_human(action: Action) -> list[str]:
     if isinstance(action, PhaseAction):
         return []
     required, _ = action.optional_and_required_inputs
-    return sorted(name for name in required - PROVIDED_INPUTS if not name.startswith("__"))
+    return sorted(of_a_human(required))
+
+
+def of_a_human(inputs: Iterable[str]) -> set[str]:
+    """Those of the inputs that nothing but a human gives."""
+    return {name for name in inputs if name not in PROVIDED_INPUTS and not name.startswith("__")}
 
 
 def waits(graph: Graph, name: str | None) -> bool:
@@ -102,7 +107,7 @@ def _text(action: Action) -> str:
 def _fields(action: Action) -> tuple[Field, ...]:
     required = inputs_of_a_human(action)
     _, optional = action.optional_and_required_inputs
-    others = sorted(name for name in optional - PROVIDED_INPUTS if not name.startswith("__"))
+    others = sorted(of_a_human(optional))
     annotated = _annotations(_function(action) or action.run)
     return tuple(_field(name, annotated.get(name), name in required) for name in [*required, *others])
 

@@ -188,6 +188,7 @@ class Walk:
                 report,
                 epoch=epoch,
                 ends_epoch=True,
+                can_pause=True,
                 limit=state["stop_reason"] if state["finished"] else None,
                 can_stop=access.can_stop(self._trainer, epoch + 1, self._trainer.global_step),
             )

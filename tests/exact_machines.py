@@ -21,6 +21,7 @@ from burr_lightning.actions import (
     Call,
     Evaluate,
     Freeze,
+    Review,
     Rollback,
     SetLearningRate,
     SwapData,
@@ -35,10 +36,12 @@ from burr_lightning.machines import (
     Lesson,
     Unfrozen,
     curriculum,
+    default_machine,
     rollback_on_divergence,
     staged_finetuning,
     warm_restarts,
 )
+from burr_lightning.pausing import Block
 
 MACHINES: dict[str, Case] = {}
 SPECIAL: dict[str, list[str]] = {}
@@ -316,3 +319,35 @@ def taught() -> Script:
         [Lesson("easy", max_epochs(2), {"hardest": 3}), Lesson("all", None, {"hardest": 9, "batch_size": 16})]
     )
     return Script(Net(nn.Dropout(0.5)), {"datamodule": Data()}, burr={"machine": graph})
+
+
+@machine("review", "set_learning_rate", epochs=5, schedules=True)
+def reviewed() -> Script:
+    """Nobody is there, so that the process answers by itself: at a resume, with what it answered before."""
+    graph = default_machine(review_when=max_epochs(2))
+    configure = scheduled(lambda o: ReduceLROnPlateau(o, patience=0), adam, monitor="val_loss")
+    burr = {
+        "machine": graph,
+        "monitor": "val_loss",
+        "wait": Block(timeout=0.01, default={"verdict": "go", "lr": 0.004}),
+        "checkpoints": Checkpoints(every_n_epochs=3),
+    }
+    return Script(Net(nn.Dropout(0.5), configure=configure), data(shuffle=True), burr=burr)
+
+
+@machine("ask", epochs=4)
+def reviewed_between_batches() -> Script:
+    """A process that waits in the middle of an epoch; killed, it begins that epoch again, and asks again."""
+    graph = with_actions(ask=(Review(fields={"lr": float}), after_steps(12)))
+    burr = {"machine": graph, "wait": Block(timeout=0.01, default="go")}
+    return Script(Net(nn.Dropout(0.5)), data(shuffle=True), trainer={"val_check_interval": 4}, burr=burr)
+
+
+@machine("ask", epochs=3)
+def reviewed_between_batches_and_gone_on_with() -> Script:
+    """The same with a loader that can go on: a process that does not wait comes back to the next batch."""
+    graph = with_actions(ask=(Review(fields={"lr": float}), after_steps(12)))
+    burr = {"machine": graph, "wait": Block(timeout=0.01, default="go")}
+    loader_that_goes_on = StatefulDataLoader(digits(0, 256), batch_size=32, shuffle=True)
+    given = {**data(shuffle=True), "train_dataloaders": loader_that_goes_on}
+    return Script(Net(nn.Dropout(0.5)), given, trainer={"val_check_interval": 4}, burr=burr)

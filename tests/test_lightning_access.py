@@ -7,6 +7,8 @@ import pytest
 import torch
 from burr.core.action import StreamingResultContainer
 from burr.tracking import LocalTrackingClient
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer import call
@@ -18,6 +20,7 @@ from torchmetrics import SumMetric
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
 from burr_lightning.errors import TrainerError
 from burr_lightning.lightning_access import can_stop, reached_limit, refuse_other_trainers
+from burr_lightning.lightning_leaving import Leaving, ToldBeforeData, leave_fit
 from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -141,3 +144,39 @@ def test_several_processes_are_refused_with_what_to_do(make_trainer):
     trainer = make_trainer(devices=2, strategy="ddp")
     with pytest.raises(TrainerError, match=r"this trainer has 2\. Use Trainer\(devices=1\)"):
         refuse_other_trainers(trainer)
+
+
+class Leaves(ToldBeforeData, Checkpoint):
+    def before_data(self, trainer):
+        assert trainer.lightning_module is not None
+        leave_fit()
+
+
+class Touched(LightningDataModule):
+    touched = False
+
+    def prepare_data(self):
+        self.touched = True
+
+
+def test_a_callback_can_leave_a_fit_before_any_data_is_touched(make_trainer):
+    trainer, data = make_trainer(Leaves(), max_epochs=1), Touched()
+    trainer.fit(ScriptedModule(val_loss=[1.0]), datamodule=data)
+    assert not data.touched
+    assert trainer.state.finished
+
+
+def test_it_is_not_told_of_other_work_of_the_trainer(make_trainer):
+    trainer = make_trainer(Leaves(), max_epochs=1)
+    assert trainer.validate(ScriptedModule(val_loss=[1.0]), scripted_loader()) == [{"val_loss": 1.0}]
+
+
+def test_a_trainer_may_stop_before_its_minimum_and_has_it_again_afterwards(make_trainer):
+    trainer = make_trainer(enable_checkpointing=False, min_epochs=5, min_steps=50, max_epochs=6)
+    leaving = Leaving(trainer)
+    leaving.allow()
+    trainer.should_stop = True
+    assert trainer.fit_loop._can_stop_early
+    leaving.end()
+    assert not trainer.fit_loop._can_stop_early
+    assert (trainer.fit_loop.min_epochs, trainer.fit_loop.epoch_loop.min_steps) == (5, 50)

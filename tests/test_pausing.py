@@ -10,16 +10,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Literal
 
 import pytest
-from burr.core import State, action, when
+from burr.core import Condition, State, action, when
 from burr.core.graph import GraphBuilder
 from lightning.pytorch import LightningDataModule
 from looks import CountsBatches, walked
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.actions import BestModel, Call, Review, SetLearningRate, TrainEpoch, Validate
 from burr_lightning.conditions import max_epochs, plateau, reached
 from burr_lightning.errors import AnswerError, ArgumentError, MachineError, NotAskedError
-from burr_lightning.machines import EPOCH_ENDED, FINISHED, VALIDATION_DUE, answered, since_review
+from burr_lightning.machines import CAN_PAUSE, FINISHED, VALIDATION_DUE, answered, since_review
 from burr_lightning.pausing import Block, post_to
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -63,8 +64,9 @@ def fit(make_trainer):
     return run
 
 
-def asks(review, *, when_=EPOCH_ENDED & (since_review(max_epochs(2))), after=(), first=False, last=False):
+def asks(review, *, when_=None, first=False, last=False):
     """A machine that goes to one waiting action: in the middle, before the training, or at its end."""
+    when_ = when_ or CAN_PAUSE & since_review(max_epochs(2))
     phases = ["train_epoch", "validate"]
     middle = [] if first or last else [(phases, "ask", when_)]
     end = [(phases, "ask", FINISHED), ("ask", "best_model")] if last else [(phases, "best_model", FINISHED)]
@@ -77,7 +79,6 @@ def asks(review, *, when_=EPOCH_ENDED & (since_review(max_epochs(2))), after=(),
             ("train_epoch", "validate", VALIDATION_DUE),
             *end,
             *middle,
-            *after,
             *([] if last else [("ask", "train_epoch")]),
             (phases, "train_epoch"),
         )
@@ -231,11 +232,58 @@ def test_a_run_can_ask_when_its_training_is_over(fit):
     assert walked(burr)[-2:] == ["ask", "best_model"]
 
 
-def test_a_pause_in_the_middle_of_an_epoch_says_what_to_do(fit):
+def test_a_pause_in_the_middle_of_an_epoch_that_cannot_be_gone_on_with_says_what_to_do(fit):
     machine = asks(Review(), when_=reached("val_loss", 0.95))
-    with pytest.raises(MachineError, match=r"middle of an epoch.*EPOCH_ENDED") as raised:
+    with pytest.raises(MachineError, match=r"middle of an epoch.*StatefulDataLoader.*CAN_PAUSE") as raised:
         fit(machine=machine, trainer={"val_check_interval": 2})
     assert "wait='block'" in str(raised.value)
+    assert Run.open("a").status == "failed"
+    assert Run.open("a").question is None
+
+
+class ReadOn(Data):
+    """Data that is read on from the middle of an epoch."""
+
+    def train_dataloader(self):
+        return StatefulDataLoader(scripted_loader(6).dataset, batch_size=2)
+
+
+@pytest.mark.parametrize("review", ["in a machine of one's own", "in the default machine"])
+def test_a_run_pauses_in_the_middle_of_an_epoch_where_its_loader_can_go_on(fit, review):
+    condition = reached("val_loss", 0.85)
+    own = asks(Review(), when_=condition & Condition.expr("review is None"))
+    options = {"machine": own} if "own" in review else {"review_when": condition}
+    options |= {"epochs": 1, "trainer": {"val_check_interval": 2}}
+    module = CountsBatches(val_loss=[0.9, 0.8, 0.9])
+    burr = fit(**options, data=ReadOn(), module=module)
+    assert burr.paused
+    assert module.seen == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    assert burr.run.state["checkpoint"]["batch"] == 4
+    assert not burr.run.history.recording().ends_epoch.any()
+    data = ReadOn()
+    assert fit(**options, data=data).paused
+    assert data.touched == []
+    burr.run.answer("go")
+    module = CountsBatches(val_loss=[0.9, 0.8, 0.9])
+    burr = fit(**options, data=ReadOn(), module=module)
+    assert module.seen == [(0, 4), (0, 5)]
+    assert burr.run.status == "finished"
+    assert len(burr.run.history) == 1
+
+
+def test_a_no_go_in_the_middle_of_an_epoch_ends_the_run_there(fit):
+    options = {"review_when": reached("val_loss", 0.85), "epochs": 2, "trainer": {"val_check_interval": 2}}
+    for wait in ("exit", Block(timeout=0.01, default="no-go")):
+        run_id = "exits" if wait == "exit" else "blocks"
+        module = CountsBatches(val_loss=[0.9, 0.8, 0.9])
+        burr = fit(**options, wait=wait, data=ReadOn(), module=module, run_id=run_id)
+        if burr.paused:
+            burr.run.answer("no-go")
+            burr = fit(**options, data=ReadOn(), run_id=run_id)
+        assert module.seen == [(0, 0), (0, 1), (0, 2), (0, 3)]
+        assert burr.run.status == "finished"
+        assert burr.run.stop_reason.startswith("answered no-go")
+        assert fit(**options, data=ReadOn(), run_id=run_id).run.status == "finished"
 
 
 def test_a_run_that_leaves_nothing_on_disk_says_that_it_would_wait(fit, caplog, tmp_path):
@@ -320,7 +368,7 @@ def test_transitions_read_the_answer_and_later_actions_its_values(fit):
         .with_transitions(
             ("train_epoch", "validate", VALIDATION_DUE),
             (phases, "best_model", FINISHED),
-            (phases, "ask", EPOCH_ENDED & since_review(max_epochs(2))),
+            (phases, "ask", CAN_PAUSE & since_review(max_epochs(2))),
             *after,
             ("ask", "train_epoch"),
             (phases, "train_epoch"),
@@ -496,6 +544,12 @@ def test_a_process_can_ask_at_its_terminal(fit, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "Go on with the training?" in said
     assert "'maybe' is none of its options" in said
+
+
+def test_a_terminal_that_is_closed_pauses_the_run(fit, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Terminal(["go\n"]))
+    assert fit(review_when=max_epochs(2), wait="prompt").paused
+    assert Run.open("a").question is not None
 
 
 def test_without_a_terminal_it_pauses(fit, caplog):

@@ -31,6 +31,14 @@ def details(run: Run) -> dict[str, Any]:
         **summary(run),
         "error": run.error,
         "stop_reason": run.stop_reason,
+        "question": question.as_json() if (question := run.question) is not None else None,
+        "reviews": [
+            {
+                "question": asked.question.as_json(),
+                "answer": asked.answer.as_json() if asked.answer is not None else None,
+            }
+            for asked in run.reviews
+        ],
         "folder": run.folder,
         "last_checkpoint": run.last_checkpoint,
         **{key: state.get(key) for key in ("global_step", "seconds", "hparams", "data", "metrics", "shadow")},

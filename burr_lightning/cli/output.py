@@ -13,6 +13,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..amounts import duration as duration
+from ..amounts import number as number
+
 NONE = "–"
 """What stands where there is nothing to say."""
 
@@ -74,11 +77,6 @@ def status_text(status: str) -> Text:
     return Text(status, style=_STYLES.get(status, ""))
 
 
-def number(value: float) -> str:
-    """A metric's value, short."""
-    return f"{value:.4g}"
-
-
 def pairs(values: dict[str, Any]) -> str:
     """Names and values on one line.
 
@@ -87,20 +85,3 @@ def pairs(values: dict[str, Any]) -> str:
         'lr=0.01, layers=[64, 10]'
     """
     return ", ".join(f"{name}={value}" for name, value in values.items()) or NONE
-
-
-def duration(seconds: float) -> str:
-    """A time as people read it.
-
-    Example:
-        >>> duration(0.0421), duration(7.5), duration(75), duration(7500)
-        ('42ms', '7.5s', '1m 15s', '2h 05m')
-    """
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
-    return f"{minutes // 60}h {minutes % 60:02d}m"

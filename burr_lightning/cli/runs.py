@@ -62,7 +62,7 @@ def _say_unread(found: list[Run]) -> None:
 def _table(found: list[Run], to: Console) -> Table:
     roomy = to.width >= _ROOMY
     table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), pad_edge=False, header_style="bold")
-    longest = max(len(run.run_id) for run in found)
+    longest = max(len("run"), *(len(run.run_id) for run in found))
     # With a width of its own the id stays in one piece, and the columns that can be wrapped give way.
     others = 71 if roomy else 58
     table.add_column("run", width=min(longest, max(20, to.width - others)), overflow="fold")

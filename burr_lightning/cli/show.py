@@ -24,6 +24,7 @@ from .output import (
     print_whole,
     status_text,
 )
+from .review import review_text
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -60,6 +61,8 @@ def _print(to: Console, run: Run) -> None:
         print_field(to, "error", run.error.strip())
     if run.stop_reason is not None:
         print_field(to, "why it stopped", run.stop_reason)
+    for asked in run.reviews:
+        print_field(to, "review", review_text(asked))
     print_field(to, "created", f"{run.created:%Y-%m-%d %H:%M:%S}")
     _print_state(to, run)
     _print_path(to, run)

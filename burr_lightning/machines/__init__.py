@@ -1,6 +1,6 @@
 """Ready-made machines, built with Burr's own GraphBuilder."""
 
-from ..graphs import CAN_STOP, EPOCH_ENDED, FINISHED, VALIDATION_DUE
+from ..graphs import CAN_PAUSE, CAN_STOP, FINISHED, VALIDATION_DUE
 from .answers import answered, since_review
 from .curriculum import Lesson, curriculum
 from .default import default_machine
@@ -11,8 +11,8 @@ from .views import in_this_stage
 from .warm_restarts import warm_restarts
 
 __all__ = [
+    "CAN_PAUSE",
     "CAN_STOP",
-    "EPOCH_ENDED",
     "FINISHED",
     "VALIDATION_DUE",
     "Lesson",

@@ -8,7 +8,7 @@ from burr.core import Action, Condition
 from burr.core.graph import Graph, GraphBuilder
 
 from ..actions import BestModel, ProcessData, Review, SetLearningRate, TrainEpoch, Validate
-from ..graphs import CAN_STOP, EPOCH_ENDED, FINISHED, VALIDATION_DUE
+from ..graphs import CAN_PAUSE, CAN_STOP, FINISHED, VALIDATION_DUE
 from .answers import answered, since_review
 
 _PHASES = ["train_epoch", "validate"]
@@ -22,9 +22,9 @@ def default_machine(stop_when: Condition | None = None, review_when: Condition |
     Args:
         stop_when: When to leave the training for ``best_model``; ``None`` leaves that to Lightning's
             own limits. Lightning's ``min_epochs`` and ``min_steps`` are honoured.
-        review_when: When to ask a human, at the end of an epoch after which the training could stop:
-            ``review`` takes ``go`` or ``no-go``, and a new learning rate. The condition is asked about
-            what was logged since the last answer. ``None`` never asks.
+        review_when: When to ask a human, where the training could pause and stop: ``review`` takes
+            ``go`` or ``no-go``, and a new learning rate. The condition is asked about what was logged
+            since the last answer. ``None`` never asks.
 
     Returns:
         A Burr graph.
@@ -71,7 +71,7 @@ def _review(
         "review": Review("Go on with the training?", fields={"lr": float}),
         "set_learning_rate": SetLearningRate(key="lr"),
     }
-    asks = [(_PHASES, "review", EPOCH_ENDED & CAN_STOP & since_review(review_when))]
+    asks = [(_PHASES, "review", CAN_PAUSE & CAN_STOP & since_review(review_when))]
     answers = [
         ("review", "best_model", answered("no-go")),
         ("review", "train_epoch", Condition.when(lr=None)),

@@ -74,6 +74,8 @@ def replayed(settings: RunSettings, trainer: Trainer, ours: type[Checkpoint]) ->
         hooks=(*_without_trackers(settings), _EndAfter(task.epoch)),
         persister=None,
         tracker=False,
+        wait="exit",
+        on_pause=None,
     )
 
 
