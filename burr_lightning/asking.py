@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .answering import give_answer
 from .committing import RunCommits
-from .errors import MachineError, NotAskedError
+from .errors import AnswerError, MachineError, NotAskedError
 from .layout import RunFolder
 from .pausing import Block, Pause, tell
 from .prompting import prompted
@@ -76,8 +76,14 @@ class Asking:
         answer = self._answer_to(question) or self._answer_from_human(question)
         if answer is None:
             return None
+        try:
+            values = question.checked(answer.values, self._settings.run_id)
+        except AnswerError:
+            if self._reviews is not None:
+                self._reviews.ask(question)  # it can be answered anew, and then as it is asked today
+            raise
         self._answered = question, answer
-        return question.checked(answer.values, self._settings.run_id)
+        return values
 
     def action_ran(self) -> None:
         """The action has run: what a human gave it enters the state.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ from .rows import StateRows
 from .steps import MachinePath, read_steps
 from .stored_rows import StoredRows
 from .tracked import tracked_graph
+from .waiting import question_in_state
 
 if TYPE_CHECKING:
     from .commits.verify import Verification
@@ -32,7 +34,7 @@ Status = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
 class Run:
-    """A stored run, read-only: what it says is what stood there when it was opened.
+    """A stored run: what it says is what stood there when it was opened.
 
     Use `Run.open`, or `list_runs`.
     """
@@ -40,6 +42,9 @@ class Run:
     def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
         self._folder, self._info, self._given = folder, info, rows.given
         self._row, self._rows_error = rows.newest(folder, info)
+        if self._row is not None and (question := self.question) is not None:
+            open_question = question_in_state(question)
+            self._row = replace(self._row, state=self._row.state.update(review=open_question))
 
     @classmethod
     def open(
@@ -99,8 +104,7 @@ class Run:
     def status(self) -> Status:
         """``running`` while a process owns it; ``interrupted`` where one was killed.
 
-        ``paused`` while it waits for an answer, with a process or without one, and from then on until a
-        process has begun to go on with it.
+        ``paused`` while it waits for an answer, with a process or without one, and until one goes on with it.
         """
         asked = self._waiting()
         if asked is not None and asked.answer is None:
@@ -120,7 +124,7 @@ class Run:
     def question(self) -> Question | None:
         """What the run waits to be told, ``None`` where it waits for nothing."""
         asked = self._waiting()
-        return asked.question if asked is not None and asked.answer is None else None
+        return asked.question if asked and asked.answer is None else None
 
     @property
     def is_answered(self) -> bool:
@@ -153,8 +157,7 @@ class Run:
             AnswerError: If a value is missing, unknown or of another kind; the question stays open.
 
         Example:
-            >>> run = Run.open("digits")  # doctest: +SKIP
-            >>> run.answer("go", lr=1e-4, comment="The loss still falls.")  # doctest: +SKIP
+            >>> Run.open("digits").answer("go", lr=1e-4, comment="It still learns.")  # doctest: +SKIP
         """
         given = values if verdict is None else {"verdict": verdict, **values}
         return self.give_answer(given, comment=comment, by=by, via="python")

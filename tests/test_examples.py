@@ -48,6 +48,17 @@ def teaches(said):
     assert percentages(said)[0] > 96
 
 
+def asks(said):
+    """The first time it asks; answered with a lower rate it is better before it asks again."""
+    best = float(re.search(r"Asked after epoch \d+, at ([\d.]+) at best", said).group(1))
+    waiting = Run.open("looked-at", "digits")
+    assert waiting.status == "paused"
+    waiting.answer("go", lr=1e-3)
+    again = run("human_in_the_loop").stdout
+    assert "review -> set_learning_rate -> (train_epoch -> validate)" in again
+    assert min(Run.open("looked-at", "digits").history["val_loss"]) < best - 0.01
+
+
 def searches(said):
     judged = percentages(said)
     assert len(judged) == 5
@@ -57,6 +68,7 @@ def searches(said):
 
 SHOWS = {
     "curriculum": teaches,
+    "human_in_the_loop": asks,
     "rollback_on_divergence": recovers,
     "staged_finetuning": finetunes,
     "training_pipeline": searches,

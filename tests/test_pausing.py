@@ -99,6 +99,7 @@ def test_a_run_pauses_where_its_review_condition_holds(fit, caplog):
     run = Run.open("a")
     assert (run.status, run.epoch) == ("paused", 1)
     assert run.question.text == "Go on with the training?"
+    assert run.state["review"] == burr.state["review"]
     assert run.last_checkpoint.exists()
     assert walked(burr)[-1] == "validate"
     assert "waits for an answer, after epoch 1: Go on with the training?" in caplog.text
@@ -260,6 +261,7 @@ def test_a_run_pauses_in_the_middle_of_an_epoch_where_its_loader_can_go_on(fit, 
     assert module.seen == [(0, 0), (0, 1), (0, 2), (0, 3)]
     assert burr.run.state["checkpoint"]["batch"] == 4
     assert not burr.run.history.recording().ends_epoch.any()
+    assert burr.run.verify().sound
     data = ReadOn()
     assert fit(**options, data=data).paused
     assert data.touched == []
@@ -466,6 +468,8 @@ def test_an_answer_that_today_s_machine_does_not_take_is_named(fit):
     fit(machine=asks(Review(options=("go", "no-go")))).run.answer("go")
     with pytest.raises(AnswerError, match="verdict='go' is none of its options"):
         fit(machine=asks(Review(options=("yes", "no"))))
+    Run.open("a").answer("yes")
+    assert fit(machine=asks(Review(options=("yes", "no")))).state["verdict"] == "yes"
 
 
 # Waiting within the process
@@ -504,10 +508,11 @@ def test_the_time_that_is_waited_is_no_time_of_training(fit):
         began = time.monotonic()
         threading.Event().wait(0.3)
         took.append(time.monotonic() - began)
-        Run.open("a").answer("no-go")
+        Run.open("a").answer("go")
 
     began = time.monotonic()
-    burr = fit(review_when=max_epochs(2), wait="block", on_pause=slow)
+    burr = fit(review_when=max_epochs(2), wait="block", on_pause=slow, epochs=3)
+    assert burr.state["epoch"] == 2
     assert burr.state["seconds"] <= time.monotonic() - began - took[0]
 
 
@@ -544,6 +549,18 @@ def test_a_process_can_ask_at_its_terminal(fit, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "Go on with the training?" in said
     assert "'maybe' is none of its options" in said
+
+
+def test_an_answer_from_elsewhere_that_was_there_first_counts(fit, monkeypatch):
+    class AnsweredMeanwhile(Terminal):
+        def readline(self):
+            if Run.open("a").question is not None:
+                Run.open("a").answer("no-go", by="ada")
+            return super().readline()
+
+    monkeypatch.setattr(sys, "stdin", AnsweredMeanwhile(["go\n", "\n", "\n"]))
+    burr = fit(review_when=max_epochs(2), wait="prompt")
+    assert burr.run.stop_reason == "answered no-go: by ada"
 
 
 def test_a_terminal_that_is_closed_pauses_the_run(fit, monkeypatch):

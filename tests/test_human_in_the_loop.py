@@ -1,0 +1,56 @@
+"""From the queue to a question, to a click in a browser, to the end: with real processes throughout."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import browsing
+import pytest
+from at_work import WorkerProcess, cli, submit
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from burr_lightning import Run
+
+SCRIPT = Path(__file__).parent / "looked_at.py"
+SECONDS = 120
+
+pytestmark = pytest.mark.skipif(
+    bool(browsing.missing), reason=f"not installed: {', '.join(browsing.missing)}"
+)
+
+
+def shows(browser, text):
+    WebDriverWait(browser, SECONDS, 0.1).until(
+        lambda driver: text in driver.find_element(By.TAG_NAME, "main").text
+    )
+
+
+def test_a_run_asks_is_answered_in_a_browser_and_ends_as_one_that_was_answered_at_once(tmp_path):
+    root, home = tmp_path / "runs", tmp_path / "home"
+    at_once = {**os.environ, "BURR_LIGHTNING_RUN_ID": "at-once"}
+    subprocess.run([sys.executable, SCRIPT, "at-once", "at-once.txt"], env=at_once, check=True)
+    submit("looked-at", sys.executable, SCRIPT, "exit", "looked-at.txt")
+    with WorkerProcess("--every", 0.2) as worker, browsing.desk_process(root, home=home) as desk:
+        with browsing.chromium(tmp_path / "browser") as browser:
+            browser.get(desk.address)
+            shows(browser, "looked-at")
+            shows(browser, "1 waiting for an answer")
+            assert Run.open("looked-at").epoch == 1
+            browser.find_element(By.CSS_SELECTOR, "tr.asks a.ask").click()
+            shows(browser, "Go on with the training?")
+            browser.find_element(By.CSS_SELECTOR, "input[value=go]").click()
+            browser.find_element(By.NAME, "field.lr").send_keys("0.001")
+            browser.find_element(By.CSS_SELECTOR, "form button").click()
+            shows(browser, "Answered by")
+            # The page is not loaded again: it tells by itself that a worker has gone on with the run.
+            shows(browser, "finished")
+        worker.until("looked-at: done")
+        assert worker.asked_to_end() == 0
+    run = Run.open("looked-at")
+    assert run.status == "finished"
+    assert run.epoch == 2
+    assert [asked.answer.via for asked in run.reviews] == ["web page"]
+    assert Path("looked-at.txt").read_text() == Path("at-once.txt").read_text()
+    assert "done" in cli("queue")
