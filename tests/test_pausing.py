@@ -158,6 +158,21 @@ def test_the_review_condition_is_asked_about_what_followed_the_last_answer(fit):
     assert burr.run.status == "finished"
 
 
+def test_a_question_that_was_passed_over_does_not_stand_for_the_one_that_is_due(fit):
+    """As where another machine went on without it, and a process was killed before it wrote the new one."""
+    run = fit(review_when=max_epochs(2)).run
+    due = run.question
+    [written] = (run.folder / "reviews").iterdir()
+    older = {**due.as_json(), "number": due.number - 1, "text": "Is this still asked?"}
+    written.with_name(f"{due.number - 1:08d}.question.json").write_text(json.dumps(older))
+    written.unlink()
+    assert Run.open("a").question is None
+    burr = fit(review_when=max_epochs(2))
+    assert burr.paused
+    assert burr.state["review"]["question"] == due.text
+    assert Run.open("a").question.number == due.number
+
+
 def test_a_stop_and_a_limit_come_before_a_question(fit):
     assert fit(review_when=max_epochs(2), stop_when=max_epochs(2)).run.status == "finished"
     burr = fit(run_id="b", review_when=max_epochs(6))
@@ -462,6 +477,22 @@ def test_an_answer_that_the_run_failed_with_may_be_given_anew(fit):
     burr = fit(machine=machine)
     assert burr.state["epoch"] == 3
     assert burr.run.reviews[0].answer.values == {"rate": 1.0}
+
+
+class FailsAtOnce(ScriptedModule):
+    def training_step(self, batch, batch_idx):
+        raise RuntimeError("out of memory")
+
+
+def test_an_answer_that_is_in_the_state_is_used_up(fit):
+    fit(review_when=max_epochs(2)).run.answer("go")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(review_when=max_epochs(2), module=FailsAtOnce(val_loss=LOSSES))
+    run = Run.open("a")
+    assert (run.status, run.position, run.is_answered) == ("failed", "review", False)
+    with pytest.raises(NotAskedError, match="'a' is failed and waits for no answer"):
+        run.answer("no-go")
+    assert fit(review_when=max_epochs(2)).state["epoch"] == 3
 
 
 def test_an_answer_that_today_s_machine_does_not_take_is_named(fit):
