@@ -257,6 +257,32 @@ def test_a_pause_in_the_middle_of_an_epoch_that_cannot_be_gone_on_with_says_what
     assert Run.open("a").question is None
 
 
+def test_the_default_machine_waits_for_the_end_of_such_an_epoch(fit):
+    burr = fit(review_when=reached("val_loss", 0.95), trainer={"val_check_interval": 2})
+    assert burr.paused
+    assert burr.state["epoch"] == 0
+    assert burr.run.question.epoch == 0
+
+
+def test_a_run_can_pause_after_a_validation_that_the_machine_asked_for(fit):
+    machine = (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), validate=Validate(), ask=Review(), best_model=BestModel())
+        .with_transitions(
+            ("train_epoch", "validate"),
+            ("validate", "ask", CAN_PAUSE & since_review(max_epochs(1))),
+            ("validate", "best_model", FINISHED),
+            ("validate", "train_epoch"),
+            ("ask", "best_model", FINISHED),
+            ("ask", "train_epoch"),
+        )
+        .build()
+    )
+    burr = fit(machine=machine, trainer={"check_val_every_n_epoch": 10})
+    assert burr.paused
+    assert walked(burr) == ["train_epoch", "validate"]
+
+
 class ReadOn(Data):
     """Data that is read on from the middle of an epoch."""
 
@@ -609,11 +635,15 @@ def test_without_a_terminal_it_pauses(fit, caplog):
 # Who is told
 
 
+_MOST_BYTES = 400
+"""It takes twenty seconds to send them all."""
+
+
 class Hook(HTTPServer):
     """A web address that keeps what is posted to it; it answers with a code, or never."""
 
     def __init__(self, code=200):
-        self.posted, self.code, self.release = [], code, threading.Event()
+        self.posted, self.code, self.release, self.sent = [], code, threading.Event(), 0
         super().__init__(("127.0.0.1", 0), Posted)
 
     @property
@@ -626,6 +656,11 @@ class Posted(BaseHTTPRequestHandler):
         self.server.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         if self.server.code is None:
             self.server.release.wait()
+            return
+        if self.server.code == "a byte now and then":
+            while not self.server.release.wait(0.05) and self.server.sent < _MOST_BYTES:
+                self.wfile.write(b"x")
+                self.server.sent += 1
             return
         self.send_response(self.server.code)
         self.end_headers()
@@ -666,7 +701,7 @@ def test_a_pause_is_posted_to_a_web_address_once(fit, hook):
 
 # http.client of Python 3.11 lets go of a socket that has timed out without closing it.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("code", [500, None])
+@pytest.mark.parametrize("code", [500, None, "a byte now and then"])
 def test_an_address_that_fails_or_never_answers_breaks_nothing(fit, hook, caplog, code):
     server = hook(code)
     with caplog.at_level(logging.WARNING):
@@ -674,6 +709,7 @@ def test_an_address_that_fails_or_never_answers_breaks_nothing(fit, hook, caplog
     assert len(server.posted) == 1
     assert "127.0.0.1" in caplog.text
     assert "secret" not in caplog.text
+    assert server.sent < _MOST_BYTES
 
 
 def test_an_address_that_nobody_listens_at_breaks_nothing(fit, caplog):
