@@ -1,0 +1,27 @@
+"""`burr-lightning resume`: go on with one run, now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import where_options
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@where_options
+def resume(run: str, project: str | None, root_dir: Path | None) -> None:
+    """Go on with one run, now and in this terminal, with the command that started it.
+
+    RUN is a run's id, a beginning of it that no other run has, or "latest"; or the id of a job in the queue.
+    The exit code is the command's, 128 and the signal's number where a signal ended it.
+    """
+    from ..layout import home
+    from ..scheduling.resuming import resume as go_on
+
+    attempt = go_on(run, home(root_dir), project)
+    if attempt.code is None or attempt.code < 0:
+        raise SystemExit(128 + abs(attempt.code or 15))
+    raise SystemExit(attempt.code)

@@ -1,0 +1,40 @@
+"""A small training that a queue starts: it notes its end, and waits where it is told to.
+
+    python scheduled.py EPOCHS ENDS [TOLD GATE]
+
+With TOLD and GATE it says in its second epoch that it is there, and waits at the gate the first time.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from lightning.pytorch import Trainer
+
+from burr_lightning import BurrCallback
+from burr_lightning.testing import ScriptedModule, scripted_loader
+
+
+class Waits(ScriptedModule):
+    """Waits in its second epoch, unless it went on from there."""
+
+    def training_step(self, batch, batch_idx):
+        if self.trainer.current_epoch == 1 and batch_idx == 0 and len(sys.argv) > 3:
+            told, gate = sys.argv[3:]
+            waited = Path(f"{gate}.{burr.run.run_id}")
+            if not waited.exists():
+                waited.touch()
+                Path(told).write_text(f"{os.getpid()} {burr.run.run_id}\n")
+                with open(gate, "rb", buffering=0) as file:
+                    file.read(1)
+        return super().training_step(batch, batch_idx)
+
+
+epochs, ends = int(sys.argv[1]), sys.argv[2]
+burr = BurrCallback(monitor="val_loss")
+quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+trainer = Trainer(max_epochs=epochs, callbacks=[burr], accelerator="cpu", **quiet)
+trainer.fit(Waits(val_loss=[0.5, 0.4, 0.3]), scripted_loader(), scripted_loader())
+if trainer.global_step:
+    with open(ends, "a") as file:
+        file.write(f"{burr.run.run_id}\n")
