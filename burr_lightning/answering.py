@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import AnswerError, NotAskedError
-from .questions import LONGEST_TEXT, Answer
+from .questions import LONGEST_TEXT, Answer, Question
 from .reviews import Reviews, said
 
 if TYPE_CHECKING:
     from .layout import RunFolder
     from .reviews import Asked
+
+_LONGEST_NAME = 100
+"""Characters of who answers: they are part of every row from there on."""
 
 
 def waiting(folder: RunFolder, newest_row: int | None) -> Asked | None:
@@ -24,7 +27,9 @@ def waiting(folder: RunFolder, newest_row: int | None) -> Asked | None:
         newest_row: The step of its newest row: what was asked before it is over. ``None`` where there is
             none, or where it is not known.
     """
-    asked = Reviews(folder).newest()
+    asked, outcome = Reviews(folder).newest(), folder.outcome()
+    if newest_row is None and outcome is not None and outcome.status == "finished":
+        return None  # its rows cannot be read, and would say that all was used
     if asked is None or (newest_row is not None and asked.question.number <= newest_row):
         return None
     return asked
@@ -57,20 +62,27 @@ def give_answer(
         NotAskedError: If nothing is asked, or it was answered already.
         AnswerError: If the answer does not fit; the question stays open.
     """
-    if asked is None or (asked.answer is not None and status != "failed"):
+    if asked is None or asked.answer is not None:
         raise NotAskedError(run_id, status, said(asked.answer) if asked else None)
     question = asked.question
-    if comment and any(field.name == "comment" for field in question.fields):
-        values = {"comment": comment, **values}
-    if len(comment) > LONGEST_TEXT:
-        why = f"the comment has {len(comment)} characters"
-        raise AnswerError(run_id, question.text, why, f"a comment of {LONGEST_TEXT} characters or less")
-    answer = Answer(question.checked(values, run_id), comment, by or _user_name(), via, round(time.time(), 3))
+    _refuse_what_is_no_note(run_id, question, comment=comment, by=by)
+    notes = {"comment": comment, "by": by}
+    names = {field.name for field in question.fields}
+    values = {**{name: note for name, note in notes.items() if note and name in names}, **values}
+    checked, now = question.checked(values, run_id), round(time.time(), 3)
+    answer = Answer(checked, comment or "", by or _user_name(), via, now, question.fingerprint)
     if reviews is not None:
-        if asked.answer is not None:  # the run failed with it before anything was kept of that
-            reviews.set_aside(question)
         reviews.answer(question, answer)
     return answer
+
+
+def _refuse_what_is_no_note(run_id: str, question: Question, **notes: object) -> None:
+    longest = {"comment": LONGEST_TEXT, "by": _LONGEST_NAME}
+    for name, note in notes.items():
+        if note is not None and (not isinstance(note, str) or len(note) > longest[name]):
+            why = f"{name} has {len(note)} characters" if isinstance(note, str) else f"{name}={note!r}"
+            fits = f"a text of {longest[name]} characters or less"
+            raise AnswerError(run_id, question.text, why, fits)
 
 
 def _user_name() -> str:

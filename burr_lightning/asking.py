@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from burr.core import Application, State
+from burr.core import Application
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from . import messages
 from .answering import give_answer
 from .committing import RunCommits
-from .errors import AnswerError, MachineError, NotAskedError
+from .errors import MachineError, NotAskedError
 from .layout import RunFolder
 from .pausing import Block, Pause, tell
-from .prompting import prompted
+from .prompting import Overtaken, prompted
 from .questions import Answer, Question
 from .reports import TrainingClock
 from .reviews import Asked, Reviews
 from .settings import RunSettings
-from .waiting import answer_in_state, inputs_of_a_human, question_in_state, question_of
+from .waiting import answer_in_state, inputs_of_a_human, is_due, question_in_state, question_of
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Asking:
         """What a human gives an action; empty for one that does not wait, ``None`` where the run pauses.
 
         Raises:
-            AnswerError: If the answer was given to another machine than today's.
             MachineError: If the run would have to pause where it cannot be committed.
+            ReviewsError: If the question cannot be written.
         """
         action = self._app.graph.get_action(name)
         assert action is not None
@@ -76,14 +76,8 @@ class Asking:
         answer = self._answer_to(question) or self._answer_from_human(question)
         if answer is None:
             return None
-        try:
-            values = question.checked(answer.values, self._settings.run_id)
-        except AnswerError:
-            if self._reviews is not None:
-                self._reviews.ask(question)  # it can be answered anew, and then as it is asked today
-            raise
         self._answered = question, answer
-        return values
+        return question.checked(answer.values, self._settings.run_id)
 
     def action_ran(self) -> None:
         """The action has run: what a human gave it enters the state.
@@ -95,12 +89,53 @@ class Asking:
             self._app.update_state(state.update(review=answer_in_state(*self._answered, state)))
             self._answered = None
 
+    def failed(self, error: BaseException) -> None:
+        """The run fails: an answer with which an action failed is taken back, and asked for again."""
+        if self._answered is not None and self._reviews is not None and isinstance(error, Exception):
+            question, answer = self._answered
+            log.warning("The answer of %s to %r is set aside: answer anew.", answer.by, question.text)
+            self._reviews.set_aside(question)
+
+    def stays_paused(self, position: str | None) -> bool:
+        """Whether the run waits for an answer since an earlier process, and this one is not to wait for it.
+
+        A question that nobody has answered and that is not due any more is passed over.
+        """
+        asked = self._reviews.newest() if self._reviews is not None else None
+        if self._reviews is None or asked is None or asked.answer is not None:
+            return False
+        question, app = asked.question, self._app
+        action = {action.name: action for action in app.graph.actions}.get(question.action)
+        if action is None or not is_due(app.graph, position, app.state, next_step(app), question):
+            self._reviews.pass_over(question)
+            return False
+        today = question_of(action, question.number, app.state, question.reason)
+        if not self._leaves or (today.text, today.fields) != (question.text, question.fields):
+            return False
+        self.pause(question)
+        return True
+
+    def tell(self, pause: Pause) -> None:
+        """Tell the user's own function, once of each question."""
+        if self._reviews is None:
+            tell(self._settings.on_pause, pause)
+        elif not self._reviews.was_told(pause.question):
+            tell(self._settings.on_pause, pause)
+            self._reviews.told(pause.question)
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether a process that finds a question open leaves it so."""
+        return self._settings.wait == "exit" or (self._settings.wait == "prompt" and not sys.stdin.isatty())
+
     def _answer_to(self, question: Question) -> Answer | None:
         return self._reviews.answer_to(question) if self._reviews is not None else None
 
     def _answer_from_human(self, question: Question) -> Answer | None:
         committed = self._commits.before_waiting()
-        if not committed and self._settings.wait == "exit":
+        wait = self._settings.wait
+        ends = wait.values is None and wait.timeout is not None if isinstance(wait, Block) else self._leaves
+        if not committed and ends:
             raise _cannot_be_committed(question)
         if self._reviews is not None:
             question = self._reviews.ask(question)
@@ -138,26 +173,31 @@ class Asking:
             log.warning("BurrCallback(wait='prompt'): there is no terminal to ask at. The run pauses.")
             return None
         try:
-            values, comment = prompted(question, self._settings.run_id)
+            values, comment = prompted(question, self._settings.run_id, lambda: self._is_over(question))
         except EOFError:
             log.warning("The terminal was closed without an answer to %r. The run pauses.", question.text)
             return None
+        except Overtaken:
+            return self._answer_to(question)
         return self._given(question, values, comment, None, "terminal")
+
+    def _is_over(self, question: Question) -> bool:
+        """Whether there is nothing to wait for any more: it was answered elsewhere, or is not to be."""
+        return self._trainer.received_sigterm or self._answer_to(question) is not None
 
     def _block(self, pause: Pause, block: Block) -> Answer | None:
         for line in messages.waits(pause):
-            rank_zero_info(line)
-        tell(self._settings.on_pause, pause)
-        deadline = time.monotonic() + block.timeout if block.timeout is not None else None
-        while not self._trainer.received_sigterm:
-            answer = self._answer_to(pause.question)
-            if answer is not None:
-                return answer
-            left = deadline - time.monotonic() if deadline is not None else _POLL
-            if left <= 0:
-                return self._default(pause.question, block)
-            time.sleep(min(left, _POLL))
-        return None
+            log.warning("%s", line)
+        # The time that earlier processes waited counts too; after that, no clock that can be set.
+        left = block.timeout - max(time.time() - pause.question.asked, 0.0) if block.timeout else math.inf
+        deadline = time.monotonic() + left
+        self.tell(pause)
+        while not self._is_over(pause.question) and time.monotonic() < deadline:
+            time.sleep(min(max(deadline - time.monotonic(), 0.0), _POLL))
+        answer = self._answer_to(pause.question)
+        if answer is not None or self._trainer.received_sigterm:
+            return answer
+        return self._default(pause.question, block)
 
     def _default(self, question: Question, block: Block) -> Answer | None:
         if block.values is None:
@@ -169,17 +209,10 @@ class Asking:
         self, question: Question, values: Mapping[str, Any], comment: str, by: str | None, via: str
     ) -> Answer | None:
         """The answer, written down; somebody else's where that was there first."""
-        asked = Asked(question, None)
+        asked, run_id = Asked(question, None), self._settings.run_id
         try:
             return give_answer(
-                self._reviews,
-                self._settings.run_id,
-                asked,
-                "running",
-                values,
-                comment=comment,
-                by=by,
-                via=via,
+                self._reviews, run_id, asked, "running", values, comment=comment, by=by, via=via
             )
         except NotAskedError:
             return self._answer_to(question)
@@ -197,18 +230,3 @@ def _cannot_be_committed(question: Question) -> MachineError:
 def next_step(app: Application[Any]) -> int:
     """The number that the next step of a machine will have."""
     return 0 if app.sequence_id is None else app.sequence_id + 1
-
-
-def unanswered(
-    settings: RunSettings, folder: RunFolder, name: str | None, number: int, state: State[Any]
-) -> Question | None:
-    """What a stored run waits for before its next action, ``None`` where it can go on."""
-    action = settings.machine.get_action(name) if name is not None else None
-    if action is None or not inputs_of_a_human(action):
-        return None
-    reviews = Reviews(folder)
-    question = question_of(action, number, state, None)
-    asked = reviews.newest()
-    if asked is None or asked.question.number != number or reviews.answer_to(question) is not None:
-        return None
-    return asked.question

@@ -6,10 +6,11 @@ Read off apache-burr 0.43; `tests/test_lightning_access.py` fails loudly when a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from burr.core import Application, ApplicationBuilder, State
+from burr.core.action import FunctionBasedAction
 from burr.core.application import PRIOR_STEP
 from burr.core.graph import Graph
 from burr.core.validation import BASE_ERROR_MESSAGE
@@ -98,6 +99,12 @@ class _NoBanner(logging.Filter):
 
 
 _BURRS_LOG = logging.getLogger("burr.core.application")
+
+
+def written_function(action: FunctionBasedAction) -> Callable[..., Any]:
+    """The function that a user wrote; Burr's pydantic actions run one of their own around it."""
+    function: Callable[..., Any] = action._originating_fn
+    return function
 
 
 def position_of(app: Application[Any]) -> str | None:

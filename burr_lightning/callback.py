@@ -187,7 +187,7 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take what is ours out of a commit of this run."""
-        if self._resumed_from is None or self._kept is not None:
+        if self._resumed_from is None or self._kept is not None or trainer.state.fn != "fit":
             return
         if trainer.ckpt_path is not None:
             raise ResumeError(

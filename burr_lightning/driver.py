@@ -264,6 +264,7 @@ class Driver:
         committed, where it can be gone on with.
         """
         self.leave_loops()
+        self.asking.failed(error)
         try:
             if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
                 self._count_batch()

@@ -143,7 +143,10 @@ def _refuse_unknown_inputs(graph: Graph) -> None:
 
 
 _GIVEN = "trainer, pl_module and datamodule"
-_LIVE = {"model", "module", "lightning_module", "optimizer", "optimizers", "dataloader", "data_module"}
+_LIVE = {
+    *("model", "module", "lightning_module", "optimizer", "optimizers", "dataloader", "data_module"),
+    *("args", "kwargs"),
+}
 """Names of what no human can give."""
 
 

@@ -8,6 +8,7 @@ from burr.core import Condition, State
 from burr.core.graph import Graph
 
 from .actions import PhaseAction
+from .actions.ordinary import PROVIDED_INPUTS as PROVIDED_INPUTS
 from .conditions import StopCondition, explain, metrics_of
 from .errors import BurrLightningError, ConditionError, UnknownMetricError
 
@@ -20,8 +21,6 @@ def _may_stop(state: State[Any]) -> tuple[bool | None, str]:
     return bool(state["can_stop"]), ""
 
 
-PROVIDED_INPUTS = frozenset({"training", "trainer", "pl_module", "datamodule", "fingerprint"})
-"""What an ordinary action can ask for by declaring it as an input."""
 VALIDATION_DUE = Condition.when(validation_due=True)
 """Lightning validates next."""
 FINISHED = Condition.when(finished=True)

@@ -162,6 +162,15 @@ def write_json(path: Path, content: dict[str, Any], *, lasting: bool = False) ->
     temporary.replace(path)
 
 
+def flush(folder: Path) -> None:
+    """Have the names in a folder on the disk, should the machine lose its power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """What a JSON file holds, ``None`` where there is none, or a torn one."""
     try:

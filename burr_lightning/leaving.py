@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from lightning.pytorch import Trainer
@@ -12,9 +13,10 @@ from .layout import REPLAY_VARIABLE, Outcome, RunFolder
 from .lightning_access import refuse_other_trainers
 from .lightning_leaving import ToldBeforeData, leave_fit
 from .opening import OpenRun
-from .pausing import tell
 from .reviews import Reviews
 from .settings import RunSettings
+
+log = logging.getLogger(__name__)
 
 
 class LeavesPaused(ToldBeforeData):
@@ -32,7 +34,6 @@ class LeavesPaused(ToldBeforeData):
         if asked is None or asked.answer is not None:
             return
         refuse_other_trainers(trainer)
-        outcome = folder.outcome()
         run = OpenRun(settings, trainer, trainer.lightning_module)
         if not run.stays_paused():
             run.close()
@@ -40,25 +41,18 @@ class LeavesPaused(ToldBeforeData):
         self._opened = run
         for line in messages.opened(run):
             rank_zero_info(line)
-        end_paused(run, told=outcome is not None and outcome.status == "paused")
-        leave_fit()
+        end_paused(run)
+        leave_fit(trainer)
 
     def _settings(self) -> RunSettings:
         raise NotImplementedError
 
 
-def end_paused(run: OpenRun, *, told: bool = False) -> None:
-    """Let a run go that waits, and say what for.
-
-    Args:
-        run: The run.
-        told: Whether an earlier process has told the user's ``on_pause``: where it was killed on the way,
-            nobody knows.
-    """
+def end_paused(run: OpenRun) -> None:
+    """Let a run go that waits, and say what for."""
     pause = run.driver.asking.paused
     assert pause is not None
-    if not told:
-        tell(run.settings.on_pause, pause)
+    run.driver.asking.tell(pause)
     for line in messages.paused(pause):
-        rank_zero_info(line)
+        log.warning("%s", line)  # whatever of Lightning's is silenced
     run.ended(Outcome("paused"))

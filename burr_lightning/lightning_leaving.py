@@ -5,9 +5,10 @@ Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a pri
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NoReturn
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 
@@ -31,18 +32,44 @@ class ToldBeforeData:
     @log.setter
     def log(self, log: Any) -> None:
         self._log = log
-        trainer = log.__self__.trainer
-        if trainer.state.fn == "fit":
+        module = getattr(log, "__self__", None)  # a module may have another log
+        trainer = getattr(module, "trainer", None)
+        if isinstance(trainer, Trainer) and trainer.state.fn == "fit":
             self.before_data(trainer)
 
 
-def leave_fit() -> NoReturn:
-    """Have ``trainer.fit`` return here and now, as if it had trained.
+def leave_fit(trainer: Trainer) -> NoReturn:
+    """Have ``trainer.fit`` return here and now, as if it had trained; before anything was set up.
 
     Raises:
         _TunerExitException: The trainer catches it.
     """
+    _without_teardown(trainer)
     raise _TunerExitException
+
+
+def _without_teardown(trainer: Trainer) -> None:
+    """Have nothing torn down that was not set up: the trainer calls it all the same."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    trainer.callbacks = [_PutBack(callbacks)]  # type: ignore[attr-defined]
+    for owner in (trainer.lightning_module, getattr(trainer, "datamodule", None)):
+        if owner is not None:
+            owner.__dict__["teardown"] = partial(_not_this_time, owner)
+
+
+class _PutBack(Callback):
+    """Stands for the trainer's callbacks while they are not to be torn down."""
+
+    def __init__(self, callbacks: list[Callback]) -> None:
+        self._callbacks = callbacks
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put them back."""
+        trainer.callbacks = self._callbacks  # type: ignore[attr-defined]
+
+
+def _not_this_time(owner: Any, stage: str | None = None) -> None:
+    del owner.__dict__["teardown"]
 
 
 class Leaving:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from burr.core import State
 
-from .layout import RunFolder, home
+from .layout import RunFolder
 from .pausing import Pause
 from .questions import Question
 from .shadow import in_words
@@ -81,7 +81,7 @@ def paused(pause: Pause) -> Iterator[str]:
 
 def answer_command(run_id: str, project: str, root: Path, question: Question) -> str:
     """The command that answers a question, for a shell in this folder."""
-    where = ["--root-dir", str(root)] if root != home(None) else []
+    where = ["--root-dir", str(root)]  # it may be read in another folder, and much later
     given = [_given(field.name, field.options) for field in question.fields if field.required]
     named = ["burr-lightning", "review", run_id, "--project", project, *where]
     return shlex.join([*named, *(word for words in given for word in words)])

@@ -12,13 +12,11 @@ from typing import TypeVar
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
-from .asking import next_step, unanswered
 from .burr_access import build_application, local_tracker
 from .commits import Committer, StoredCommits
 from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
-from .graphs import follow
 from .hooks import TrainerHook
 from .launch import launch
 from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
@@ -175,14 +173,7 @@ class OpenRun:
 
     def stays_paused(self) -> bool:
         """Whether it waits for an answer since an earlier process, and this one is not to wait for it."""
-        app, settings = self.driver.app, self.settings
-        if self.folder is None or settings.wait != "exit" or self.standing.finished:
-            return False
-        name, _ = follow(app.graph, self.standing.position, app.state)
-        question = unanswered(settings, self.folder, name, next_step(app), app.state)
-        if question is not None:
-            self.driver.asking.pause(question)
-        return question is not None
+        return not self.standing.finished and self.driver.asking.stays_paused(self.standing.position)
 
     @property
     def is_open(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypeVar
 
 from .errors import AnswerError
 
@@ -26,8 +27,10 @@ class Field:
     name: str
     kind: Kind
     required: bool
-    options: tuple[str, ...] | None = None
+    options: tuple[Any, ...] | None = None
     """The values that it may have, ``None`` for any of its kind."""
+    at_least: float | None = None
+    """The least number that it may be, ``None`` for any."""
 
     def in_words(self) -> str:
         """What fits.
@@ -39,6 +42,7 @@ class Field:
             'lr (float, may be left out)'
         """
         kind = " or ".join(map(repr, self.options)) if self.options else self.kind
+        kind += f", {self.at_least:g} or more" if self.at_least is not None else ""
         return f"{self.name} ({kind}{'' if self.required else ', may be left out'})"
 
     def checked(self, value: object) -> Any:
@@ -57,11 +61,14 @@ class Field:
         if self.options is not None and value not in self.options:
             raise ValueError(f"{self.name}={value!r} is none of its options")
         if not fits[self.kind]:
-            raise ValueError(f"{self.name}={value!r} is no {self.kind}")
+            what = "nothing that JSON can hold" if self.kind == "any" else f"no {self.kind}"
+            raise ValueError(f"{self.name}={value!r} is {what}")
         if self.kind == "float":
-            return _finite(self.name, value)
-        if isinstance(value, str) and len(value) > LONGEST_TEXT:
-            raise ValueError(f"{self.name} has {len(value)} characters, more than {LONGEST_TEXT}")
+            value = _finite(self.name, value)
+        if self.at_least is not None and not value >= self.at_least:  # type: ignore[operator]
+            raise ValueError(f"{self.name}={value!r} is less than {self.at_least:g}")
+        if self.kind in ("str", "any") and (length := len(json.dumps(value))) > 2 * LONGEST_TEXT:
+            raise ValueError(f"{self.name} has {length} characters, more than {LONGEST_TEXT}")
         return value
 
     def parsed(self, text: str) -> Any:
@@ -71,6 +78,9 @@ class Field:
             ValueError: If it stands for none of that kind.
         """
         text = text.strip()
+        for option in self.options or ():
+            if text == str(option):
+                return option
         if self.kind == "bool" and text.lower() in _TRUTHS:
             return _TRUTHS[text.lower()]
         if self.kind in ("int", "float"):
@@ -104,6 +114,14 @@ class Question:
     """The last finished epoch, -1 before the first."""
     asked: float
     """When, in seconds since 1970."""
+    step: int = 0
+    """The optimizer steps that were taken."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What an answer is bound to: what is asked, and where in the training; not when, and not why."""
+        bound = {key: value for key, value in self.as_json().items() if key not in ("asked", "reason")}
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()[:16]
 
     def checked(self, values: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         """The values of an answer, when it fits.
@@ -149,12 +167,14 @@ class Question:
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Question:
-        """The question that `as_json` gave."""
-        fields = (
-            Field(**{**field, "options": tuple(field["options"]) if field["options"] else None})
-            for field in stored["fields"]
-        )
-        return Question(**{**stored, "fields": tuple(fields)})
+        """The question that `as_json` gave, here or in another version.
+
+        Raises:
+            KeyError, TypeError, ValueError: If it is none.
+        """
+        found = [_known(Field, field) for field in stored["fields"]]
+        asked_for = [replace(f, options=tuple(f.options) if f.options else None) for f in found]
+        return replace(_known(Question, stored), fields=tuple(asked_for))
 
 
 @dataclass(frozen=True)
@@ -171,16 +191,40 @@ class Answer:
     """How: ``python``, ``command line``, ``web page``, ``terminal``, or ``time-out`` where nobody did."""
     answered: float
     """When, in seconds since 1970."""
+    of: str = ""
+    """The fingerprint of the question that it answers."""
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> Answer:
+        """The answer that `as_json` gave, here or in another version.
+
+        Raises:
+            KeyError, TypeError, ValueError: If it is none.
+        """
+        return _known(Answer, stored)
 
     def as_json(self) -> dict[str, Any]:
         """The answer as JSON."""
         return asdict(self)
 
 
+_Stored = TypeVar("_Stored", Question, Answer, Field)
+
+
+def _known(kind: type[_Stored], stored: Mapping[str, Any]) -> _Stored:
+    """What was stored, without what a newer version has added."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{key: value for key, value in stored.items() if key in names})
+
+
 def _finite(name: str, value: Any) -> float:
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{name}={value!r} is not finite")
-    return float(value)
+    return number
 
 
 def _is_json(value: object) -> bool:

@@ -152,8 +152,7 @@ class Run:
             What was kept.
 
         Raises:
-            NotAskedError: If nothing is asked, or it was answered already. An answer that the run failed
-                with, before anything was kept of that, may be given anew.
+            NotAskedError: If nothing is asked, or it was answered already.
             AnswerError: If a value is missing, unknown or of another kind; the question stays open.
 
         Example:

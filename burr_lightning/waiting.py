@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import time
 import types
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Union, get_args, get_origin
 
 from burr.core import State
-from burr.core.action import Action, FunctionBasedAction
+from burr.core.action import Action, FunctionBasedAction, SingleStepAction
 from burr.core.graph import Graph
 
 from .actions import Call, PhaseAction, Review
-from .graphs import PROVIDED_INPUTS
+from .annotated import annotations_of, plain_function
+from .burr_access import written_function
+from .graphs import PROVIDED_INPUTS, follow, reachable
 from .questions import LONGEST_TEXT, Answer, Field, Kind, Question
 
 _KINDS: dict[Any, Kind] = {
@@ -69,6 +71,7 @@ def question_of(action: Action, number: int, state: State[Any], reason: str | No
         reason[:LONGEST_TEXT] if reason else None,
         state["epoch"],
         round(time.time(), 3),
+        state.get("global_step", 0),
     )
 
 
@@ -87,42 +90,64 @@ def question_in_state(question: Question) -> dict[str, Any]:
 
 def answer_in_state(question: Question, answer: Answer, state: State[Any]) -> dict[str, Any]:
     """The answer, as the state's `review` holds it, and where in the run it was given."""
+    said = {key: value for key, value in answer.as_json().items() if key != "of"}
     return {
         **question_in_state(question),
-        **answer.as_json(),
+        **said,
         "check": state["history"].checks,
         "step": state["global_step"],
         "seconds": state["seconds"],
     }
 
 
+def is_due(graph: Graph, position: str | None, state: State[Any], step: int, question: Question) -> bool:
+    """Whether a machine may come to a question before anything is trained.
+
+    Args:
+        graph: The machine.
+        position: The action that ran last.
+        state: The state after it.
+        step: The number of its next step.
+        question: A question that was asked.
+    """
+    following, _ = follow(graph, position, state)
+    if following is None or waits(graph, following):
+        return following == question.action and question.number == step
+    return question.number > step and question.action in reachable(graph, following, through_phases=False)
+
+
 def _text(action: Action) -> str:
     """What a user's own action asks: the first line of what its author wrote about it."""
     function = _function(action)
-    written = type(action).__dict__.get("__doc__") if function is None else inspect.getdoc(function)
+    written = type(action).__dict__.get("__doc__") if function is None else _written(function)
     lines = (written or "").strip().splitlines()
     return lines[0].strip() if lines else f"{action.name} needs {', '.join(inputs_of_a_human(action))}."
+
+
+def _written(function: Callable[..., Any]) -> str | None:
+    plain = plain_function(function)
+    return inspect.getdoc(plain) if inspect.isroutine(plain) else type(plain).__dict__.get("__doc__")
 
 
 def _fields(action: Action) -> tuple[Field, ...]:
     required = inputs_of_a_human(action)
     _, optional = action.optional_and_required_inputs
-    others = sorted(of_a_human(optional))
-    annotated = _annotations(_function(action) or action.run)
-    return tuple(_field(name, annotated.get(name), name in required) for name in [*required, *others])
+    annotated = annotations_of(_function(action) or _method(action))
+    names = [*required, *sorted(of_a_human(optional))]
+    return tuple(_field(name, annotated.get(name), name in required) for name in names)
 
 
 def _function(action: Action) -> Callable[..., Any] | None:
+    """The function that a user wrote, ``None`` where the action is a class of its own."""
     if isinstance(action, FunctionBasedAction):
-        return action.fn
+        return written_function(action)
     return action.function if isinstance(action, Call) else None
 
 
-def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
-    try:
-        return get_type_hints(function)
-    except Exception:  # a name that cannot be resolved: what stands there is better than nothing
-        return getattr(inspect.unwrap(function), "__annotations__", {})
+def _method(action: Action) -> Callable[..., Any]:
+    if isinstance(action, SingleStepAction):
+        return action.run_and_update
+    return action.run
 
 
 def _field(name: str, annotation: Any, required: bool) -> Field:
@@ -130,7 +155,8 @@ def _field(name: str, annotation: Any, required: bool) -> Field:
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
         annotation = kinds[0] if len(kinds) == 1 else None
     options = get_args(annotation) if get_origin(annotation) is Literal else ()
-    if options and all(isinstance(option, str) for option in options):
-        return Field(name, "str", required, options)
+    types_of = {type(option) for option in options}
+    if len(types_of) == 1 and types_of <= {str, int}:
+        return Field(name, _KINDS[types_of.pop()], required, options)
     kind = _KINDS.get(annotation, "any") if annotation.__hash__ is not None else "any"
     return Field(name, kind, required)

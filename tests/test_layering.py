@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"errors", "metric", "history", "history_forms", "metric_log", "recording"},
+    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording"},
     {"conditions"},
     {
         *(
@@ -23,18 +23,18 @@ LAYERS = [
             "steps",
         ),
         *("layout", "locks", "rows", "persisters", "stored_rows", "plots", "shadow"),
-        *("known_runs", "questions", "reviews"),
+        *("known_runs", "launch", "annotated", "questions", "reviews", "waiting", "pausing"),
     },
     {"commits"},
-    {"answering", "runs", "stopping"},
+    {"answering", "runs", "scheduling", "stopping"},
     {
         *("settings", "lightning_access", "lightning_data", "lightning_loops", "lightning_testing"),
         "running_metrics",
         *("parameter_groups", "training_state", "acting", "fingerprint", "going_on", "committing", "reports"),
-        *("ordinary", "walking", "driver", "hooks"),
+        *("asking", "prompting", "leaving", "lightning_leaving", "ordinary", "walking", "driver", "hooks"),
         *("standing", "messages", "opening", "reading", "callback", "replay"),
     },
-    {"cli"},
+    {"cli", "desk"},
     {"testing"},
 ]
 LIGHTNING = {"lightning", "pytorch_lightning", "lightning_fabric"}

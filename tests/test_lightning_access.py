@@ -5,10 +5,10 @@ import operator
 import burr.core.application
 import pytest
 import torch
-from burr.core.action import StreamingResultContainer
+from burr.core.action import StreamingResultContainer, action, create_action
 from burr.tracking import LocalTrackingClient
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer import call
@@ -23,6 +23,11 @@ from burr_lightning.lightning_access import can_stop, reached_limit, refuse_othe
 from burr_lightning.lightning_leaving import Leaving, ToldBeforeData, leave_fit
 from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
+
+
+@action(reads=[], writes=[])
+def plain_action(state):
+    return state
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,7 @@ from burr_lightning.testing import ScriptedModule, scripted_loader
         (_Loop, "restarting"),
         (StreamingResultContainer, "__iter__"),
         (burr.core.application, "PRIOR_STEP"),
+        (create_action(plain_action, "it"), "_originating_fn"),
         (LocalTrackingClient, "LOG_FILENAME"),
     ],
 )
@@ -147,23 +153,55 @@ def test_several_processes_are_refused_with_what_to_do(make_trainer):
 
 
 class Leaves(ToldBeforeData, Checkpoint):
+    leaves = True
+
     def before_data(self, trainer):
         assert trainer.lightning_module is not None
-        leave_fit()
+        if self.leaves:
+            leave_fit(trainer)
 
 
-class Touched(LightningDataModule):
-    touched = False
+class TearsDown:
+    """Tears down what its setup has made."""
 
-    def prepare_data(self):
-        self.touched = True
+    def setup(self, *args, **kwargs):
+        self.made = [*getattr(self, "made", []), "setup"]
+
+    def teardown(self, *args, **kwargs):
+        self.made.append("teardown")
 
 
-def test_a_callback_can_leave_a_fit_before_any_data_is_touched(make_trainer):
-    trainer, data = make_trainer(Leaves(), max_epochs=1), Touched()
-    trainer.fit(ScriptedModule(val_loss=[1.0]), datamodule=data)
-    assert not data.touched
+class Data(TearsDown, LightningDataModule):
+    def train_dataloader(self):
+        return scripted_loader()
+
+
+class Module(TearsDown, ScriptedModule):
+    pass
+
+
+class Other(TearsDown, Callback):
+    pass
+
+
+def test_a_callback_can_leave_a_fit_before_anything_is_set_up(make_trainer):
+    leaves, other, data, module = Leaves(), Other(), Data(), Module(val_loss=[1.0])
+    trainer = make_trainer(other, leaves, max_epochs=1)
+    trainer.fit(module, datamodule=data)
     assert trainer.state.finished
+    assert trainer.callbacks == [other, leaves]
+    assert not any(hasattr(part, "made") for part in (other, data, module))
+    leaves.leaves = False
+    trainer.fit(module, datamodule=data)
+    assert [part.made for part in (other, data, module)] == [["setup", "teardown"]] * 3
+
+
+def test_a_module_with_a_log_of_its_own_is_fitted(make_trainer):
+    module = ScriptedModule(val_loss=[1.0])
+    module.log = lambda *args, **options: None
+    trainer = make_trainer(Leaves(), max_epochs=1)
+    trainer.fit(module, scripted_loader())
+    assert trainer.global_step == 4
 
 
 def test_it_is_not_told_of_other_work_of_the_trainer(make_trainer):

@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
+import pty
+import signal
 import sys
 import threading
 import time
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Literal
@@ -12,14 +16,22 @@ from typing import Literal
 import pytest
 from burr.core import Condition, State, action, when
 from burr.core.graph import GraphBuilder
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from looks import CountsBatches, walked
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.actions import BestModel, Call, Review, SetLearningRate, TrainEpoch, Validate
-from burr_lightning.conditions import max_epochs, plateau, reached
-from burr_lightning.errors import AnswerError, ArgumentError, MachineError, NotAskedError
+from burr_lightning.conditions import max_epochs, max_steps, max_time, plateau, reached
+from burr_lightning.errors import (
+    AnswerError,
+    ArgumentError,
+    MachineError,
+    NotAskedError,
+    PersisterError,
+    RunNotFoundError,
+)
 from burr_lightning.machines import CAN_PAUSE, FINISHED, VALIDATION_DUE, answered, since_review
 from burr_lightning.pausing import Block, post_to
 from burr_lightning.testing import ScriptedModule, scripted_loader
@@ -52,9 +64,9 @@ class Data(LightningDataModule):
 def fit(make_trainer):
     """Run the script once: `fit(machine=...)` gives the callback."""
 
-    def run(*, epochs=6, module=None, data=None, trainer=None, **options):
+    def run(*, epochs=6, module=None, data=None, trainer=None, callbacks=(), **options):
         burr = BurrCallback(**{"run_id": "a", "monitor": "val_loss", **options})
-        fitting = make_trainer(burr, max_epochs=epochs, **(trainer or {}))
+        fitting = make_trainer(*callbacks, burr, max_epochs=epochs, **(trainer or {}))
         module = module or ScriptedModule(val_loss=LOSSES)
         fitting.fit(module, datamodule=data) if data else fitting.fit(
             module, scripted_loader(), scripted_loader()
@@ -103,7 +115,8 @@ def test_a_run_pauses_where_its_review_condition_holds(fit, caplog):
     assert run.last_checkpoint.exists()
     assert walked(burr)[-1] == "validate"
     assert "waits for an answer, after epoch 1: Go on with the training?" in caplog.text
-    assert "burr-lightning review a --project lightning --verdict go" in caplog.text
+    command = f"burr-lightning review a --project lightning --root-dir {run.folder.parents[1]} --verdict go"
+    assert command in caplog.text
 
 
 def test_it_is_left_alone_until_it_is_answered(fit, caplog):
@@ -146,6 +159,34 @@ def test_it_goes_on_with_the_answer(fit):
     assert Run.open("a").state["review"]["by"] == "bob"
 
 
+def test_weights_are_tested_and_validated_after_a_run_was_gone_on_with(make_trainer):
+    class Tests(ScriptedModule):
+        def test_step(self, batch, batch_idx):
+            self.log("test_loss", 0.25)
+
+    def script():
+        burr = BurrCallback(run_id="a", monitor="val_loss", review_when=max_epochs(1))
+        trainer = make_trainer(burr, max_epochs=2)
+        trainer.fit(Tests(val_loss=LOSSES), scripted_loader(), scripted_loader())
+        return burr, trainer.test(ckpt_path="best", dataloaders=scripted_loader())
+
+    burr, tested = script()
+    burr.run.answer("go")
+    burr, again = script()
+    assert burr.run.status == "finished"
+    assert tested == again == [{"test_loss": 0.25}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "asked_after"),
+    [(max_steps(8), [1, 3]), (max_time(timedelta(days=1)), []), (max_epochs(3), [2])],
+)
+def test_steps_seconds_and_epochs_are_counted_from_the_last_answer(fit, condition, asked_after):
+    options = {"review_when": condition, "epochs": 5, "wait": Block(timeout=0.001, default="go")}
+    burr = fit(**options)
+    assert [asked.question.epoch for asked in burr.run.reviews] == asked_after
+
+
 def test_the_review_condition_is_asked_about_what_followed_the_last_answer(fit):
     worse_twice = [0.9, 1.0, 1.1, 1.2, 0.5, 0.4]
     burr = fit(review_when=plateau("val_loss", 1), module=ScriptedModule(val_loss=worse_twice))
@@ -162,7 +203,7 @@ def test_a_question_that_was_passed_over_does_not_stand_for_the_one_that_is_due(
     """As where another machine went on without it, and a process was killed before it wrote the new one."""
     run = fit(review_when=max_epochs(2)).run
     due = run.question
-    [written] = (run.folder / "reviews").iterdir()
+    [written] = (run.folder / "reviews").glob("*.question.json")
     older = {**due.as_json(), "number": due.number - 1, "text": "Is this still asked?"}
     written.with_name(f"{due.number - 1:08d}.question.json").write_text(json.dumps(older))
     written.unlink()
@@ -228,7 +269,6 @@ def test_a_run_can_ask_before_its_first_epoch(fit):
     burr = fit(machine=asks(Review("Begin?"), first=True), module=module)
     assert burr.paused
     assert module.seen == []
-    assert "before its first epoch" not in burr.state["review"]["question"]
     assert fit(machine=asks(Review("Begin?"), first=True), data=data).paused
     assert data.touched == []
     burr.run.answer("go")
@@ -439,15 +479,22 @@ def test_an_answer_must_fit_the_question(fit):
         ({"verdict": "go", "lr": "0.1"}, "lr='0.1' is no float"),
         ({"verdict": "go", "lr": True}, "lr=True is no float"),
         ({"verdict": "go", "lr": float("nan")}, "lr=nan is not finite"),
+        ({"verdict": "go", "lr": 10**400}, "is not finite"),
+        ({"verdict": "go", "lr": -1e-4}, "lr=-0.0001 is less than 0"),
         ({"verdict": "go", "rate": 1.0}, "it does not ask for rate"),
     ]
     for given, why in wrong:
         with pytest.raises(AnswerError) as raised:
             run.answer(**given)
         assert why in str(raised.value)
-        assert "verdict ('go' or 'no-go'); lr (float, may be left out)" in str(raised.value)
-    with pytest.raises(AnswerError, match="the comment has 1001 characters"):
-        run.answer("go", comment="x" * 1001)
+        assert "verdict ('go' or 'no-go'); lr (float, 0 or more, may be left out)" in str(raised.value)
+    for note, why in [
+        ({"comment": "x" * 1001}, "comment has 1001 characters"),
+        ({"by": "x" * 101}, "by has 101 characters"),
+        ({"by": 3}, "by=3"),
+    ]:
+        with pytest.raises(AnswerError, match=why):
+            run.answer("go", **note)
     assert Run.open("a").question is not None
 
 
@@ -498,11 +545,31 @@ def test_an_answer_that_the_run_failed_with_may_be_given_anew(fit):
     fit(machine=machine).run.answer(rate=-1.0)
     with pytest.raises(ValueError, match="a negative rate"):
         fit(machine=machine)
-    assert Run.open("a").status == "failed"
-    Run.open("a").answer(rate=1.0)
+    run = Run.open("a")
+    assert (run.status, run.is_answered) == ("paused", False)
+    assert "a negative rate" in run.error
+    run.answer(rate=1.0)
+    with pytest.raises(NotAskedError, match="used once"):
+        run.answer(rate=2.0)
     burr = fit(machine=machine)
     assert burr.state["epoch"] == 3
     assert burr.run.reviews[0].answer.values == {"rate": 1.0}
+
+
+def test_an_answer_that_was_not_read_before_a_failure_stands(fit):
+    fit(review_when=max_epochs(2)).run.answer("go", by="ada")
+
+    class Before(Callback):
+        def on_train_start(self, trainer, pl_module):
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(review_when=max_epochs(2), callbacks=[Before()])
+    run = Run.open("a")
+    assert (run.status, run.is_answered) == ("failed", True)
+    with pytest.raises(NotAskedError, match="answered by ada"):
+        run.answer("no-go", by="bob")
+    assert fit(review_when=max_epochs(2)).run.reviews[0].answer.by == "ada"
 
 
 class FailsAtOnce(ScriptedModule):
@@ -521,12 +588,87 @@ def test_an_answer_that_is_in_the_state_is_used_up(fit):
     assert fit(review_when=max_epochs(2)).state["epoch"] == 3
 
 
-def test_an_answer_that_today_s_machine_does_not_take_is_named(fit):
-    fit(machine=asks(Review(options=("go", "no-go")))).run.answer("go")
-    with pytest.raises(AnswerError, match="verdict='go' is none of its options"):
-        fit(machine=asks(Review(options=("yes", "no"))))
-    Run.open("a").answer("yes")
-    assert fit(machine=asks(Review(options=("yes", "no")))).state["verdict"] == "yes"
+@pytest.mark.parametrize(
+    "today",
+    [
+        Review("Go on?", options=("yes", "no")),
+        Review("Go on with ten times the rate?"),
+        Review("Go on?", fields={"rate": float}),
+    ],
+)
+def test_an_answer_to_another_question_is_not_used(fit, today):
+    fit(machine=asks(Review("Go on?"))).run.answer("go")
+    burr = fit(machine=asks(today))
+    assert burr.paused
+    assert burr.run.question.text == today.question
+    burr.run.answer(today.options[0])
+    assert fit(machine=asks(today)).state["verdict"] == today.options[0]
+
+
+def test_a_question_that_was_changed_before_anyone_answered_is_asked_as_it_is_today(fit):
+    fit(machine=asks(Review("Go on?")))
+    burr = fit(machine=asks(Review("Go on, with another rate?", fields={"rate": float})))
+    assert burr.paused
+    assert burr.run.question.text == "Go on, with another rate?"
+    assert len(burr.run.reviews) == 1
+
+
+def test_an_answer_of_before_does_not_answer_the_same_question_of_a_run_that_went_another_way(fit):
+    """The newest commit is lost, and the run asks again from the one before it, earlier than then."""
+    machine = asks(Review(), when_=CAN_PAUSE & max_epochs(3) & Condition.expr("review is None"))
+    run = fit(machine=machine, checkpoints=Checkpoints(keep_last=3)).run
+    run.answer("no-go", by="ada")
+    run.last_checkpoint.write_bytes(b"damaged")
+    earlier = asks(Review(), when_=CAN_PAUSE & max_epochs(2) & Condition.expr("review is None"))
+    burr = fit(machine=earlier, checkpoints=Checkpoints(keep_last=3))
+    assert burr.paused
+    assert burr.run.question.epoch == 1
+    assert burr.run.question.number > 0
+
+
+def test_a_question_that_nobody_asks_any_more_takes_no_answer(fit):
+    asked = fit(review_when=max_epochs(2)).run
+    burr = fit(stop_when=max_epochs(9), epochs=3)
+    assert burr.run.status == "finished"
+    assert burr.run.reviews == []
+    with pytest.raises(NotAskedError, match="is finished"):
+        Run.open(asked.run_id).answer("go")
+
+
+def test_a_question_is_due_where_it_is_asked_today(fit):
+    """Before the first commit, an action before the question was taken away: it has another number now."""
+
+    def touch(state, trainer):
+        return None
+
+    phases = ["train_epoch", "validate"]
+
+    def machine(*, touched):
+        first = {"touch": Call(touch)} if touched else {}
+        return (
+            GraphBuilder()
+            .with_actions(
+                **first, ask=Review(), train_epoch=TrainEpoch(), validate=Validate(), best_model=BestModel()
+            )
+            .with_transitions(
+                *([("touch", "ask")] if touched else []),
+                ("ask", "train_epoch"),
+                ("train_epoch", "validate", VALIDATION_DUE),
+                (phases, "best_model", FINISHED),
+                (phases, "train_epoch"),
+            )
+            .build()
+        )
+
+    data, told = Data(), []
+    assert fit(machine=machine(touched=True), on_pause=told.append).paused
+    assert fit(machine=machine(touched=True), on_pause=told.append, data=data).paused
+    assert (len(told), data.touched) == (1, [])
+    assert Run.open("a").question.number == 1
+    assert fit(machine=machine(touched=False)).paused
+    assert Run.open("a").question.number == 0
+    Run.open("a").answer("go")
+    assert fit(machine=machine(touched=False)).run.status == "finished"
 
 
 # Waiting within the process
@@ -584,21 +726,29 @@ def test_a_default_must_fit_every_question_of_the_machine():
         BurrCallback(wait="later")
 
 
-class Terminal:
-    """A terminal at which lines are typed."""
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal at which lines are typed: `terminal("go", "")`; it is closed when they are read."""
+    opened = []
 
-    def __init__(self, lines):
-        self._lines = iter(lines)
+    def at(*lines, closed=False):
+        ours, theirs = pty.openpty()
+        os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+        file = os.fdopen(theirs, "r")
+        opened.append((ours, file))
+        monkeypatch.setattr(sys, "stdin", file)
+        if closed:
+            os.write(ours, b"\x04")  # Ctrl-D
+        return ours
 
-    def isatty(self):
-        return True
+    yield at
+    for ours, file in opened:
+        file.close()
+        os.close(ours)
 
-    def readline(self):
-        return next(self._lines, "")
 
-
-def test_a_process_can_ask_at_its_terminal(fit, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", Terminal(["maybe\n", "\n", "no-go\n", "\n", "I see.\n"]))
+def test_a_process_can_ask_at_its_terminal(fit, terminal, capsys):
+    terminal("maybe", "", "no-go", "", "I see.")
     burr = fit(review_when=max_epochs(2), wait="prompt")
     assert burr.run.status == "finished"
     answer = burr.run.reviews[0].answer
@@ -608,28 +758,80 @@ def test_a_process_can_ask_at_its_terminal(fit, monkeypatch, capsys):
     assert "'maybe' is none of its options" in said
 
 
-def test_an_answer_from_elsewhere_that_was_there_first_counts(fit, monkeypatch):
-    class AnsweredMeanwhile(Terminal):
-        def readline(self):
-            if Run.open("a").question is not None:
-                Run.open("a").answer("no-go", by="ada")
-            return super().readline()
-
-    monkeypatch.setattr(sys, "stdin", AnsweredMeanwhile(["go\n", "\n", "\n"]))
+def test_an_answer_from_elsewhere_ends_the_waiting_at_the_terminal(fit, terminal):
+    terminal()
+    asked = threading.Thread(target=answers_when_asked, args=("no-go",))
+    asked.start()
     burr = fit(review_when=max_epochs(2), wait="prompt")
+    asked.join()
     assert burr.run.stop_reason == "answered no-go: by ada"
 
 
-def test_a_terminal_that_is_closed_pauses_the_run(fit, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", Terminal(["go\n"]))
+def answers_when_asked(verdict):
+    """From elsewhere: answer the run as soon as it asks."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if Run.open("a").question is not None:
+                Run.open("a").answer(verdict, by="ada")
+                return
+        except (RunNotFoundError, PersisterError):
+            pass
+        threading.Event().wait(0.01)
+
+
+def test_a_terminal_that_is_closed_pauses_the_run(fit, terminal):
+    terminal("go", closed=True)
     assert fit(review_when=max_epochs(2), wait="prompt").paused
     assert Run.open("a").question is not None
 
 
-def test_without_a_terminal_it_pauses(fit, caplog):
+def test_without_a_terminal_it_pauses_and_stays_so(fit, caplog):
+    told, data = [], Data()
     with caplog.at_level(logging.WARNING):
-        assert fit(review_when=max_epochs(2), wait="prompt").paused
+        assert fit(review_when=max_epochs(2), wait="prompt", on_pause=told.append).paused
     assert "there is no terminal to ask at" in caplog.text
+    assert fit(review_when=max_epochs(2), wait="prompt", on_pause=told.append, data=data).paused
+    assert (len(told), data.touched) == (1, [])
+
+
+@pytest.mark.parametrize("wait", ["block", "prompt"])
+def test_a_wish_to_end_the_process_ends_the_waiting(fit, terminal, wait):
+    """As a scheduler sends it: SIGTERM, to a process that waits."""
+    terminal()
+
+    class SendsSigterm(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SIGTERMException):
+        fit(review_when=max_epochs(2), wait=wait, callbacks=[SendsSigterm()])
+    assert Run.open("a").status == "paused"
+    Run.open("a").answer("no-go")
+    assert fit(review_when=max_epochs(2), wait=wait).run.status == "finished"
+
+
+def test_a_process_that_blocks_again_waits_for_what_was_asked_before(fit):
+    told = []
+    assert fit(review_when=max_epochs(2), wait=Block(timeout=0.01), on_pause=told.append).paused
+    asked = Run.open("a").question
+    waiting = threading.Thread(target=answers_when_asked, args=("no-go",))
+    waiting.start()
+    burr = fit(review_when=max_epochs(2), wait="block", on_pause=told.append)
+    waiting.join()
+    assert burr.run.status == "finished"
+    assert burr.run.reviews[0].question == asked
+    assert len(told) == 1
+
+
+def test_the_time_that_earlier_processes_waited_counts(fit):
+    wait = Block(timeout=3600, default="no-go")
+    fit(review_when=max_epochs(2))
+    [written] = [path for path in Run.open("a").folder.glob("reviews/*") if "question" in path.name]
+    asked_long_ago = {**json.loads(written.read_text()), "asked": time.time() - 3601}
+    written.write_text(json.dumps(asked_long_ago))
+    assert fit(review_when=max_epochs(2), wait=wait).run.status == "finished"
 
 
 # Who is told
@@ -748,6 +950,10 @@ def test_a_review_is_refused_that_nobody_could_answer():
         ({"fields": {"epoch": int}}, "cannot name a field"),
         ({"fields": {"lr": complex}}, "must be bool, int, float or str"),
         ({"question": ""}, "1 to 1000"),
+        ({"options": ("go ", "no-go")}, "not blank at an end"),
+        ({"fields": {"state": float}}, "cannot name a field"),
+        ({"fields": {"trainer": float}}, "cannot name a field"),
+        ({"fields": {"note": str}, "at_least": {"note": 0}}, "must name fields that are int or float"),
     ]:
         with pytest.raises(ArgumentError, match=why):
             Review(**given)

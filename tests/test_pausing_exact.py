@@ -14,6 +14,7 @@ from test_exactness import refuse_differences, uninterrupted
 from burr_lightning import Run
 from burr_lightning.errors import NotAskedError, RunNotFoundError
 
+
 def pausing(name):
     """The script of the run that was answered at once, but that its processes end where it asks."""
     script = MACHINES[name].write()

@@ -12,6 +12,10 @@ Kept = Literal["best", "last"] | int
 """A commit: of the best epoch, the newest one before the epoch that has just ended, or of an epoch."""
 
 
+PROVIDED_INPUTS = frozenset({"training", "trainer", "pl_module", "datamodule", "fingerprint"})
+"""What an ordinary action can ask for by declaring it as an input."""
+
+
 class Training(Protocol):
     """What ready-made actions ask of the training: the input ``training``, given at a boundary.
 

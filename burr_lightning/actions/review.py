@@ -11,9 +11,12 @@ from burr.core.action import Action
 from ..errors import ArgumentError
 from ..questions import LONGEST_TEXT, Field, Kind
 from ..state import initial_state
+from .ordinary import PROVIDED_INPUTS
 
 _KINDS: dict[object, Kind] = {bool: "bool", int: "int", float: "float", str: "str"}
-_TAKEN = frozenset({"verdict", "comment", "by", *initial_state({}, None, None)})
+_TAKEN = frozenset(
+    {"verdict", "comment", "by", "state", "self", *PROVIDED_INPUTS, *initial_state({}, None, None)}
+)
 
 
 class Review(Action):
@@ -30,6 +33,7 @@ class Review(Action):
         options: What can be answered, two or more.
         fields: Values that may be given beside it, by the name of the key that later actions read, each
             with its type: ``bool``, ``int``, ``float`` or ``str``.
+        at_least: The least number that a field may be, by its name.
 
     Raises:
         ArgumentError: If an option or a field is none.
@@ -46,15 +50,16 @@ class Review(Action):
         *,
         options: Sequence[str] = ("go", "no-go"),
         fields: Mapping[str, type] | None = None,
+        at_least: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        fields = dict(fields or {})
+        fields, at_least = dict(fields or {}), dict(at_least or {})
         call = f"Review({question!r}, options={options!r}, fields={fields!r})"
         if not isinstance(question, str) or not 0 < len(question) <= LONGEST_TEXT:
             raise ArgumentError(f"{call}: the question must be a text of 1 to {LONGEST_TEXT} characters.")
-        texts = not isinstance(options, str) and all(isinstance(option, str) and option for option in options)
+        texts = not isinstance(options, str) and all(map(_can_be_typed, options))
         if not texts or len(set(options)) != len(options) or len(options) < 2:
-            raise ArgumentError(f"{call}: options must be two or more different texts.")
+            raise ArgumentError(f"{call}: options must be two or more different texts, not blank at an end.")
         for name, kind in fields.items():
             if not (isinstance(name, str) and name.isidentifier()) or name.startswith("_") or name in _TAKEN:
                 raise ArgumentError(
@@ -63,13 +68,20 @@ class Review(Action):
                 )
             if kind not in _KINDS:
                 raise ArgumentError(f"{call}: {name}={kind!r} must be bool, int, float or str.")
-        self.question, self.options, self.fields = question, tuple(options), fields
+        for name in at_least:
+            if fields.get(name) not in (int, float):
+                raise ArgumentError(f"{call}: at_least={at_least!r} must name fields that are int or float.")
+        self.question, self.options, self.fields, self.at_least = question, tuple(options), fields, at_least
 
     @property
     def asks_for(self) -> tuple[Field, ...]:
         """The values of an answer."""
         verdict = Field("verdict", "str", required=True, options=self.options)
-        return (verdict, *(Field(name, _KINDS[kind], required=False) for name, kind in self.fields.items()))
+        others = (
+            Field(name, _KINDS[kind], required=False, at_least=self.at_least.get(name))
+            for name, kind in self.fields.items()
+        )
+        return verdict, *others
 
     @property
     def reads(self) -> list[str]:
@@ -94,3 +106,7 @@ class Review(Action):
     def __repr__(self) -> str:
         fields = "".join(f", {name}: {kind.__name__}" for name, kind in self.fields.items())
         return f"Review({self.question!r}, options={self.options!r}{fields})"
+
+
+def _can_be_typed(option: object) -> bool:
+    return isinstance(option, str) and bool(option) and option == option.strip()

@@ -45,7 +45,11 @@ def _drawn(drawn: dict[str, list[float]], epochs: int, width: int, *, colour: bo
     plotext.xticks(list(range(0, epochs, max(1, math.ceil(epochs / _MOST_TICKS)))))
     plotext.xlabel("epoch")
     lines = str(plotext.build()).rstrip().splitlines()
-    return lines if colour and "NO_COLOR" not in os.environ else [plotext.uncolorize(line).rstrip() for line in lines]
+    return (
+        lines
+        if colour and "NO_COLOR" not in os.environ
+        else [plotext.uncolorize(line).rstrip() for line in lines]
+    )
 
 
 def _finite(values: Sequence[float]) -> list[float]:

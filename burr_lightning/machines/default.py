@@ -68,7 +68,7 @@ def _review(
 ) -> tuple[dict[str, Action], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """The actions that a review adds, what leads to it, and what it leads to."""
     actions: dict[str, Action] = {
-        "review": Review("Go on with the training?", fields={"lr": float}),
+        "review": Review("Go on with the training?", fields={"lr": float}, at_least={"lr": 0.0}),
         "set_learning_rate": SetLearningRate(key="lr"),
     }
     asks = [(_PHASES, "review", CAN_PAUSE & CAN_STOP & since_review(review_when))]

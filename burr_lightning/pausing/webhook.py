@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import urllib.request
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ def post_to(url: str, *, timeout: float = 5.0, headers: Mapping[str, str] | None
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ArgumentError(f"post_to({url!r}): give an address that begins with http:// or https://.")
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout > 0:
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < math.inf:
         raise ArgumentError(f"post_to(..., timeout={timeout!r}): it must be seconds, more than 0.")
     host = parts.hostname
     sent = {"Content-Type": "application/json", **(headers or {})}

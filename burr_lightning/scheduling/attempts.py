@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..layout import read_json, write_json
+from ..layout import flush, read_json, write_json
 from ..locks import is_held
-from .jobs import JobFolder, flush
+from .jobs import JobFolder
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..layout import read_json, write_json
+from ..layout import flush, read_json, write_json
 from .errors import JobNotFoundError
 
 QUEUE = ".queue"
@@ -151,12 +151,3 @@ class Queue:
             return None
         flush(self.path)
         return self.folder(job.id)
-
-
-def flush(folder: Path) -> None:
-    """Have the names in a folder on the disk, should the machine lose its power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
