@@ -12,6 +12,8 @@ from burr_lightning.testing import ScriptedModule, scripted_loader
 package = Path(burr_lightning.__file__).parent
 assert "site-packages" in package.parts, f"not the installed package: {package}"
 assert (package / "py.typed").exists(), "the types are not shipped"
+for part in ("templates/run.html", "templates/parts/question.html", "static/desk.css", "static/live.js"):
+    assert (package / "desk" / part).exists(), f"of the web page is not shipped: {part}"
 with tempfile.TemporaryDirectory() as home:
     burr = BurrCallback(monitor="val_loss", root_dir=home, tracker=False)
     trainer = Trainer(max_epochs=2, callbacks=[burr], accelerator="cpu", logger=False)

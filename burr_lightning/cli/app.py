@@ -12,9 +12,15 @@ import click
 from ..errors import BurrLightningError
 from .compare import compare
 from .graph import graph
+from .queue import cancel, queue
+from .resume import resume
+from .review import review
 from .runs import runs
 from .show import show
+from .submit import submit
+from .ui import ui
 from .verify import verify
+from .work import work
 
 
 class _Group(click.Group):
@@ -32,8 +38,15 @@ def main() -> None:
     """Look at training runs that were driven by BurrCallback, and check them."""
 
 
+main.add_command(cancel)
 main.add_command(compare)
 main.add_command(graph)
+main.add_command(queue)
+main.add_command(resume)
+main.add_command(review)
 main.add_command(runs)
 main.add_command(show)
+main.add_command(ui)
+main.add_command(submit)
 main.add_command(verify)
+main.add_command(work)

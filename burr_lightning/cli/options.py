@@ -11,18 +11,22 @@ import click
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+def root_dir_option(command: _Command) -> _Command:
+    """``--root-dir``: where runs are kept."""
+    return click.option(
+        "--root-dir",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where runs are kept. Without it: BURR_LIGHTNING_HOME of the environment, else ./burr_runs.",
+    )(command)
+
+
 def where_options(command: _Command) -> _Command:
     """``--project`` and ``--root-dir``: which runs are looked through."""
     project = click.option(
         "--project", metavar="P", help="Look at the runs of this project only, not at those of all projects."
     )
-    root_dir = click.option(
-        "--root-dir",
-        metavar="DIR",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Where runs are kept. Without it: BURR_LIGHTNING_HOME of the environment, else ./burr_runs.",
-    )
-    return project(root_dir(command))
+    return project(root_dir_option(command))
 
 
 def persister_option(command: _Command) -> _Command:

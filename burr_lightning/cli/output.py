@@ -27,6 +27,10 @@ _STYLES = {
     "finished": "green",
     "failed": "bold red",
     "interrupted": "yellow",
+    "waiting": "magenta",
+    "retrying": "yellow",
+    "given up": "bold red",
+    "done": "green",
 }
 
 

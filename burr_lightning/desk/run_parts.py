@@ -1,0 +1,97 @@
+"""What the page of a run shows, part by part: each part is what one template is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..questions import Question
+from ..reviews import Asked
+from .burr_pages import burr_address
+from .charts import newest_values
+from .forgery import FormKeys
+from .forms import inputs_of
+from .kept_commits import kept_commits
+from .path_view import path_items
+from .run_rows import address_of, status_of
+from .store import StoredRun
+from .timeline import timeline
+from .words import command_line
+
+PARTS = ("status", "question", "numbers", "time", "commits", "reviews", "facts")
+"""The parts of a run's page, each a template, which a page that is open gets anew when they change."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What was sent with a form that was refused."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    comment: str = ""
+    by: str = ""
+    error: str | None = None
+    """Why it was refused."""
+
+
+def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -> dict[str, Any]:
+    """What the templates of a run's page are given.
+
+    Args:
+        stored: The run.
+        keys: What forms are signed with.
+        typed: What was typed into a form that was refused.
+    """
+    run, state = stored.run, stored.run.state
+    return {
+        "run": run,
+        "info": stored.info,
+        "state": state,
+        "status": status_of(stored),
+        "address": address_of(stored.folder),
+        "burr": burr_address(stored.info),
+        "monitor": state["monitor"] if state else None,
+        "best": run.best,
+        "question": _question(stored, keys, typed or Typed()),
+        "typed": typed or Typed(),
+        "answered": _answered(stored),
+        "reviews": run.reviews[::-1],
+        "command": command_line(stored.info.launch),
+        "owned": stored.is_owned,
+        "commits": kept_commits(stored),
+        "values": newest_values(run.history, run.best["epoch"] if run.best else None),
+        **_time(stored),
+    }
+
+
+def _question(stored: StoredRun, keys: FormKeys, typed: Typed) -> dict[str, Any] | None:
+    question = stored.run.question
+    if question is None:
+        return None
+    return {
+        "asked": question,
+        "key": form_key(stored, question, keys),
+        "inputs": inputs_of(question, typed.values),
+        "names": [field.name for field in question.fields],
+    }
+
+
+def form_key(stored: StoredRun, question: Question, keys: FormKeys) -> str:
+    """The key of the form that answers a question."""
+    return keys.key(stored.folder.project, stored.folder.run_id, question.number)
+
+
+def _answered(stored: StoredRun) -> Asked | None:
+    """What was answered and nothing has gone on with yet."""
+    return stored.run.reviews[-1] if stored.run.is_answered else None
+
+
+def _time(stored: StoredRun) -> dict[str, Any]:
+    steps = stored.run.path
+    open_step = steps[-1] if steps and steps[-1].ended is None else None
+    return {
+        "steps": len(steps),
+        "path": path_items(steps),
+        "timeline": timeline(steps) if steps else None,
+        "open_step": open_step,
+    }
