@@ -17,23 +17,32 @@ from burr_lightning.scheduling.submitting import submit
 from burr_lightning.scheduling.watching import Watch
 
 _TOUCHES = {"open", "os.mkdir", "os.rename", "os.remove", "subprocess.Popen"}
-last, (what, *arguments) = int(sys.argv[1]), sys.argv[2:]
-points = count(1)
 
 
-def _die_at_the_last_point(event, arguments):
-    ours = event == "subprocess.Popen" or (event in _TOUCHES and ".queue" in str(arguments[0]))
-    if ours and next(points) == last:
-        os.kill(os.getpid(), signal.SIGKILL)
+def die_at(last):
+    """Die at that touch, 1-based."""
+    points = count(1)
+
+    def touched(event, arguments):
+        ours = event == "subprocess.Popen" or (event in _TOUCHES and ".queue" in str(arguments[0]))
+        if ours and next(points) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(touched)
 
 
-sys.addaudithook(_die_at_the_last_point)
-root = home(None)
-if what == "submit":
-    submit(arguments[1:], root, run_id=arguments[0])
-else:
+def main(last, what, *arguments):
+    die_at(int(last))
+    root = home(None)
+    if what == "submit":
+        submit(arguments[1:], root, run_id=arguments[0])
+        return
     folder = Queue(Path(root)).folder(arguments[0])
     lease = taken(folder.lease)
     assert lease is not None
     with lease:
         Watch(folder, 0, anew=False).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

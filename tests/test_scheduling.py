@@ -372,7 +372,8 @@ def ask(run: KnownRun, *, answered: bool) -> None:
     question = Question(2, "review", "Go on?", (Field("verdict", "str", True),), None, 1, time.time())
     Reviews(run.folder).ask(question)
     if answered:
-        Reviews(run.folder).answer(question, Answer({"verdict": "go"}, "", "me", "python", time.time()))
+        answer = Answer({"verdict": "go"}, "", "me", "python", time.time(), question.fingerprint)
+        Reviews(run.folder).answer(question, answer)
 
 
 class TestRunsByHand:

@@ -245,7 +245,8 @@ def test_a_run_that_waits_for_an_answer_is_started_when_it_is_there() -> None:
     reviews = Reviews(RunFolder(Path("runs").absolute(), "lightning", "asks"))
     asked = reviews.newest()
     assert asked is not None
-    reviews.answer(asked.question, Answer({"verdict": "go"}, "", "me", "python", time.time()))
+    told = Answer({"verdict": "go"}, "", "me", "python", time.time(), asked.question.fingerprint)
+    reviews.answer(asked.question, told)
     assert states() == {"asks": "ready"}
     said = cli("work", "--once")
     assert "asks: attempt 2 begins: asks was answered" in said
