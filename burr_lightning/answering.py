@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import AnswerError, NotAskedError
-from .questions import LONGEST_TEXT, Answer, Question
+from .questions import LONGEST_TEXT, Answer, Question, is_shown
 from .reviews import Reviews, said
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def give_answer(
     comment: str = "",
     by: str | None = None,
     via: str,
+    to: Question | None = None,
 ) -> Answer:
     """Answer the question that a run stands at.
 
@@ -57,14 +58,17 @@ def give_answer(
         comment: What is to be kept beside them.
         by: Who answers; ``None`` is the user of this process.
         via: How, as `Answer` has it.
+        to: The question that was read; ``None`` is any that is asked.
 
     Raises:
-        NotAskedError: If nothing is asked, or it was answered already.
+        NotAskedError: If nothing is asked, or something else, or it was answered already.
         AnswerError: If the answer does not fit; the question stays open.
     """
     if asked is None or asked.answer is not None:
         raise NotAskedError(run_id, status, said(asked.answer) if asked else None)
     question = asked.question
+    if to is not None and to.fingerprint != question.fingerprint:
+        raise NotAskedError(run_id, "paused", None, instead=question.text)
     _refuse_what_is_no_note(run_id, question, comment=comment, by=by)
     notes = {"comment": comment, "by": by}
     names = {field.name for field in question.fields}
@@ -79,10 +83,14 @@ def give_answer(
 def _refuse_what_is_no_note(run_id: str, question: Question, **notes: object) -> None:
     longest = {"comment": LONGEST_TEXT, "by": _LONGEST_NAME}
     for name, note in notes.items():
-        if note is not None and (not isinstance(note, str) or len(note) > longest[name]):
-            why = f"{name} has {len(note)} characters" if isinstance(note, str) else f"{name}={note!r}"
-            fits = f"a text of {longest[name]} characters or less"
-            raise AnswerError(run_id, question.text, why, fits)
+        if note is None or (isinstance(note, str) and len(note) <= longest[name] and is_shown(note)):
+            continue
+        why = f"{name}={note!r}"
+        if isinstance(note, str):
+            long = len(note) > longest[name]
+            why = f"{name} has " + (f"{len(note)} characters" if long else "signs in it that cannot be shown")
+        fits = f"a text of {longest[name]} characters or less"
+        raise AnswerError(run_id, question.text, why, fits)
 
 
 def _user_name() -> str:

@@ -300,17 +300,18 @@ class AnswerError(BurrLightningError, ValueError):
 
 
 class NotAskedError(BurrLightningError, RuntimeError):
-    """An answer was given to a run that waits for none.
+    """An answer was given to a run that does not wait for it.
 
     Attributes:
         run_id: The run.
         status: How it stands.
     """
 
-    def __init__(self, run_id: str, status: str, answered: str | None) -> None:
+    def __init__(self, run_id: str, status: str, answered: str | None, instead: str = "") -> None:
         self.run_id, self.status = run_id, status
         already = f": {answered}, and an answer is used once" if answered else ""
-        super().__init__(f"Run {run_id!r} is {status} and waits for no answer{already}.")
+        waits = f"asks something else now: {instead!r}" if instead else f"waits for no answer{already}"
+        super().__init__(f"Run {run_id!r} is {status} and {waits}.")
 
 
 class ListenError(BurrLightningError, OSError):

@@ -7,9 +7,9 @@ import os
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .errors import RunIdError
 
@@ -97,6 +97,9 @@ class Outcome:
     """The action that was open then."""
 
 
+_Stored = TypeVar("_Stored", RunInfo, Outcome)
+
+
 class RunFolder:
     """The folder of one run.
 
@@ -123,7 +126,7 @@ class RunFolder:
     def info(self) -> RunInfo | None:
         """What was written of the run, ``None`` where there is no such run."""
         stored = read_json(self.path / "run.json")
-        return RunInfo(**stored) if stored else None
+        return known(RunInfo, stored) if stored else None
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""
@@ -136,11 +139,26 @@ class RunFolder:
     def outcome(self) -> Outcome | None:
         """How the run ended; ``None`` while it goes on, and where it was killed."""
         stored = read_json(self.path / "outcome.json")
-        return Outcome(**stored) if stored else None
+        return known(Outcome, stored) if stored else None
+
+
+def known(kind: type[_Stored], stored: dict[str, Any]) -> _Stored | None:
+    """What a file holds, without what a newer version has added; ``None`` where it lacks what it must."""
+    names = {field.name for field in fields(kind)}
+    try:
+        return kind(**{name: value for name, value in stored.items() if name in names})
+    except TypeError:
+        return None
 
 
 def run_folders(root: Path, project: str | None) -> list[RunFolder]:
-    """The folders of all runs, or of those of one project."""
+    """The folders of all runs, or of those of one project.
+
+    Raises:
+        PermissionError: If the root cannot be read.
+    """
+    if root.is_dir():
+        os.listdir(root)  # to glob, a folder that cannot be read is an empty one
     pattern = f"{project or '*'}/*/run.json"
     return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
 

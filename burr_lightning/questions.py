@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
@@ -16,6 +17,9 @@ Kind = Literal["bool", "int", "float", "str", "any"]
 
 LONGEST_TEXT = 1000
 """Characters of a text in an answer, and of its comment: they are part of every row from there on."""
+
+_UNSHOWN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+"""Signs that steer a terminal, and halves of signs, which no file takes."""
 
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -69,6 +73,8 @@ class Field:
             raise ValueError(f"{self.name}={value!r} is less than {self.at_least:g}")
         if self.kind in ("str", "any") and (length := len(json.dumps(value))) > 2 * LONGEST_TEXT:
             raise ValueError(f"{self.name} has {length} characters, more than {LONGEST_TEXT}")
+        if not is_shown(value):
+            raise ValueError(f"{self.name} has signs in it that cannot be shown")
         return value
 
     def parsed(self, text: str) -> Any:
@@ -91,7 +97,7 @@ class Field:
         if self.kind == "any":
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return text
         return text
 
@@ -225,6 +231,25 @@ def _finite(name: str, value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name}={value!r} is not finite")
     return number
+
+
+def is_shown(value: object) -> bool:
+    r"""Whether a value has no text with signs in it that steer a terminal or cannot be written.
+
+    Example:
+        >>> is_shown({"note": "größer"}), is_shown(["\x1b[2J"])
+        (True, False)
+    """
+    if isinstance(value, Mapping):
+        return all(is_shown(item) for pair in value.items() for item in pair)
+    if isinstance(value, (list, tuple)):
+        return all(map(is_shown, value))
+    return not isinstance(value, str) or _UNSHOWN.search(value) is None
+
+
+def shown(text: str) -> str:
+    """A text that a terminal can be given, with a mark in the place of each sign that it cannot."""
+    return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _is_json(value: object) -> bool:

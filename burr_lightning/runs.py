@@ -161,12 +161,10 @@ class Run:
         given = values if verdict is None else {"verdict": verdict, **values}
         return self.give_answer(given, comment=comment, by=by, via="python")
 
-    def give_answer(
-        self, values: dict[str, Any], *, comment: str = "", by: str | None = None, via: str
-    ) -> Answer:
-        """What `answer` does, for those who say by which way the answer came."""
+    def give_answer(self, values: dict[str, Any], *, via: str, **said: Any) -> Answer:
+        """What `answer` does, for those who say how it came, and ``to`` which question."""
         reviews, asked = Reviews(self._folder), self._waiting()
-        return give_answer(reviews, self.run_id, asked, self.status, values, comment=comment, by=by, via=via)
+        return give_answer(reviews, self.run_id, asked, self.status, values, via=via, **said)
 
     def _waiting(self) -> Asked | None:
         return waiting(self._folder, self._row.sequence_id if self._row else None)

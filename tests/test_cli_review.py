@@ -6,13 +6,17 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from burr.core.graph import GraphBuilder
 from click.testing import CliRunner
 
 from burr_lightning import BurrCallback, Run
+from burr_lightning.actions import BestModel, Call, TrainEpoch, Validate
 from burr_lightning.cli import main
 from burr_lightning.conditions import max_epochs
+from burr_lightning.machines import FINISHED, VALIDATION_DUE
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -122,6 +126,15 @@ def test_show_tells_what_was_asked_and_answered(waiting):
     assert "“Fine.”" in shown
 
 
+def test_signs_that_steer_a_terminal_are_not_let_through(waiting):
+    run = waiting()
+    [path] = (run.folder / "reviews").glob("*.question.json")
+    path.write_text(path.read_text().replace("Go on with the training?", "Go on?\\u001b[2J"))
+    shown = CliRunner().invoke(main, ["show", "digits"]).output
+    assert "Go on?\N{REPLACEMENT CHARACTER}[2J" in shown
+    assert "\x1b" not in shown
+
+
 def at_a_terminal(*typed):
     """What is shown where the command is run at a terminal, and lines are typed as it asks."""
     ours, theirs = pty.openpty()
@@ -154,6 +167,34 @@ def test_at_a_terminal_it_shows_the_curve_and_asks(waiting):
     [asked] = Run.open("digits").reviews
     assert asked.answer.values == {"verdict": "go", "lr": 0.01}
     assert asked.answer.comment == "It still learns."
+
+
+def test_whole_numbers_can_be_options(make_trainer):
+    def layers(state, layers: Literal[1, 2]):
+        return {"layers": layers}
+
+    phases = ["train_epoch", "validate"]
+    machine = (
+        GraphBuilder()
+        .with_actions(
+            train_epoch=TrainEpoch(),
+            validate=Validate(),
+            ask=Call(layers, writes=["layers"]),
+            best_model=BestModel(),
+        )
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            (phases, "ask", FINISHED),
+            (phases, "train_epoch"),
+            ("ask", "best_model"),
+        )
+        .build()
+    )
+    burr = BurrCallback(run_id="digits", machine=machine)
+    make_trainer(burr, max_epochs=1).fit(ScriptedModule(val_loss=[0.5]), scripted_loader(), scripted_loader())
+    code, shown = at_a_terminal("3", "2", "")
+    assert code == 0, shown
+    assert Run.open("digits").reviews[0].answer.values == {"layers": 2}
 
 
 def test_curves_with_holes_and_infinities_are_shown(waiting):

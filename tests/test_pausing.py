@@ -492,6 +492,8 @@ def test_an_answer_must_fit_the_question(fit):
         ({"comment": "x" * 1001}, "comment has 1001 characters"),
         ({"by": "x" * 101}, "by has 101 characters"),
         ({"by": 3}, "by=3"),
+        ({"comment": "\x1b[2J"}, "comment has signs in it that cannot be shown"),
+        ({"by": "\ud800"}, "by has signs in it that cannot be shown"),
     ]:
         with pytest.raises(AnswerError, match=why):
             run.answer("go", **note)
@@ -506,6 +508,15 @@ def test_a_second_answer_is_refused_and_the_first_stands(fit):
         with pytest.raises(NotAskedError, match=r"answered by ada .*used once"):
             late.answer("no-go", by="bob")
     assert Run.open("a").reviews[0].answer.values == {"verdict": "go"}
+
+
+def test_an_answer_to_a_question_that_is_asked_no_more_is_refused(fit):
+    read = fit(review_when=max_epochs(2)).run.question
+    Run.open("a").answer("go")
+    fit(review_when=max_epochs(2))
+    with pytest.raises(NotAskedError, match=r"asks something else now: 'Go on"):
+        Run.open("a").give_answer({"verdict": "no-go"}, via="python", to=read)
+    assert Run.open("a").question is not None
 
 
 def test_of_many_who_answer_at_once_one_is_taken(fit):

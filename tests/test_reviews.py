@@ -1,6 +1,7 @@
 """The files of questions and answers: damaged, of others, and where nothing can be written."""
 
 import errno
+import json
 import logging
 import os
 
@@ -89,6 +90,25 @@ def test_a_folder_in_the_place_of_a_question_breaks_no_list(folder, reviews):
     (folder.path / "reviews" / "00000001.question.json").mkdir(parents=True)
     assert reviews.all() == []
     assert list_runs(root_dir=folder.root) == []
+
+
+def test_what_a_newer_version_wrote_is_read_and_what_is_torn_is_left_out(folder):
+    for run_id, content in {
+        "newer": {
+            "run_id": "newer",
+            "project": "digits",
+            "monitor": None,
+            "tracker": None,
+            "created": 1.0,
+            "x": 1,
+        },
+        "torn": {"run_id": "torn"},
+    }.items():
+        other = RunFolder(folder.root, "digits", run_id)
+        other.create()
+        (other.path / "run.json").write_text(json.dumps(content))
+        (other.path / "outcome.json").write_text('{"status": "failed", "newer": 1}')
+    assert [(run.run_id, run.status) for run in list_runs(root_dir=folder.root)] == [("newer", "failed")]
 
 
 def test_a_file_system_without_links_takes_one_answer_as_well(reviews, monkeypatch):

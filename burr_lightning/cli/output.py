@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..amounts import duration as duration
 from ..amounts import number as number
+from ..questions import shown
 
 NONE = "–"
 """What stands where there is nothing to say."""
@@ -67,13 +68,13 @@ def print_field(to: Console, label: str, value: str | Text) -> None:
     row = Table.grid(padding=(0, 1, 0, 0))
     row.add_column(width=_LABEL_WIDTH, style="bold")
     row.add_column(overflow="fold")
-    row.add_row(label, value)
+    row.add_row(label, shown(value) if isinstance(value, str) else value)
     print_table(to, row)
 
 
 def print_whole(to: Console, label: str, value: str) -> None:
     """Print a label and a value that stays in one piece, so that it can be copied: a file's path."""
-    to.print(Text.assemble((label.ljust(_LABEL_WIDTH + 1), "bold"), value), soft_wrap=True)
+    to.print(Text.assemble((label.ljust(_LABEL_WIDTH + 1), "bold"), shown(value)), soft_wrap=True)
 
 
 def status_text(status: str) -> Text:

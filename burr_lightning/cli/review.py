@@ -74,7 +74,7 @@ def review(
         raise click.UsageError("There is no terminal to ask at: give --verdict V, or --set NAME=VALUE.")
     else:
         values, comment = _ask(question, run.run_id, comment)
-    answer = run.give_answer(values, comment=comment, by=by, via="command line")
+    answer = run.give_answer(values, comment=comment, by=by, via="command line", to=question)
     if as_json:
         print_json({"run_id": run.run_id, "project": run.project, **answer.as_json()})
     else:
@@ -105,7 +105,7 @@ def _list(waiting: list[Run], as_json: bool) -> None:
     for column in ("run", "project", "epoch", "question", "why it asks"):
         table.add_column(column, overflow="fold")
     for run, question in asked:
-        table.add_row(run.run_id, run.project, str(question.epoch), question.text, question.reason or NONE)
+        table.add_row(run.run_id, run.project, _epoch(question), question.text, question.reason or NONE)
     print_table(console(), table)
 
 
@@ -140,8 +140,7 @@ def _ask(question: Question, run_id: str, comment: str) -> tuple[dict[str, Any],
 
 def _prompt(field: Field) -> str:
     if field.options and field.required:
-        chosen: str = click.prompt(field.name, type=click.Choice(field.options))
-        return chosen
+        return str(click.prompt(field.name, type=click.Choice([str(option) for option in field.options])))
     default = None if field.required else ""
     typed: str = click.prompt(field.in_words(), default=default, show_default=False)
     return typed
@@ -157,9 +156,13 @@ def review_text(asked: Asked) -> str:
     from datetime import datetime
 
     question, answer = asked.question, asked.answer
-    where = f"after epoch {question.epoch}: {question.text}"
+    where = f"after epoch {_epoch(question)}: {question.text}"
     if answer is None:
         return f"{where} – not answered"
     when = datetime.fromtimestamp(answer.answered)
     comment = f" “{answer.comment}”" if answer.comment else ""
     return f"{where} – {pairs(answer.values)}, by {answer.by} ({answer.via}), {when:%Y-%m-%d %H:%M}{comment}"
+
+
+def _epoch(question: Question) -> str:
+    return str(question.epoch) if question.epoch >= 0 else NONE
