@@ -22,7 +22,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     Each by itself: a name that is imported for types alone must not cost the others.
 
     Example:
-        >>> def act(state: "Unknown", rate: "float", *, steps: int = 3): ...
+        >>> def act(state: Unknown, rate: float, *, steps: int = 3): ...
         >>> annotations_of(act)
         {'state': 'Unknown', 'rate': <class 'float'>, 'steps': <class 'int'>}
     """

@@ -301,20 +301,20 @@ def test_what_is_no_history_is_an_error(history: Any, error: type[Exception], me
         recordings(history, "loss")
 
 
-def fastest(read: Any) -> float:
-    """The shorter time of two: the machine may be busy with something else."""
+def fastest(histories: Any) -> float:
+    """The shorter time of two that reading takes: the machine may be busy with something else."""
     times = []
     for _ in range(2):
         began = time.perf_counter()
-        assert len(read()) == 1000
+        assert len(recordings(histories, "val_loss", ["val_acc"])) == len(histories)
         times.append(time.perf_counter() - began)
     return min(times)
 
 
-def test_a_thousand_histories_of_a_thousand_epochs_are_read_in_a_moment() -> None:
+def test_a_thousand_histories_take_no_longer_each_than_a_hundred() -> None:
     values = np.random.default_rng(0).random((1000, 2)).tolist()
     rows = [{"epoch": epoch, "val_loss": loss, "val_acc": acc} for epoch, (loss, acc) in enumerate(values)]
     lists = [[dict(row) for row in rows] for _ in range(1000)]
-    assert fastest(lambda: recordings(lists, "val_loss", ["val_acc"])) < 2
     frames = [pandas.DataFrame(rows) for _ in range(1000)]
-    assert fastest(lambda: recordings(frames, "val_loss", ["val_acc"])) < 1
+    for histories in (lists, frames):
+        assert fastest(histories) < 30 * fastest(histories[:100])
