@@ -8,8 +8,12 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from threading import Timer
 
 from selenium import webdriver
+
+SECONDS = 120
+"""How long one thing may take on a busy machine: a test that fails waits that long."""
 
 LAPTOP, PHONE = (1366, 768), (390, 844)
 CLI = [sys.executable, "-c", "from burr_lightning.cli import main; main(prog_name='burr-lightning')"]
@@ -36,7 +40,7 @@ class Desk:
     def stop(self, number=signal.SIGTERM):
         """End the process; its exit code, and what it printed since."""
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=30)
+        rest, _ = self.process.communicate(timeout=SECONDS)
         return self.process.returncode, rest
 
 
@@ -48,14 +52,18 @@ def desk_process(root, *options, home):
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
+    late = Timer(SECONDS, process.kill)  # which ends the wait for its next line as well
+    late.start()
     try:
         said = ""
         while "Ctrl-C" not in said:
             line = process.stdout.readline()
-            assert line, f"it ended: {said}"
+            assert line, f"it ended, or was not ready after {SECONDS} seconds: {said}"
             said += line
+        late.cancel()
         yield Desk(process, re.search(r"http://\S+", said)[0].rstrip("/"))
     finally:
+        late.cancel()
         if process.poll() is None:
             process.kill()
         process.wait()

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,7 @@ from burr_lightning import Run
 from burr_lightning.desk import create_app
 from burr_lightning.layout import Outcome, RunFolder, RunInfo
 from burr_lightning.locks import RunLock
+from burr_lightning.questions import Question
 from burr_lightning.reviews import Reviews
 from burr_lightning.testing import ScriptedModule
 
@@ -122,7 +124,6 @@ class TestList:
         [
             ("run.json", '{"run_id": "fin'),
             ("run.json", '{"run_id": "x", "from_a_newer_version": 1}'),
-            ("outcome.json", '{"status": "finished", "from_a_newer_version": 1}'),
         ],
     )
     def test_a_damaged_run_is_told_and_hides_no_other(self, root, desk, name, content):
@@ -134,6 +135,20 @@ class TestList:
         one = desk.get("/runs/digits/finished")
         assert one.status_code == 500
         assert "This run cannot be read" in text_of(one)
+
+    def test_an_outcome_of_a_newer_version_is_read(self, root, desk):
+        rewrite(root, "finished", "outcome.json", '{"status": "finished", "from_a_newer_version": 1}')
+        assert desk.get("/runs/digits/finished").status_code == 200
+        assert "unreadable" not in text_of(desk.get("/"))
+
+    @pytest.mark.parametrize("created", [1e20, -1e20, float("nan"), float("inf"), "12", "1e400"])
+    def test_a_date_that_no_calendar_has_hides_no_run(self, root, desk, created):
+        change_json(root / "digits/finished/run.json", created=created)
+        for address in ("/", "/runs/digits/finished"):
+            page = desk.get(address)
+            assert page.status_code == 200
+            assert "unreadable" not in text_of(page)
+        assert len(re.findall(r'<a href="/runs/digits/', desk.get("/").text)) == 3
 
     def test_a_damaged_question_hides_no_run(self, root, desk):
         (question,) = (root / "digits/asks/reviews").glob("*.question.json")
@@ -229,7 +244,7 @@ class TestRun:
         shutil.rmtree(root / "digits/asks")
         assert desk.get(ASKS).status_code == 404
         assert desk.get(f"{ASKS}/parts").status_code == 404
-        assert desk.post(f"{ASKS}/answer", data={}).status_code == 404
+        assert desk.post(f"{ASKS}/answer", data={"key": ""}).status_code == 404
 
     @pytest.mark.parametrize(
         "address",
@@ -374,6 +389,57 @@ class TestEscaping:
         self.assert_harmless(shown)
 
 
+HALF = "\ud800 a\udce9.png"
+"""What Python makes of a file's name that is no UTF-8, and half a character, which JSON may hold."""
+
+
+class TestHalfACharacter:
+    """It cannot be sent: a page in which one stands shows a sign for it."""
+
+    def assert_shown(self, desk, address, *, shown="\ufffd a\ufffd.png"):
+        for where in ("/", address, f"{address}/parts", f"{address}/charts", "/runs"):
+            assert desk.get(where).status_code == 200, where
+        for where in ("/", address):
+            assert "unreadable" not in text_of(desk.get(where))
+        assert shown in text_of(desk.get(address))
+
+    def test_in_an_error(self, root, desk):
+        RunFolder(root, "digits", "failed").write_outcome(Outcome("failed", HALF))
+        self.assert_shown(desk, "/runs/digits/failed")
+        assert "a\ufffd.png" in text_of(desk.get("/"))
+
+    def test_in_what_a_run_was_started_with(self, root, desk):
+        launch = {"command": ["python", HALF], "folder": HALF, "environment": {"X": HALF}}
+        change_json(root / "digits/finished/run.json", launch=launch, tracker=f"/{HALF}")
+        self.assert_shown(desk, "/runs/digits/finished")
+
+    def test_in_hyperparameters_and_names_of_metrics(self, root, desk):
+        module = ScriptedModule(**{"val_loss": [0.5], HALF: [1.0]})
+        module.save_hyperparameters({"file": HALF})
+        train("half", 1, root, module, tracker=False)
+        self.assert_shown(desk, "/runs/digits/half")
+
+    def test_in_a_question_and_its_answer(self, root, desk):
+        (question,) = (root / "digits/asks/reviews").glob("*.question.json")
+        free = {"name": "what", "kind": "any", "required": True, "options": None}
+        change_json(question, text=HALF, reason=HALF, fields=[free])
+        self.assert_shown(desk, ASKS)
+        assert send(desk, **{"field.what": "x"}).status_code == 303
+        (answer,) = (root / "digits/asks/reviews").glob("*.answer.json")
+        change_json(answer, values={"what": {"it": HALF}}, comment=HALF, by=HALF)
+        self.assert_shown(desk, ASKS)
+        assert re.search("Answered by \ufffd a\ufffd.png", text_of(desk.get(ASKS)))
+
+    def test_in_the_name_of_a_folder(self, root, desk):
+        (root / "digits/finished").rename(root / "digits" / "a\udce9")
+        (link,) = re.findall(r'<a href="(/runs/digits/a%[^"]+)"', desk.get("/").text)
+        assert link == "/runs/digits/a%E9"
+        page = desk.get(link)  # its rows cannot be asked for by that name
+        assert page.status_code == 500
+        assert "This run cannot be read" in text_of(page)
+        assert "1 waiting for an answer" in text_of(desk.get("/"))
+
+
 class TestAnswering:
     def test_an_answer_is_kept_and_the_page_says_what_comes_next(self, root, desk):
         values = {"field.verdict": "go", "field.lr": " 1e-3 ", "comment": "It still falls.", "by": "maria"}
@@ -436,6 +502,53 @@ class TestAnswering:
         assert "the run asks something else now" in text_of(sent)
         assert "And now?" in text_of(sent)
         assert Run.open("asks", root_dir=root).question is not None
+
+    def test_an_answer_to_what_was_asked_there_before_is_not_taken_for_this_one(self, root, desk):
+        """The same step of the machine may ask something else after a run was trained anew from before it."""
+        form = {**form_of(desk), "field.verdict": "go", "field.lr": "0.5", "comment": "It learns."}
+        reviews = Reviews(RunFolder(root, "digits", "asks"))
+        before = reviews.newest().question
+        now = replace(before, text="Stop at once?")
+        reviews.ask(now)
+        sent = desk.post(f"{ASKS}/answer", data=form)
+        assert sent.status_code == 409
+        text = text_of(sent)
+        assert "the run asks something else now" in text
+        assert "What you had typed: lr 0.5, verdict go" in text
+        assert "It learns." in text
+        inputs = [a for tag, a in Parsed(sent.text).elements if tag == "input"]
+        assert not [a for a in inputs if "checked" in a and a["value"]]
+        assert Run.open("asks", root_dir=root).reviews[-1].answer is None
+        assert form_of(desk)["key"] != form["key"]
+        assert form_of(desk)["question"] == now.fingerprint != before.fingerprint
+        assert desk.get(f"{ASKS}/parts").json()["question"] == now.fingerprint
+        again = desk.post(f"{ASKS}/answer", data={**form, "question": now.fingerprint})
+        assert again.status_code == 403
+        assert Run.open("asks", root_dir=root).question is not None
+
+    def test_a_question_that_changes_while_the_answer_is_written(self, root, desk, monkeypatch):
+        form = {**form_of(desk), "field.verdict": "go"}
+        reviews = Reviews(RunFolder(root, "digits", "asks"))
+        newer = replace(reviews.newest().question, text="Stop at once?")
+        parsed = Question.parsed
+
+        def meanwhile(question, *given):
+            reviews.ask(newer)
+            return parsed(question, *given)
+
+        monkeypatch.setattr(Question, "parsed", meanwhile)
+        sent = desk.post(f"{ASKS}/answer", data=form)
+        assert sent.status_code == 409
+        assert "asks something else now: 'Stop at once?'" in text_of(sent)
+        assert Run.open("asks", root_dir=root).question == newer
+
+    def test_a_run_that_failed_beside_its_answer_keeps_it(self, root, desk):
+        Run.open("asks", root_dir=root).answer("go", by="maria")
+        RunFolder(root, "digits", "asks").write_outcome(Outcome("failed", "OSError: no room"))
+        page = desk.get(ASKS)
+        assert "It failed." in text_of(page)
+        assert "Answered by maria" in text_of(page)
+        assert "<form" not in page.text
 
     def test_where_nothing_can_be_written_it_says_so(self, root, desk, monkeypatch):
         def fail(*_, **__):

@@ -3,12 +3,14 @@
 import re
 import shutil
 import signal
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import browsing
 import pytest
-from browsing import LAPTOP, PHONE, errors_of, requests_of, resize
+from browsing import LAPTOP, PHONE, SECONDS, errors_of, requests_of, resize
 from desk_runs import EVIL, change_json, make_store, train, train_until_it_asks
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
@@ -16,6 +18,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from burr_lightning import Run
 from burr_lightning.conditions import plateau
+from burr_lightning.layout import RunFolder
+from burr_lightning.reviews import Reviews
 from burr_lightning.testing import ScriptedModule
 
 pytestmark = pytest.mark.skipif(
@@ -23,7 +27,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 ASKS = "/runs/digits/asks"
-SECONDS = 20
 TOKEN = "a-token-of-this-test"
 WORST = """
 for (const one of document.querySelectorAll("details")) one.open = true;
@@ -196,6 +199,30 @@ def test_a_form_that_somebody_fills_in_stays(browser, served, root):
     shows(browser, "Answered by maria", "[data-part=status]")
 
 
+@pytest.mark.parametrize("typed", [False, True], ids=["nothing-typed", "typed"])
+def test_a_question_that_changes_is_replaced(browser, served, root, typed):
+    """The same step of the machine asks something else: an answer to the former must not be sent for it."""
+    browser.get(f"{served.address}{ASKS}")
+    if typed:
+        find(browser, "input[value=go]").click()
+        find(browser, "[name='field.lr']").send_keys("0.5")
+        find(browser, "#comment").send_keys("It learns.")
+    reviews = Reviews(RunFolder(root, "digits", "asks"))
+    newer = replace(reviews.newest().question, text="Stop at once?")
+    reviews.ask(newer)
+    shows(browser, "Stop at once?", ".ask-form")
+    assert not find(browser, "input[value=go]").is_selected()
+    form = find(browser, ".ask-form").text
+    assert ("The question has changed" in form) == typed
+    assert ("What you had typed: verdict go, lr 0.5" in form) == typed
+    assert find(browser, "#comment").get_attribute("value") == ("It learns." if typed else "")
+    find(browser, "input[value=no-go]").click()
+    find(browser, ".ask-form button").click()
+    shows(browser, "Answered by")
+    answer = Run.open("asks", root_dir=root).reviews[-1].answer
+    assert (answer.values, answer.of) == ({"verdict": "no-go"}, newer.fingerprint)
+
+
 def test_a_run_that_is_deleted_and_a_server_that_is_gone_are_told(browser, stored, tmp_path):
     browser.expected = ["404 (Not Found)", "ERR_CONNECTION_REFUSED"]
     root = shutil.copytree(stored, tmp_path / "runs")
@@ -275,6 +302,30 @@ def test_nothing_is_wider_than_the_screen(browser, served, evil, size):
         assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], address
 
 
+@contextmanager
+def other_site(body):
+    """A page on another host than the desk, for a browser; its address."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f"<body><link rel=icon href=data:,>{body}</body>".encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as site:
+        serving = Thread(target=site.serve_forever)
+        serving.start()
+        try:
+            yield f"http://localhost:{site.server_port}/"
+        finally:
+            site.shutdown()
+            serving.join()
+
+
 def test_another_site_cannot_answer_for_its_visitor(browser, served, root):
     """With the very form of the page, which a site might have seen; the browser says where it comes from."""
     browser.expected = ["403 (Forbidden)"]
@@ -282,26 +333,10 @@ def test_another_site_cannot_answer_for_its_visitor(browser, served, root):
     form = find(browser, "form").get_attribute("outerHTML")
     form = form.replace('action="', f'action="{served.address}').replace('value="go"', 'value="go" checked')
 
-    class Evil(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(f"<body><link rel=icon href=data:,>{form}</body>".encode())
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Evil) as site:
-        serving = Thread(target=site.serve_forever)
-        serving.start()
-        try:
-            browser.get(f"http://localhost:{site.server_port}/")
-            find(browser, "button").click()
-            WebDriverWait(browser, SECONDS).until(lambda d: "another site" in d.page_source)
-        finally:
-            site.shutdown()
-            serving.join()
+    with other_site(form) as site:
+        browser.get(site)
+        find(browser, "button").click()
+        WebDriverWait(browser, SECONDS).until(lambda d: "another site" in d.page_source)
     assert Run.open("asks", root_dir=root).question is not None
 
 
@@ -323,6 +358,18 @@ def test_with_a_token(browser, root, stored):
         shows(browser, "train_epoch", "body")
         browser.get("about:blank")
         assert TOKEN not in desk.stop()[1]
+
+
+def test_a_link_of_another_site_opens_it(browser, root, tmp_path):
+    """As one in a chat does: at first with the token in it, then without."""
+    with browsing.desk_process(root, "--token", TOKEN, home=tmp_path) as desk:
+        addresses = {"first": f"{desk.address}/?token={TOKEN}", "then": f"{desk.address}{ASKS}"}
+        links = " ".join(f"<a id={name} href='{address}'>{name}</a>" for name, address in addresses.items())
+        with other_site(links) as site:
+            for link, shown in (("first", "1 waiting for an answer"), ("then", "Why it asks:")):
+                browser.get(site)
+                find(browser, f"#{link}").click()
+                shows(browser, shown)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

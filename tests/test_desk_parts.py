@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from burr_lightning.desk.forms import inputs_of, typed_values
 from burr_lightning.desk.path_view import path_items
 from burr_lightning.desk.thinning import thinned
 from burr_lightning.desk.timeline import WIDTH, timeline
-from burr_lightning.desk.words import command_line
+from burr_lightning.desk.words import command_line, iso, minute, moment, writable
 from burr_lightning.questions import Field, Question
 from burr_lightning.steps import Step
 
@@ -125,3 +126,20 @@ class TestForm:
 @pytest.mark.parametrize("launch", [None, {}, {"command": None}, {"command": []}, {"command": "x"}, [], "x"])
 def test_a_run_without_a_command_has_none(launch):
     assert command_line(launch) is None
+
+
+@given(st.one_of(st.floats(), st.integers(), st.text(), st.none(), st.lists(st.integers())))
+def test_whatever_is_called_a_moment_has_words(value):
+    assert moment(value)
+    assert minute(value)
+    assert iso(value) == "" or datetime.fromisoformat(iso(value)).tzinfo
+
+
+@given(st.text(st.characters()) | st.text(st.sampled_from("a\ud83d\ude00\udce9<")))
+def test_whatever_a_value_is_it_can_be_sent(text):
+    for value in (text, Markup(text)):
+        shown = writable(value)
+        shown.encode()
+        assert type(shown) is type(value)
+        if max(text, default="") < "\ud800":
+            assert shown == value

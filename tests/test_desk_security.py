@@ -5,6 +5,7 @@ import hashlib
 import logging
 import re
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,7 @@ from burr_lightning import Run
 from burr_lightning.cli import main
 from burr_lightning.desk import create_app
 from burr_lightning.desk.addresses import host_of, names_of
+from burr_lightning.desk.options import DeskOptionError
 from burr_lightning.desk.serving import _address, _listening, _Once
 from burr_lightning.errors import MissingExtraError
 
@@ -34,6 +36,21 @@ BEHIND = [
 ]
 BEHIND += ["/burr/", "/burr/ready", "/burr/api/v0/projects", "/burr/public/logo.png", "/nothing"]
 HOST = "http://127.0.0.1:7242"
+PIECES = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "::1",
+    "[",
+    "]",
+    ":",
+    ".",
+    "@",
+    "/",
+    "7242",
+    "evil.org",
+    "\u017f",
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +73,13 @@ def closed(stored):
     return TestClient(app, base_url=HOST, follow_redirects=False)
 
 
+def cookie_name(client, token=TOKEN):
+    """What its cookie is called; it has none afterwards."""
+    response = client.get(f"/?token={token}", follow_redirects=False)
+    client.cookies.clear()
+    return response.headers["set-cookie"].partition("=")[0]
+
+
 @pytest.fixture
 def desk(stored):
     return open_desk(stored)
@@ -64,7 +88,7 @@ def desk(stored):
 class TestToken:
     @pytest.mark.parametrize("address", BEHIND)
     def test_everything_is_behind_it(self, closed, address):
-        for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": "burr_lightning_desk=x"}):
+        for headers in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Cookie": f"{cookie_name(closed)}=x"}):
             response = closed.get(address, headers=headers)
             assert response.status_code == 401
             assert "asks" not in response.text
@@ -82,10 +106,31 @@ class TestToken:
         assert (response.status_code, response.headers["location"]) == (303, f"{ASKS}?a=1&b=2")
         cookie = response.headers["set-cookie"]
         assert "HttpOnly" in cookie
-        assert "SameSite=strict" in cookie
+        assert "Secure" not in cookie
+        assert "SameSite=lax" in cookie
         assert TOKEN not in cookie
         assert closed.get(ASKS).status_code == 200  # the client keeps the cookie
         assert closed.get("/burr/api/v0/projects").status_code == 200
+
+    def test_behind_a_proxy_that_encrypts_the_cookie_is_sent_only_encrypted(self, closed):
+        response = closed.get(f"/?token={TOKEN}", headers={"X-Forwarded-Proto": "https"})
+        assert "Secure" in response.headers["set-cookie"]
+
+    def test_two_desks_of_one_machine_have_a_cookie_each(self, closed, stored):
+        other = TestClient(create_app(stored, token=f"{TOKEN}2", burr=False), base_url=HOST)
+        names = {cookie_name(closed), cookie_name(other, f"{TOKEN}2")}
+        assert len(names) == 2
+        assert cookie_name(closed) in names
+        assert all(re.fullmatch("burr_lightning_desk_[0-9a-f]{8}", name) for name in names)
+
+    @pytest.mark.parametrize(
+        "token",
+        ["", "short", "x" * 15, "ein-schlüssel-der-lang-ist", "with a space in the token", "x" * 16 + "\n"],
+    )
+    def test_what_is_no_token_opens_nothing(self, stored, token):
+        with pytest.raises(DeskOptionError) as raised:
+            create_app(stored, token=token, burr=False)
+        assert not token or token not in str(raised.value)
 
     def test_the_way_back_stays_on_this_server(self, closed):
         response = closed.get(f"{HOST}//evil.org/?token={TOKEN}")
@@ -99,8 +144,8 @@ class TestToken:
         other = TestClient(create_app(stored, token=f"{TOKEN}2", burr=False), base_url=HOST)
         other.get(f"/?token={TOKEN}2")
         (cookie,) = other.cookies.values()
-        headers = {"Cookie": f"burr_lightning_desk={cookie}"}
-        assert other.get("/", headers=headers).status_code == 200
+        assert other.get("/").status_code == 200
+        headers = {"Cookie": f"{cookie_name(closed)}={cookie}"}
         assert closed.get("/", headers=headers).status_code == 401
 
     def test_the_log_says_it_once_and_holds_no_token(self, closed, caplog):
@@ -137,9 +182,26 @@ class TestHosts:
     def test_burrs_page_too(self, whole):
         assert whole.get("/burr/api/v0/projects", headers={"Host": "evil.org"}).status_code == 400
 
-    @given(st.text(max_size=40))
+    @given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=5).map("".join))
     def test_no_text_is_taken_for_a_name_of_ours(self, text):
-        assert host_of(text) not in names_of("127.0.0.1") or "localhost" in text.lower() or text[:1] in "1[:"
+        ours = re.fullmatch(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?", text, re.I | re.A)
+        assert (host_of(text) in names_of("127.0.0.1")) == bool(ours)
+
+    def test_the_name_of_a_proxy_is_one(self, stored):
+        app = create_app(stored, hosts=["127.0.0.1", "Desk.example.org"], burr=False)
+        client = TestClient(app, base_url="http://desk.example.org", follow_redirects=False)
+        assert client.get("/").status_code == 200
+        form = {**form_of(client), "field.verdict": "x"}
+        for origin, status in [("https://desk.example.org", 422), ("https://evil.org", 403)]:
+            headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+            assert client.post(f"{ASKS}/answer", data=form, headers=headers).status_code == status
+
+    @pytest.mark.parametrize(
+        "hosts", ["desk.example.org", ["https://desk.example.org"], ["*"], [""], ["a b"], [None]]
+    )
+    def test_what_is_no_name_is_refused(self, stored, hosts):
+        with pytest.raises(DeskOptionError, match=r"desk|name"):
+            create_app(stored, hosts=hosts, burr=False)
 
 
 class TestForgery:
@@ -190,8 +252,16 @@ class TestForgery:
 
     def test_a_form_that_is_too_large_is_refused(self, desk):
         boundary = {"Content-Type": "multipart/form-data; boundary=x"}
-        part = f'--x\r\nContent-Disposition: form-data; name="comment"\r\n\r\n{"y" * 30_000}\r\n--x--\r\n'
-        assert desk.post(f"{ASKS}/answer", content=part, headers=boundary).status_code == 400
+        part = '--x\r\nContent-Disposition: form-data; name="comment"\r\n\r\ny\r\n--x--\r\n'
+        assert desk.post(f"{ASKS}/answer", content=part, headers=boundary).status_code == 415
+        assert desk.post(f"{ASKS}/answer", json={"comment": "y"}).status_code == 415
+        assert self.post(desk, {}, comment="y" * 300_000).status_code == 413
+        assert self.post(desk, {}, **{f"field.{number}": "" for number in range(300)}).status_code == 413
+
+    def test_the_longest_comment_fits_in_any_script(self, desk):
+        sent = self.post(desk, {}, comment="\U00020000" * 1000, by="\U00020000" * 100)
+        assert sent.status_code == 422
+        assert "\U00020000" * 1000 in sent.text
 
 
 class TestHeaders:
@@ -205,6 +275,18 @@ class TestHeaders:
             assert "frame-ancestors 'none'" in policy
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "same-origin"
+
+    @pytest.mark.parametrize("address", ["/static/charts/plotly.min.js", "/burr/public/logo.png"])
+    def test_files_of_packages_are_sent_once(self, whole, address):
+        first = whole.get(address)
+        assert first.headers["cache-control"] == "private, no-cache"
+        again = whole.get(address, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+    def test_what_is_shown_of_runs_is_kept_nowhere(self, whole, closed):
+        for address in (ASKS, f"{ASKS}/parts", "/burr/api/v0/projects", "/static/nothing.js"):
+            assert whole.get(address).headers["cache-control"] == "no-store"
+        assert closed.get("/static/desk.css").headers["cache-control"] == "no-store"
 
     def test_refusals_have_them_too(self, closed):
         assert "content-security-policy" in closed.get("/").headers
@@ -232,6 +314,17 @@ class TestBurrsPage:
         for address in ("/burr/docs", "/burr/redoc", "/burr/openapi.json"):
             assert "swagger" not in whole.get(address).text
             assert "jsdelivr" not in whole.get(address).text
+
+    @pytest.mark.parametrize(
+        "dots", ["%2e%2e", "%2e", "%2E.", "..%2f..", "..%5c..", "%252e%252e", "x%2f..%2f..%2fdigits"]
+    )
+    @pytest.mark.parametrize("address", ["{}/asks/digits/apps", "digits/{}/apps", "digits/asks/{}/apps"])
+    def test_no_part_of_an_address_leads_out_of_its_folder(self, whole, dots, address):
+        for where in (f"/burr/api/v0/{address.format(dots)}", f"/burr/{dots}/projects"):
+            response = whole.get(where)
+            assert response.status_code == 404
+            assert "No such page" in text_of(response)
+        assert whole.get("/burr/api/v0/a..b/...%2e/apps").status_code != 404
 
     def test_its_pictures_are_pictures(self, whole):
         assert whole.get("/burr/logo.png").headers["content-type"] == "image/png"
@@ -267,7 +360,30 @@ class TestCommand:
         said = self.ui("--token", "geheim")
         assert "16 or more" in said
         assert "geheim" not in said
+        assert "16 or more" in self.ui("--token", "")
         assert "16 or more" in self.ui("--host", "0.0.0.0", BURR_LIGHTNING_TOKEN="geheim")
+
+    def test_behind_a_proxy_it_takes_a_token_and_a_name(self):
+        assert "--token" in self.ui("--name", "desk.example.org")
+        assert "no name of a server" in self.ui("--token", TOKEN, "--name", "https://desk.example.org")
+
+    def test_it_answers_to_the_names_that_it_is_given(self, monkeypatch, tmp_path):
+        served = []
+        monkeypatch.setattr("uvicorn.Server.run", lambda server, **_: served.append(server.config))
+        names = ["--name", "desk.example.org", "--name", "other.example.org"]
+        where = ["--root-dir", str(tmp_path), "--port", "0"]
+        result = CliRunner().invoke(main, ["ui", "--token", TOKEN, *names, *where])
+        assert result.exit_code == 0, result.output
+        (config,) = served
+        assert config.proxy_headers is False
+        for host, status in {"desk.example.org": 401, "other.example.org:443": 401, "evil.org": 400}.items():
+            assert TestClient(config.app, base_url=f"http://{host}").get("/").status_code == status
+
+    def test_an_address_that_is_not_of_this_machine(self):
+        said = self.ui("--host", "no-such-name.invalid", "--token", TOKEN)
+        assert "--host takes an address or a name of this machine" in said
+        assert "another port" not in said
+        assert "--host takes" in self.ui("--host", "192.0.2.1", "--token", TOKEN)
 
     def test_a_port_that_is_taken(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -276,8 +392,6 @@ class TestCommand:
         assert "in use" in said
 
     def test_without_the_extra_it_says_what_to_install(self, monkeypatch):
-        import sys
-
         for name in [name for name in sys.modules if name.startswith("burr_lightning.desk")]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "plotly", None)
@@ -305,4 +419,16 @@ class TestCommand:
         record = logging.makeLogRecord({"msg": "%s is damaged", "args": ("x",)})
         assert [once.filter(record) for _ in range(3)] == [True, False, False]
         many = [logging.makeLogRecord({"msg": str(number)}) for number in range(2000)]
-        assert sum(map(once.filter, many)) == 999
+        said = [record.getMessage() for record in many if once.filter(record)]
+        assert len(said) == 1000
+        assert [text for text in said if "no other is written" in text] == said[-1:]
+
+    def test_its_log_tells_exceptions_apart(self):
+        def record_of(error):
+            try:
+                raise error
+            except type(error):
+                return logging.makeLogRecord({"msg": "It failed.", "exc_info": sys.exc_info()})
+
+        once, errors = _Once(), [ValueError("a"), ValueError("a"), ValueError("b"), KeyError("a")]
+        assert [once.filter(record_of(error)) for error in errors] == [True, False, True, True]

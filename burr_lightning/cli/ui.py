@@ -23,12 +23,21 @@ _PORT = 7242
     help="What opens the page, 16 characters or more; any other address than this machine's own takes one. "
     "Better given in BURR_LIGHTNING_TOKEN of the environment than where others see it.",
 )
+@click.option(
+    "--name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="A name of a proxy that stands before it, as desk.example.org; takes a token. "
+    "May be given several times.",
+)
 @where_options
 @persister_option
 def ui(
     host: str,
     port: int,
     token: str | None,
+    names: tuple[str, ...],
     project: str | None,
     root_dir: Path | None,
     persister: str | None,
@@ -37,14 +46,15 @@ def ui(
 
     Burr's own page is served beside it, below /burr. With a token, open the page once with ?token=TEXT
     behind its address; the browser then remembers it. The page is not encrypted: over a network that you
-    do not trust, go through ssh or a proxy.
+    do not trust, go through ssh, or through a proxy that encrypts, with --name.
     """
     from ..desk.serving import serve
 
     serve(
         host,
         port,
-        token or None,
+        token,
+        names,
         root_dir=root_dir,
         project=project,
         persister=persister,

@@ -6,7 +6,6 @@ from ..errors import MissingExtraError
 
 try:
     import jinja2 as _jinja2  # noqa: F401
-    import python_multipart as _multipart  # noqa: F401
     import uvicorn as _uvicorn  # noqa: F401
 
     from .app import create_app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 
@@ -11,11 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .refusing import refused
 
+_HOST = re.compile(r"(\[(?P<bracketed>[^\[\]]*:[^\[\]]*)\]|(?P<plain>[^:\[\]]*))(:[0-9]*)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address.
+    """Whether only this machine, with all of its users, reaches an address.
 
     Example:
         >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
@@ -58,15 +60,14 @@ class HostCheck:
 
 
 def host_of(header: str) -> str:
-    """The host of a Host header, without its port.
+    """The host of a Host header, without its port; empty where it is none.
 
     Example:
         >>> host_of("Localhost:7242"), host_of("[::1]:7242"), host_of("[::1]"), host_of("evil.org:80")
         ('localhost', '::1', '::1', 'evil.org')
     """
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
+    found = _HOST.fullmatch(header)
+    return (found["bracketed"] or found["plain"] or "").lower() if found else ""
 
 
 def names_of(host: str) -> set[str]:

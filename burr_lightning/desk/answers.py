@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..errors import AnswerError, NotAskedError
 from .forgery import FormKeys
 from .forms import typed_values
-from .run_parts import Typed
+from .run_parts import Typed, form_about
 from .store import StoredRun
 
 
@@ -32,28 +32,25 @@ def answer(stored: StoredRun, form: Mapping[str, str], keys: FormKeys) -> None:
     """
     values, comment, by = typed_values(form), form.get("comment", "").strip(), form.get("by", "").strip()
 
-    def refuse(status: int, why: str) -> RefusedError:
-        return RefusedError(status, Typed(values, comment, by, why))
+    meant = form.get("question", "")
 
-    folder, question = stored.folder, stored.run.question
-    if not keys.fits(form.get("key", ""), folder.project, folder.run_id, _number(form)):
+    def refuse(status: int, why: str) -> RefusedError:
+        return RefusedError(status, Typed(values, comment, by, why, meant))
+
+    question = stored.run.question
+    if not keys.fits(form.get("key", ""), *form_about(stored, meant)):
         raise refuse(403, "This form is from before the server was started. Please send it again.")
-    if question is None or question.number != _number(form):
+    if question is None or question.fingerprint != meant:
         raise refuse(409, _too_late(stored))
     try:
-        parsed = question.parsed(values, folder.run_id)
-        stored.run.give_answer(parsed, comment=comment, by=by or None, via="web page")
+        parsed = question.parsed(values, stored.folder.run_id)
+        stored.run.give_answer(parsed, comment=comment, by=by or None, via="web page", to=question)
     except AnswerError as error:
         raise refuse(422, str(error)) from error
     except NotAskedError as error:
         raise refuse(409, str(error)) from error
     except OSError as error:
         raise refuse(507, str(error)) from error
-
-
-def _number(form: Mapping[str, str]) -> int:
-    text = form.get("question", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
 
 
 def _too_late(stored: StoredRun) -> str:

@@ -19,8 +19,10 @@ from ..layout import home
 from ..persisters import Place
 from .addresses import LOOPBACK_NAMES, HostCheck
 from .burr_pages import burr_app
+from .dots import NoDots
 from .forgery import FormKeys, OriginCheck
 from .headers import BURR, SecurityHeaders
+from .options import checked_names, checked_token
 from .pages import Pages
 from .routes import routes_of
 from .store import RunStore
@@ -28,7 +30,12 @@ from .token import TokenGate
 
 _STATIC = Path(__file__).parent / "static"
 _PLOTLY = Path(plotly.__file__).parent / "package_data"
-_STATUSES = {404: "No such page", 405: "That cannot be done here"}
+_STATUSES = {
+    404: "No such page",
+    405: "That cannot be done here",
+    413: "That is more than a form can hold",
+    415: "That is no form of this page",
+}
 
 
 def create_app(
@@ -46,11 +53,16 @@ def create_app(
         root_dir: Where runs are kept, as in `BurrCallback`.
         project: The only project that is shown; ``None`` shows all.
         persister: A persister for all runs, or the URL of those that were trained with it, with the password.
-        token: What opens the page; ``None`` opens it to everyone who can reach the server.
+        token: What opens the page, 16 characters of ASCII or more; ``None`` opens it to everyone who can
+            reach the server.
         hosts: The names by which requests may call the server. With a token, every address in numbers is
             one as well.
         burr: Whether Burr's own page is served below ``/burr``.
+
+    Raises:
+        DeskOptionError: If the token is none that holds, or a host is no name.
     """
+    token, hosts = checked_token(token), checked_names(hosts)
     keys = FormKeys()
     pages = Pages(RunStore(home(root_dir), project, persister), keys)
     beside = burr_app() if burr else None
@@ -74,7 +86,7 @@ def _middleware(token: str | None, hosts: Iterable[str]) -> list[Middleware]:
     """What a request passes, the first first."""
     gate = [Middleware(TokenGate, token=token)] if token is not None else []
     check = Middleware(HostCheck, names=list(hosts), numbers=token is not None)
-    return [Middleware(SecurityHeaders), check, *gate, Middleware(OriginCheck)]
+    return [Middleware(SecurityHeaders), check, *gate, Middleware(OriginCheck), Middleware(NoDots)]
 
 
 class _OnlyPlotly(StaticFiles):

@@ -94,4 +94,4 @@ def burr_address(info: RunInfo) -> str | None:
         return None
     key = (read_json(folder / "metadata.json") or {}).get("partition_key") or "__none__"
     parts = (folder.parent.name, str(key), folder.name)
-    return f"{BURR}/project/{'/'.join(quote(part, safe='') for part in parts)}"
+    return f"{BURR}/project/{'/'.join(quote(part, safe='', errors='surrogateescape') for part in parts)}"

@@ -8,7 +8,6 @@ from typing import Any
 from ..history import MetricHistory
 from ..plots import groups_of, spans_magnitudes
 from ..recording import Recording
-from ..reviews import Asked
 from ..runs import Run
 from .thinning import thinned
 
@@ -29,7 +28,7 @@ def charts_of(run: Run) -> dict[str, Any]:
         "panels": panels,
         "best": _best(run, monitored),
         "ended": len(history) - 1 if run.status in ("finished", "failed") and len(history) else None,
-        "reviews": sorted({asked.question.epoch for asked in _asked(run) if asked.answer is not None}),
+        "reviews": sorted({asked.question.epoch for asked in run.reviews if asked.answer is not None}),
     }
 
 
@@ -75,10 +74,3 @@ def _best(run: Run, monitored: str | None) -> dict[str, Any] | None:
     if best is None or monitored is None or best["value"] is None or not math.isfinite(best["value"]):
         return None
     return {"epoch": best["epoch"], "value": best["value"], "metric": monitored}
-
-
-def _asked(run: Run) -> list[Asked]:
-    try:
-        return run.reviews
-    except (KeyError, TypeError, ValueError):
-        return []  # the page says so where the reviews are

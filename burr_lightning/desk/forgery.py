@@ -27,7 +27,7 @@ class FormKeys:
 
     def fits(self, given: str, *about: object) -> bool:
         """Whether a form about these things was ours."""
-        return hmac.compare_digest(given.encode(), self.key(*about).encode())
+        return hmac.compare_digest(given.encode(errors="replace"), self.key(*about).encode())
 
 
 class OriginCheck:

@@ -18,6 +18,15 @@ _OWN = (
 )
 
 
+_FILES = ("/static/", f"{BURR}/assets/", f"{BURR}/public/")
+"""Below these are files of packages: a browser may keep them, and asks each time whether they changed."""
+
+
+def is_burrs(path: str) -> bool:
+    """Whether an address is one of Burr's page."""
+    return path == BURR or path.startswith(f"{BURR}/")
+
+
 def _burrs(base: str) -> str:
     """Burr's page holds one line of script, which says where it is, and sets styles as it goes."""
     line = f"window.__BURR_BASE_PATH__='{base}';"
@@ -56,13 +65,14 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         path = scope["path"]
-        policy = self._of_burr if path == BURR or path.startswith(f"{BURR}/") else _OWN
+        policy = self._of_burr if is_burrs(path) else _OWN
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update({**_COMMON, "Content-Security-Policy": policy})
-                headers.setdefault("Cache-Control", "no-store")
+                files = path.startswith(_FILES) and message["status"] in (200, 206, 304)
+                headers.setdefault("Cache-Control", "private, no-cache" if files else "no-store")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

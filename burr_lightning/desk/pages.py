@@ -15,7 +15,7 @@ from .forgery import FormKeys
 from .run_parts import PARTS, Typed, run_context
 from .run_rows import rows_of
 from .store import RunStore, StoredRun
-from .words import FILTERS
+from .words import FILTERS, writable
 
 
 def environment() -> Environment:
@@ -24,6 +24,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=writable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -69,7 +70,7 @@ class Pages:
         question = context["question"]
         return {
             "parts": {name: self._part(f"parts/{name}.html", **context) for name in PARTS},
-            "question": question["asked"].number if question else None,
+            "question": question["is"] if question else None,
             "status": context["status"],
         }
 
@@ -99,4 +100,4 @@ class Pages:
 
 def tag_of(text: str) -> str:
     """The entity tag of a text."""
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]}"'

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from .answers import RefusedError, answer
 from .charts import charts_of
 from .pages import Pages
 from .run_rows import address_of
+from .sent_forms import sent_form
 from .store import NoSuchRunError, StoredRun, UnreadableRun
 
 log = logging.getLogger(__name__)
@@ -56,8 +58,7 @@ def routes_of(pages: Pages) -> APIRouter:
 
     @routes.post("/runs/{project}/{run_id}/answer")
     async def answered(request: Request, project: str, run_id: str) -> Response:
-        async with request.form(max_files=0, max_fields=200, max_part_size=20_000) as form:
-            given = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+        given = await sent_form(request)
         return await run_in_threadpool(_answered, pages, request, project, run_id, given)
 
     return routes
@@ -96,4 +97,6 @@ def _changed(request: Request, version: str, content: Callable[[], dict[str, Any
     """The content as JSON, or that it is still what the page has."""
     if request.headers.get("if-none-match") == version:
         return Response(status_code=304, headers={"ETag": version})
-    return JSONResponse(content(), headers={"ETag": version})
+    # Half a character, as names of files can hold, is escaped: nothing of it is left to be encoded.
+    text = json.dumps(content(), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Response(text, media_type="application/json", headers={"ETag": version})

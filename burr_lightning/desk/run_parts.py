@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..questions import Question
 from ..reviews import Asked
+from ..steps import Step
 from .burr_pages import burr_address
 from .charts import newest_values
 from .forgery import FormKeys
@@ -32,6 +33,8 @@ class Typed:
     by: str = ""
     error: str | None = None
     """Why it was refused."""
+    question: str = ""
+    """The fingerprint of the question that the form was for."""
 
 
 def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -> dict[str, Any]:
@@ -42,7 +45,9 @@ def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -
         keys: What forms are signed with.
         typed: What was typed into a form that was refused.
     """
-    run, state = stored.run, stored.run.state
+    run, state, typed = stored.run, stored.run.state, typed or Typed()
+    question = run.question
+    same = question is not None and question.fingerprint == typed.question
     return {
         "run": run,
         "info": stored.info,
@@ -52,8 +57,9 @@ def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -
         "burr": burr_address(stored.info),
         "monitor": state["monitor"] if state else None,
         "best": run.best,
-        "question": _question(stored, keys, typed or Typed()),
-        "typed": typed or Typed(),
+        "question": _question(stored, question, keys, typed.values if same else {}),
+        "typed": typed,
+        "lost": {} if same else {name: text for name, text in typed.values.items() if text},
         "answered": _answered(stored),
         "reviews": run.reviews[::-1],
         "command": command_line(stored.info.launch),
@@ -64,21 +70,28 @@ def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -
     }
 
 
-def _question(stored: StoredRun, keys: FormKeys, typed: Typed) -> dict[str, Any] | None:
-    question = stored.run.question
+def _question(
+    stored: StoredRun, question: Question | None, keys: FormKeys, typed: Mapping[str, str]
+) -> dict[str, Any] | None:
     if question is None:
         return None
     return {
         "asked": question,
-        "key": form_key(stored, question, keys),
-        "inputs": inputs_of(question, typed.values),
+        "is": question.fingerprint,
+        "key": form_key(stored, question.fingerprint, keys),
+        "inputs": inputs_of(question, typed),
         "names": [field.name for field in question.fields],
     }
 
 
-def form_key(stored: StoredRun, question: Question, keys: FormKeys) -> str:
-    """The key of the form that answers a question."""
-    return keys.key(stored.folder.project, stored.folder.run_id, question.number)
+def form_key(stored: StoredRun, question: str, keys: FormKeys) -> str:
+    """The key of the form that answers the question of that fingerprint."""
+    return keys.key(*form_about(stored, question))
+
+
+def form_about(stored: StoredRun, question: str) -> tuple[str, str, str]:
+    """What the key of a form is about."""
+    return stored.folder.project, stored.folder.run_id, question
 
 
 def _answered(stored: StoredRun) -> Asked | None:
@@ -87,7 +100,7 @@ def _answered(stored: StoredRun) -> Asked | None:
 
 
 def _time(stored: StoredRun) -> dict[str, Any]:
-    steps = stored.run.path
+    steps = _steps(stored)
     open_step = steps[-1] if steps and steps[-1].ended is None else None
     return {
         "steps": len(steps),
@@ -95,3 +108,11 @@ def _time(stored: StoredRun) -> dict[str, Any]:
         "timeline": timeline(steps) if steps else None,
         "open_step": open_step,
     }
+
+
+def _steps(stored: StoredRun) -> Sequence[Step]:
+    """The machine's steps; none where the tracker's folder has a name that no folder can have."""
+    try:
+        return stored.run.path
+    except ValueError:
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from ..amounts import number
 from ..layout import RunFolder
 from .store import StoredRun, UnreadableRun
-from .words import NONE
+from .words import NONE, iso, moment, short
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class RunRow:
     metric: str
     """The monitored metric, empty where none is."""
     best: str
-    created: float | None
-    """Seconds since 1970, ``None`` where that is not known."""
+    created: str
+    """When, in words, and"""
+    created_iso: str
+    """for programs; empty where that is not known."""
     question: str | None = None
     """What it waits to be told."""
     note: str | None = None
@@ -40,7 +43,8 @@ def rows_of(runs: Sequence[StoredRun | UnreadableRun]) -> list[RunRow]:
 
 def address_of(folder: RunFolder) -> str:
     """Where the page of a run is: by the names of its folders, which no file in them can change."""
-    return f"/runs/{quote(folder.project, safe='')}/{quote(folder.run_id, safe='')}"
+    names = (quote(os.fsencode(name), safe="") for name in (folder.project, folder.run_id))
+    return f"/runs/{'/'.join(names)}"
 
 
 def _row(run: StoredRun | UnreadableRun) -> RunRow:
@@ -55,7 +59,7 @@ def _row(run: StoredRun | UnreadableRun) -> RunRow:
 def _readable(stored: StoredRun) -> RunRow:
     run = stored.run
     monitor = run.state["monitor"] if run.state else None
-    question = run.question
+    question, note = run.question, run.rows_error or run.error or run.stop_reason
     return RunRow(
         address_of(stored.folder),
         run.run_id,
@@ -64,9 +68,10 @@ def _readable(stored: StoredRun) -> RunRow:
         str(run.epoch) if run.epoch >= 0 else NONE,
         monitor["metric"] if monitor else "",
         _best(stored),
-        stored.info.created,
-        question.text if question else None,
-        run.rows_error or run.error or run.stop_reason,
+        moment(stored.info.created),
+        iso(stored.info.created),
+        short(question.text) if question else None,
+        short(note) if note else None,
     )
 
 
@@ -85,4 +90,6 @@ def _best(stored: StoredRun) -> str:
 
 def _unreadable(folder: RunFolder, error: str) -> RunRow:
     address = address_of(folder)
-    return RunRow(address, folder.run_id, folder.project, "unreadable", NONE, "", NONE, None, None, error)
+    return RunRow(
+        address, folder.run_id, folder.project, "unreadable", NONE, "", NONE, NONE, "", None, short(error)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class RunStore:
             found = [opened(folder, rows) for folder in run_folders(self.root, self.project)]
         readable = [run for run in found if isinstance(run, StoredRun)]
         unreadable = [run for run in found if isinstance(run, UnreadableRun)]
-        return [*sorted(readable, key=lambda one: one.info.created, reverse=True), *unreadable]
+        return [*sorted(readable, key=lambda one: float(one.info.created), reverse=True), *unreadable]
 
     def one(self, project: str, run_id: str) -> StoredRun | UnreadableRun:
         """One run, by the names of its folders.
@@ -70,7 +71,7 @@ class RunStore:
                 so that no name leads out of the folder of all runs.
         """
         for folder in run_folders(self.root, self.project):
-            if (folder.project, folder.run_id) == (project, run_id):
+            if (_sent(folder.project), _sent(folder.run_id)) == (project, run_id):
                 with NewestRows(self._memory, self._persister) as rows:
                     return opened(folder, rows)
         raise NoSuchRunError(f"{project}/{run_id}")
@@ -82,7 +83,8 @@ class RunStore:
         places += [folder.checkpoints, *([Path(tracker) / "log.jsonl"] if tracker else [])]
         state, run = stored.run.state, stored.run
         row = [state[key] for key in ("epoch", "global_step", "seconds", "stop_reason")] if state else None
-        parts = [row, run.position, run.rows_error, stored.is_owned, run.status]
+        asks = run.question.fingerprint if run.question else None
+        parts = [row, run.position, run.rows_error, stored.is_owned, run.status, asks]
         return repr([*parts, *map(_changed, places)])
 
 
@@ -98,9 +100,14 @@ def opened(folder: RunFolder, rows: StoredRows) -> StoredRun | UnreadableRun:
         return UnreadableRun(folder, f"{type(error).__name__}: {error}")
 
 
+def _sent(name: str) -> str:
+    """The name of a folder as an address brings it: where it is no UTF-8, with a sign for what is not."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def _changed(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have that name
         return None
     return status.st_mtime_ns, status.st_size

@@ -16,9 +16,7 @@ from .refusing import refused
 
 log = logging.getLogger(__name__)
 
-SHORTEST = 16
-"""Characters of a token: with fewer of them it could be found by trying."""
-COOKIE = "burr_lightning_desk"
+_COOKIE = "burr_lightning_desk"
 _DAYS = 30
 _QUIET = 10.0
 """Seconds between two lines of the log on wrong tokens."""
@@ -43,6 +41,8 @@ class TokenGate:
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token.encode()
         self._pass = hmac.new(self._token, b"burr-lightning desk", hashlib.sha256).hexdigest()
+        # Cookies do not tell ports apart: two servers of one machine must not take each other's.
+        self.cookie = f"{_COOKIE}_{hmac.new(self._token, b'cookie', hashlib.sha256).hexdigest()[:8]}"
         self._said = -_QUIET
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +61,7 @@ class TokenGate:
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(bearer.strip()):
             return None
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = request.cookies.get(self.cookie, "")
         if hmac.compare_digest(cookie.encode(), self._pass.encode()):
             return None
         return self._closed(request, wrong=bool(bearer or cookie))
@@ -75,12 +75,12 @@ class TokenGate:
         path = "/" + request.url.path.lstrip("/")  # never `//host`, which would lead elsewhere
         response = RedirectResponse(f"{path}?{urlencode(kept)}" if kept else path, status_code=303)
         response.set_cookie(
-            COOKIE,
+            self.cookie,
             self._pass,
             max_age=_DAYS * 86400,
             httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
+            samesite="lax",  # a link in a chat opens the page; what changes something is checked by itself
+            secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
         )
         return response
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup
+
 from ..amounts import duration, file_size, number
 from ..shadow import in_words
 
@@ -19,19 +21,46 @@ _LONGEST = 300
 """Characters of a value of the user's that a table shows."""
 
 
-def moment(seconds: float) -> str:
+def writable(value: Any) -> Any:
+    r"""A value whose text can be sent: half a character, as names of files can hold, becomes a sign for it.
+
+    Example:
+        >>> writable("a\udce9.png") == "a\ufffd.png", writable(3)
+        (True, 3)
+    """
+    text = value if isinstance(value, str) else str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return Markup(whole) if isinstance(value, Markup) else whole
+    return value
+
+
+def moment(seconds: Any) -> str:
     """A moment, in the server's local time."""
-    return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
+    when = _when(seconds)
+    return f"{when:%Y-%m-%d %H:%M:%S}" if when else NONE
 
 
-def minute(seconds: float) -> str:
+def minute(seconds: Any) -> str:
     """A moment where there is little room."""
-    return f"{datetime.fromtimestamp(seconds):%b %d, %H:%M}"
+    when = _when(seconds)
+    return f"{when:%b %d, %H:%M}" if when else NONE
 
 
-def iso(seconds: float) -> str:
-    """A moment for programs, with its time zone."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+def iso(seconds: Any) -> str:
+    """A moment for programs, with its time zone; empty where it is none."""
+    when = _when(seconds)
+    return when.isoformat(timespec="seconds") if when else ""
+
+
+def _when(seconds: Any) -> datetime | None:
+    """A moment in the server's time zone, ``None`` where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(float(seconds)).astimezone()
+    except (OSError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def place(path: Any) -> str:

@@ -31,6 +31,7 @@
     const part = page.querySelector(`[data-part="${CSS.escape(name)}"]`);
     if (!part || shown.get(name) === html) return;
     if (name === "question" && !mayReplace(part, html, news)) return;
+    const typed = name === "question" && news.question !== null && part.dataset.typed ? typedIn(part) : null;
     shown.set(name, html);
     const open = [...part.querySelectorAll("details")].map((one) => one.open);
     const focusable = "a, summary, button, input, textarea";
@@ -38,36 +39,64 @@
     part.innerHTML = html; // rendered by the server, which escapes every value
     if (focused >= 0) part.querySelectorAll(focusable)[focused]?.focus({ preventScroll: true });
     [...part.querySelectorAll("details")].forEach((one, i) => { one.open = open[i] || false; });
+    if (typed) sayChanged(part, typed);
   }
 
   // The form of the same question stays as it is, but for its key, which a new server has made anew.
   function mayReplace(part, html, news) {
-    const asked = news.question === null ? "" : String(news.question);
+    const asked = news.question ?? "";
     if (asked === page.dataset.question) {
       const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[name=key]");
       const key = part.querySelector("[name=key]");
       if (fresh && key) key.value = fresh.value;
       return false;
     }
-    const before = page.dataset.question;
     page.dataset.question = asked;
-    if (before && part.dataset.typed) {
+    if (!asked && part.dataset.typed && part.querySelector("form")) {
       closeForm(part);
       return false;
     }
     return true;
   }
 
+  // What stands in a form: what was asked for, as text; the comment and the name, which fit every question.
+  function typedIn(part) {
+    const form = part.querySelector("form");
+    if (!form) return null;
+    const values = [...new FormData(form)].filter(([name, text]) => name.startsWith("field.") && text !== "");
+    return {
+      values: values.map(([name, text]) => `${name.slice("field.".length)} ${text}`),
+      notes: ["comment", "by"].map((name) => [name, form.querySelector(`[name=${name}]`)?.value ?? ""]),
+    };
+  }
+
+  // Another question stands in the form's place: an answer to the former must not be sent to it unseen.
+  function sayChanged(part, typed) {
+    const lost = typed.values;
+    for (const [name, text] of typed.notes) {
+      const place = part.querySelector(`[name=${name}]`);
+      if (place) place.value = text;
+      else if (text) lost.push(`${name} ${text}`);
+    }
+    const typedBefore = lost.length ? ` What you had typed: ${lost.join(", ")}.` : "";
+    const words = `The question has changed while you typed: the run asks something else now.${typedBefore}`;
+    (part.querySelector("form .fields") ?? part.firstElementChild)?.before(notice(words));
+  }
+
+  function notice(text) {
+    const made = document.createElement("p");
+    made.className = "notice";
+    made.setAttribute("role", "alert");
+    made.textContent = text;
+    return made;
+  }
+
   function closeForm(part) {
     const button = part.querySelector("button");
     if (!button || button.disabled) return;
     button.disabled = true;
-    const notice = document.createElement("p");
-    notice.className = "notice";
-    notice.setAttribute("role", "alert");
-    notice.textContent = "This question is closed: the run has an answer, or asks something else now. "
-      + "What you typed stays here until you load the page again.";
-    button.parentElement.before(notice);
+    button.parentElement.before(notice("This question is closed: the run waits for no answer to it any more. "
+      + "What you typed stays here until you load the page again."));
   }
 
   // For those who hear the page: what a run's status has become, and no more than that.
@@ -87,7 +116,8 @@
   // Times are written by the server in its own zone; beside them stands how long ago that was.
   function tidyTimes() {
     for (const time of document.querySelectorAll("time[datetime]")) {
-      time.title = ago(Date.parse(time.dateTime));
+      const moment = Date.parse(time.dateTime);
+      if (!Number.isNaN(moment)) time.title = ago(moment);
     }
     for (const since of document.querySelectorAll("[data-since]")) {
       since.textContent = `for ${span(Date.now() - Date.parse(since.dataset.since))}`;
