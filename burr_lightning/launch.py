@@ -13,6 +13,17 @@ from .layout import HOME_VARIABLE, RUN_ID_VARIABLE
 _KEPT = (HOME_VARIABLE, RUN_ID_VARIABLE)
 """What is kept of the environment: nothing in which a password may be."""
 
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was deleted
+        return None
+
+
+_FOLDER = _folder()
+"""Where this process was when the callback was imported: a script may go elsewhere before it trains."""
+
 _PROCESS = secrets.token_hex(8)
 """Tells this process from others: its runs have it in common."""
 
@@ -25,15 +36,11 @@ def launch() -> dict[str, Any] | None:
         in common. ``None`` where there is no command that could be run again: an interpreter at a prompt,
         a notebook, a script that came by a pipe, a process that another one made of itself.
     """
-    if not sys.executable or _is_interactive() or _is_a_part():
-        return None
-    try:
-        folder = os.getcwd()
-    except FileNotFoundError:  # it was deleted meanwhile
+    if not sys.executable or _FOLDER is None or _is_interactive() or _is_a_part():
         return None
     return {
         "command": [os.path.abspath(sys.executable), *sys.orig_argv[1:]],
-        "folder": folder,
+        "folder": _FOLDER,
         "environment": {name: os.environ[name] for name in _KEPT if name in os.environ},
         "process": _PROCESS,
     }

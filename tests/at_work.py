@@ -11,7 +11,12 @@ from pathlib import Path
 DEADLINE = 120
 """Seconds after which a test does not wait any more; none comes near it."""
 
-CLI = [sys.executable, "-c", "from burr_lightning.cli import main; main(prog_name='burr-lightning')"]
+CLI = [
+    sys.executable,
+    "-c",
+    "import sys; sys.path.remove('')\n"  # as an installed command has it, which does not look in the folder
+    "from burr_lightning.cli import main; main(prog_name='burr-lightning')",
+]
 
 NOTES = 'echo "$BURR_LIGHTNING_RUN_ID" >> '
 """What a shell does to note a run's end in the file that follows."""

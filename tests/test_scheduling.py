@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,14 @@ from burr_lightning.locks import RunLock
 from burr_lightning.questions import Answer, Field, Question
 from burr_lightning.reviews import Reviews
 from burr_lightning.scheduling.attempts import Attempt, Attempts
-from burr_lightning.scheduling.deciding import Facts, RunFacts, decide, failures_in_a_row
+from burr_lightning.scheduling.deciding import Facts, RunFacts, decide, failures_in_a_row, seen
 from burr_lightning.scheduling.errors import (
+    BackoffError,
     CommandNotFoundError,
     JobExistsError,
     JobNotFoundError,
     JobRunningError,
+    NotExecutableError,
 )
 from burr_lightning.scheduling.jobs import Job, JobFolder, Over, Queue
 from burr_lightning.scheduling.lease import holder, taken
@@ -40,44 +44,44 @@ from burr_lightning.scheduling.submitting import cancel
 from burr_lightning.scheduling.submitting import submit as put
 
 JOB = Job("job", ("/usr/bin/true",), "/", "job", (), 0.0, 2, 10.0)
-GOOD = Attempt(1, started=100, progress=0, ended=110, code=0)
+GOOD = Attempt(1, 100, progress=0, ended=110, code=0, seen=("before",), seen_at_end=("before", "during"))
 BAD = replace(GOOD, code=1)
 CUT = replace(GOOD, code=None, ended=None)
 STOPPED = replace(GOOD, code=143, stopped="SIGTERM")
 BROKEN_OFF = replace(GOOD, code=130, stopped="SIGINT")
-OVER = Over("done", "the command ended", 120)
+OVER = Over("done", "the command ended", 120, ("before", "during", "the first time"))
 
 RUNNING, WAITING = RunFacts("r", "running"), RunFacts("r", "waiting")
 FINISHED, FAILED = RunFacts("r", "finished"), RunFacts("r", "failed")
-KILLED = RunFacts("r", "interrupted", began=100, killed=True)
+KILLED = RunFacts("r", "interrupted", began="the first time", killed=True)
 
 
-def answered(at: float, status: Any = "paused") -> RunFacts:
-    return RunFacts("r", status, answered=at)
+def answered(answer: str, status: Any = "paused") -> RunFacts:
+    return RunFacts("r", status, answer=answer)
 
 
 DECISIONS = [
     ("never started", {}, "queued"),
     ("leased", {"leased": "process 1"}, "running"),
-    ("leased, and its run was answered", {"leased": "process 1", "runs": (answered(130),)}, "running"),
+    ("leased, and its run was answered", {"leased": "process 1", "runs": (answered("after"),)}, "running"),
     ("its command lives on alone", {"attempts": (CUT,), "alone": True}, "running"),
     ("its run has a process", {"attempts": (BAD,), "runs": (RUNNING,)}, "running"),
     ("the run is there and waits", {"runs": (WAITING,)}, "waiting"),
-    ("the run is there and was answered", {"runs": (answered(5),)}, "ready"),
+    ("the run is there and was answered", {"runs": (answered("before"),)}, "ready"),
     ("the run is there and was killed", {"runs": (KILLED,)}, "interrupted"),
     ("the run is there and finished", {"runs": (FINISHED,)}, "queued"),
     ("ended well, no run", {"attempts": (GOOD,)}, "done"),
     ("ended well, run finished", {"attempts": (GOOD,), "runs": (FINISHED,)}, "done"),
     ("ended well, run failed", {"attempts": (GOOD,), "runs": (FAILED,)}, "done"),
     ("ended well, run waits", {"attempts": (GOOD,), "runs": (WAITING,)}, "waiting"),
-    ("ended well, run answered since", {"attempts": (GOOD,), "runs": (answered(111),)}, "ready"),
-    ("answered while it ended", {"attempts": (GOOD,), "runs": (answered(105),)}, "ready"),
-    ("did not go on with the answer", {"attempts": (GOOD,), "runs": (answered(99),)}, "done"),
-    ("one waits, one was answered", {"attempts": (GOOD,), "runs": (WAITING, answered(111))}, "ready"),
+    ("ended well, run answered since", {"attempts": (GOOD,), "runs": (answered("after"),)}, "ready"),
+    ("answered while it ended", {"attempts": (GOOD,), "runs": (answered("during"),)}, "ready"),
+    ("did not go on with the answer", {"attempts": (GOOD,), "runs": (answered("before"),)}, "done"),
+    ("one waits, one was answered", {"attempts": (GOOD,), "runs": (WAITING, answered("after"))}, "ready"),
     ("one waits, one has finished", {"attempts": (GOOD,), "runs": (WAITING, FINISHED)}, "waiting"),
     ("failed after its run paused", {"attempts": (BAD,), "runs": (WAITING,)}, "waiting"),
-    ("failed with the answer", {"attempts": (BAD,), "runs": (answered(105, "failed"),)}, "retrying"),
-    ("answered anew after it failed", {"attempts": (BAD,), "runs": (answered(111, "failed"),)}, "ready"),
+    ("failed with the answer", {"attempts": (BAD,), "runs": (answered("during", "failed"),)}, "retrying"),
+    ("answered anew after it failed", {"attempts": (BAD,), "runs": (answered("after", "failed"),)}, "ready"),
     ("a worker was asked to end", {"attempts": (STOPPED,)}, "interrupted"),
     ("asked to end, and ended well", {"attempts": (replace(STOPPED, code=0),)}, "done"),
     ("asked to end before it was started", {"attempts": (replace(STOPPED, code=None),)}, "interrupted"),
@@ -88,13 +92,20 @@ DECISIONS = [
     ("crashed too often, but brought a commit", {"attempts": (BAD, BAD, BAD), "progress": 1}, "retrying"),
     ("over", {"over": OVER, "attempts": (GOOD,)}, "done"),
     ("over, and its run waits", {"over": OVER, "runs": (WAITING,)}, "done"),
-    ("over, and answered since", {"over": OVER, "runs": (answered(121),)}, "ready"),
-    ("over, and answered before", {"over": OVER, "runs": (answered(119),)}, "done"),
-    ("over, begun since and killed", {"over": OVER, "runs": (replace(KILLED, began=121),)}, "interrupted"),
-    ("over, killed before", {"over": OVER, "runs": (replace(KILLED, began=119),)}, "done"),
+    ("over, and answered since", {"over": OVER, "runs": (answered("after"),)}, "ready"),
+    ("over, and answered before", {"over": OVER, "runs": (answered("during"),)}, "done"),
+    (
+        "over, begun since and killed",
+        {"over": OVER, "runs": (replace(KILLED, began="again"),)},
+        "interrupted",
+    ),
+    ("over, killed before", {"over": OVER, "runs": (KILLED,)}, "done"),
+    ("over, written by an older version", {"over": replace(OVER, seen=None), "runs": (KILLED,)}, "done"),
+    ("its file is damaged", {"job": Job.unreadable("job", "torn")}, "damaged"),
+    ("damaged, and cancelled", {"job": Job.unreadable("job", "torn"), "over": OVER}, "done"),
     (
         "cancelled, and answered since",
-        {"over": replace(OVER, state="cancelled"), "runs": (answered(121),)},
+        {"over": replace(OVER, state="cancelled"), "runs": (answered("after"),)},
         "cancelled",
     ),
 ]
@@ -102,7 +113,7 @@ DECISIONS = [
 
 @pytest.mark.parametrize(("facts", "state"), [pytest.param(*rest, id=name) for name, *rest in DECISIONS])
 def test_what_becomes_of_a_job(facts: dict[str, Any], state: str) -> None:
-    assert decide(Facts(JOB, **facts)).state == state
+    assert decide(Facts(**{"job": JOB, **facts})).state == state
 
 
 @pytest.mark.parametrize(
@@ -119,6 +130,7 @@ def test_the_wait_doubles_with_each_failure_in_a_row(facts: dict[str, Any], at: 
     assert standing.at == at
     assert not standing.is_due(at - 1)
     assert standing.is_due(at)
+    assert standing.is_due(99)  # the clock was set back: nobody waits until it has caught up
 
 
 def test_the_wait_is_ten_minutes_at_most() -> None:
@@ -165,6 +177,11 @@ def job_in(root: Path, name: str = "job", **options: Any) -> JobFolder:
     return folder
 
 
+def change(path: Path, **added: Any) -> None:
+    """Add to a JSON file, as a newer version or a bad disk may do."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | added))
+
+
 class TestLease:
     def test_one_has_it_at_a_time(self, tmp_path: Path) -> None:
         first = taken(tmp_path / "lease")
@@ -207,6 +224,70 @@ class TestQueue:
         assert "No job" not in cli("work", "--once")
         assert json.loads(cli("queue", "--json")) == []
 
+    def test_what_a_newer_version_has_added_is_left_out(self, root: Path) -> None:
+        put(["sh", "-c", f"{NOTES} ends"], root, run_id="job")
+        cli("work", "--once")
+        folder = Queue(root).folder("job")
+        before = folder.job(), folder.over(), Attempts(folder).all()
+        for path in (*folder.path.glob("*.json"), *folder.path.glob("attempts/*.json")):
+            change(path, newer=1)
+        assert (folder.job(), folder.over(), Attempts(folder).all()) == before
+        (folder.path / "over.json").unlink()
+        assert "job: done" in cli("work", "--once")
+        assert noted("ends") == ["job"]
+
+    @pytest.mark.parametrize(
+        "content", ["{", "[]", "{}", '{"runs": 1}', "\xff", "folder", '{"command": []}', "nan"]
+    )
+    def test_a_damaged_job_is_left_alone_and_stops_no_other(self, root: Path, content: str) -> None:
+        path = job_in(root, "bad").path / "job.json"
+        if content == "nan":
+            change(path, backoff=float("nan"))
+        elif content == "folder":
+            path.unlink(), path.mkdir()
+        else:
+            path.write_text(content, encoding="latin-1")
+        put(["sh", "-c", f"{NOTES} ends"], root, run_id="good")
+        said = cli("work", "--once")
+        assert said.count("bad: damaged: job.json: ") == 1
+        assert noted("ends") == ["good"]
+        assert [job["state"] for job in json.loads(cli("queue", "--json"))] == ["damaged", "done"]
+        assert "bad" in cli("queue")
+        put(["true"], root, run_id="bad")
+        assert "The job 'bad' is damaged (job.json: " in cli("resume", "bad", code=1)
+        cli("cancel", "bad")
+        assert "damaged" not in cli("work", "--once")
+
+    def test_a_damaged_end_counts_as_one(self, root: Path) -> None:
+        folder = job_in(root)
+        folder.end(OVER)
+        (folder.path / "over.json").write_text("{")
+        assert cli("work", "--once") == ""
+        [job] = json.loads(cli("queue", "--json"))
+        assert (job["state"], job["reason"][:22]) == ("given up", "over.json is damaged: ")
+
+    def test_of_a_damaged_attempt_the_end_is_not_known(self, root: Path) -> None:
+        folder = job_in(root)
+        Attempts(folder).write(GOOD)
+        (folder.path / "attempts" / "000001.json").write_text("{")
+        [attempt] = Attempts(folder).all()
+        assert (attempt.number, attempt.ended, attempt.failed) == (1, None, True)
+
+    def test_a_run_whose_files_are_damaged_stops_no_other(self, root: Path) -> None:
+        put(["true"], root, run_id="good")
+        (run_in(root, "bad").folder.path / "run.json").write_text('{"job": 7}')
+        run_in(root, "odd", launch={"command": "x"})
+        (run_in(root, "odder").folder.path / "adopted.json").write_text("{}")
+        (run_in(root, "oddest").folder.path / "outcome.json").write_text('{"no": "status"}')
+        assert "good: done" in cli("work", "--once")
+
+    def test_only_its_owner_reads_what_may_hold_a_password(self, root: Path) -> None:
+        folder = job_in(root)
+        assert (folder.path.stat().st_mode & 0o777, (folder.path / "job.json").stat().st_mode & 0o777) == (
+            0o700,
+            0o600,
+        )
+
     def test_a_job_is_found_by_the_beginning_of_its_id(self, root: Path) -> None:
         job_in(root, "digits-1"), job_in(root, "digits-2"), job_in(root, "words")
         assert Queue(root).find("w").id == "words"
@@ -247,6 +328,38 @@ class TestSubmit:
         assert job.command == (str(tmp_path / "bin" / "python"), "train.py")
         assert job.folder == str(tmp_path)
 
+    def test_a_file_that_nobody_may_start_is_said_to_be_one(self, root: Path) -> None:
+        Path("prog").write_text("")
+        with pytest.raises(NotExecutableError, match=r"'\./prog' is there and not executable.*chmod \+x"):
+            put(["./prog"], root)
+
+    @pytest.mark.parametrize("backoff", ["nan", "inf", "-inf"])
+    def test_a_wait_is_a_finite_number(self, root: Path, backoff: str) -> None:
+        with pytest.raises(BackoffError):
+            put(["true"], root, backoff=float(backoff))
+        for words in (["submit", f"--backoff={backoff}", "true"], ["work", f"--every={backoff}"]):
+            result = CliRunner().invoke(main, words)
+            assert result.exit_code == 2, result.output
+        assert list(Queue(root).folders()) == []
+
+    def test_of_two_at_the_same_time_one_is_refused(self, root: Path) -> None:
+        """Each sees the job of the other, although both have looked before either has written."""
+        queue = Queue(root)
+        with queue.alone():
+            command = [*CLI, "submit", "--run-id", "digits", "true"]
+            both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+            until(lambda: is_waited_for(queue.path / ".lock", by=both))
+        said = sorted(submitted.communicate(timeout=DEADLINE)[1][:5] for submitted in both)
+        assert said == ["Error", "It is"]
+        assert [folder.id for folder in queue.folders()] == ["digits"]
+
+    def test_the_second_job_of_a_run_has_the_name_of_no_run(self, root: Path) -> None:
+        put(["sh", "-c", "echo first"], root, run_id="digits").end(OVER)
+        put(["sh", "-c", "echo second"], root, run_id="digits")
+        put(["sh", "-c", "echo another run"], root, run_id="digits-2")
+        assert cli("resume", "digits-2") == "another run\n"
+        assert cli("resume", "digits~2") == "second\n"
+
     def test_a_program_that_is_not_there_is_refused(self, root: Path) -> None:
         with pytest.raises(CommandNotFoundError, match="no program 'pyhton'"):
             put(["pyhton", "train.py"], root)
@@ -254,8 +367,8 @@ class TestSubmit:
 
     def test_a_run_is_in_the_queue_once(self, root: Path) -> None:
         put(["true"], root, run_id="digits").end(OVER)
-        assert put(["true"], root, run_id="digits").id == "digits-2"
-        with pytest.raises(JobExistsError, match="the job 'digits-2' is in the queue for that run"):
+        assert put(["true"], root, run_id="digits").id == "digits~2"
+        with pytest.raises(JobExistsError, match="the job 'digits~2' is in the queue for that run"):
             put(["true"], root, run_id="digits")
 
     def test_what_follows_the_program_is_its_own(self, root: Path) -> None:
@@ -297,6 +410,21 @@ class TestSubmit:
         assert len(there) >= 2  # the last one, and one that was killed with nothing left to do
         assert "job: done" in cli("work", "--once")
         assert noted("ends") == ["job"]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Look until it is so."""
+    deadline = time.monotonic() + DEADLINE
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_waited_for(path: Path, by: list[subprocess.Popen[str]]) -> bool:
+    """Whether all of these processes wait for the lock on a file, as Linux says."""
+    waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    pids = {words[5] for words in waiting if words[6].endswith(f":{path.stat().st_ino}")}
+    return {str(process.pid) for process in by} <= pids
 
 
 def dies(point: int, *arguments: str) -> int:
@@ -344,10 +472,20 @@ class TestCancel:
     def test_a_run_that_was_killed_can_be_kept_from_going_on(self, root: Path) -> None:
         run_in(root, "by-hand", launch=LAUNCH)
         run_in(root, "another", launch=LAUNCH | {"process": "another"})
-        cancel("by-hand", root)
+        assert cli("cancel", "by-hand") == "by-hand is out of the queue.\n"
         said = cli("work", "--once")
         assert "another: done" in said
         assert "by-hand" not in said
+
+    def test_of_two_runs_with_one_id_the_project_tells_which(self, root: Path) -> None:
+        for project in ("a", "b"):
+            run_in(root, "twin", project=project, launch=LAUNCH | {"process": project})
+        with pytest.raises(JobNotFoundError, match="'twin' may mean a/twin, b/twin"):
+            cancel("twin", root)
+        assert list(Queue(root).folders()) == []
+        cancel("b/twin", root)
+        assert "twin" in (said := cli("work", "--once"))
+        assert said.count("attempt 1 begins") == 1
 
 
 LAUNCH = {"command": ["/bin/sh", "-c", f"{NOTES} ends"], "folder": "/", "environment": {}, "process": "a"}
@@ -356,10 +494,11 @@ DEAD = "process 99999999 on "
 
 def run_in(root: Path, run_id: str, outcome: Outcome | None = None, **info: Any) -> KnownRun:
     """A run that was started by hand, by a process that is gone."""
-    folder = RunFolder(root, "lightning", run_id)
+    project = info.pop("project", "lightning")
+    folder = RunFolder(root, project, run_id)
     folder.create()
     launch = info.pop("launch", LAUNCH) | {"folder": str(root.parent)}
-    folder.write_info(RunInfo(run_id, "lightning", None, None, 0.0, launch=launch, **info))
+    folder.write_info(RunInfo(run_id, project, None, None, 0.0, launch=launch, **info))
     folder.lock.write_text(f"{DEAD}{socket.gethostname()}, since yesterday")
     if outcome is not None:
         folder.write_outcome(outcome)
@@ -368,11 +507,11 @@ def run_in(root: Path, run_id: str, outcome: Outcome | None = None, **info: Any)
     return KnownRun(folder, info_)
 
 
-def ask(run: KnownRun, *, answered: bool) -> None:
+def ask(run: KnownRun, *, answered: bool, at: float | None = None) -> None:
     question = Question(2, "review", "Go on?", (Field("verdict", "str", True),), None, 1, time.time())
     Reviews(run.folder).ask(question)
     if answered:
-        answer = Answer({"verdict": "go"}, "", "me", "python", time.time(), question.fingerprint)
+        answer = Answer({"verdict": "go"}, "", "me", "python", at or time.time(), question.fingerprint)
         Reviews(run.folder).answer(question, answer)
 
 
@@ -406,6 +545,17 @@ class TestRunsByHand:
         run = run_in(root, "by-hand")
         run.folder.lock.write_text(f"process {os.getpid()} on {socket.gethostname()}, since yesterday")
         assert cli("work", "--once") == ""
+        [why, *_] = cli("queue").splitlines()[-1:]
+        assert why.endswith(f"by hand, and no worker goes on with it: its process {os.getpid()} lives")
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system says when a process began")
+    def test_one_whose_number_has_another_process_now_goes_on(self, root: Path) -> None:
+        lock = run_in(root, "by-hand").folder.lock
+        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as another:
+            lock.write_text(f"process {another.pid} on {socket.gethostname()}, since yesterday")
+            os.utime(lock, (time.time() - 86400,) * 2)
+            assert "by-hand: done" in cli("work", "--once")
+            another.communicate()
 
     def test_one_of_another_machine_does_not(self, root: Path) -> None:
         run_in(root, "by-hand").folder.lock.write_text(f"{DEAD}elsewhere, since yesterday")
@@ -428,7 +578,8 @@ class TestRunsByHand:
 
     def test_one_that_a_job_has_trained_is_the_jobs(self, root: Path) -> None:
         run_in(root, "run", job="job")
-        job_in(root).end(Over("done", "it ended", time.time() + 1))
+        run = KnownRun(RunFolder(root, "lightning", "run"), RunInfo("run", "lightning", None, None, 0.0))
+        job_in(root).end(Over("done", "it ended", time.time(), seen([run.facts()])))
         assert cli("work", "--once") == ""
 
     def test_two_workers_make_one_job_of_it(self, root: Path) -> None:
@@ -452,7 +603,7 @@ class TestRunsByHand:
         queued.refresh()
         made = queued.make_job_for([run])
         assert made is not None
-        assert made.id == "lightning.job"
+        assert made.id == "lightning~job"
 
 
 class TestStanding:
@@ -603,24 +754,56 @@ class TestResume:
         assert folder is not None
         assert "job: retrying: it exited with 127" in cli("work", "--once", code=1)
         assert "it cannot be started: [Errno 2]" in folder.log.read_text()
+        said = cli("resume", "job", code=127)
+        assert "it cannot be started" in said
+        assert "'/no/such/program' (the program /no/such/program in /)" in said
+
+    def test_a_folder_that_is_gone_is_said(self, root: Path) -> None:
+        assert Queue(root).make(replace(JOB, folder="/no/such/folder")) is not None
+        said = cli("resume", "job", code=127)
+        assert "'/no/such/folder' (the program /usr/bin/true in /no/such/folder)" in said
+
+    def test_ctrl_c_before_the_start_is_an_exit_code_too(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = Attempt(1, 0.0, 0, code=None, stopped="SIGINT")
+        monkeypatch.setattr("burr_lightning.scheduling.resuming.resume", lambda *_: asked)
+        assert CliRunner().invoke(main, ["resume", "job"]).exit_code == 128 + signal.SIGINT
 
 
 class TestReopened:
     """A job that is over, and a human who did something."""
 
     def test_an_answer_since_has_it_started(self, root: Path) -> None:
-        put(["sh", "-c", f"{NOTES} ends"], root, run_id="job").end(replace(OVER, at=time.time()))
+        put(["sh", "-c", f"{NOTES} ends"], root, run_id="job").end(replace(OVER, seen=()))
         run = run_in(root, "job", Outcome("paused"), job="job")
+        change(Queue(root).folder("job").path / "over.json", seen=seen([run.facts()]))
         assert cli("work", "--once") == ""
-        ask(run, answered=True)
+        ask(run, answered=True, at=1.0)  # on a machine whose clock is far behind
         assert "job: attempt 1 begins: job was answered" in cli("work", "--once")
         assert noted("ends") == ["job"]
         assert cli("work", "--once") == ""
         [attempt] = Attempts(Queue(root).folder("job")).all()
         assert attempt.anew
 
+    def test_an_answer_of_a_clock_that_is_behind_is_gone_on_with_once(self, root: Path) -> None:
+        run = run_in(root, "job", Outcome("paused"), job="job")
+        ask(run, answered=False)
+        put(["sh", "-c", f"{NOTES} ends"], root, run_id="job")
+        cli("resume", "job", code=1)
+        Attempts(Queue(root).folder("job")).write(replace(GOOD, started=time.time(), ended=time.time()))
+        asked = Reviews(run.folder).newest()
+        assert asked is not None
+        answer = Answer({"verdict": "go"}, "", "me", "python", 1.0, asked.question.fingerprint)
+        Reviews(run.folder).answer(asked.question, answer)
+        assert "job: attempt 2 begins: job was answered" in cli("work", "--once")
+        last = Attempts(Queue(root).folder("job")).all()[-1]
+        assert last.seen == last.seen_at_end == (run.facts().answer,)
+        assert cli("work", "--once") == ""
+        assert noted("ends") == ["job"]
+
     def test_a_run_that_was_begun_since_and_killed_has_it_started(self, root: Path) -> None:
-        put(["true"], root, run_id="job").end(replace(OVER, at=time.time() - 10))
+        put(["true"], root, run_id="job").end(OVER)
         run_in(root, "job", job="job")
         assert "job: attempt 1 begins: job is to go on" in cli("work", "--once")
         assert cli("work", "--once") == ""
@@ -642,6 +825,29 @@ class TestListing:
         ]
         assert len(json.loads(cli("queue", "--all", "--json"))) == 14
 
+    @pytest.mark.parametrize(
+        ("word", "shown"),
+        [
+            ("postgresql://u:hunter2@h/db", "postgresql://u:***@h/db"),
+            ("--db=redis://:hunter2@h/0", "--db=redis://:***@h/0"),
+            ("mongodb://u:hunt/er@2@h/db", "mongodb://u:***@h/db"),
+            ("postgresql://h/db?user=u&password=hunter2&x=1", "postgresql://h/db?user=u&password=***&x=1"),
+            ("http://host:8080/path", "http://host:8080/path"),
+        ],
+    )
+    def test_a_password_among_the_arguments_is_not_shown(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, word: str, shown: str
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "1000")
+        put(["sh", "-c", "exit 0", word], root, run_id="job")
+        assert Queue(root).folder("job").job().command[-1] == word
+        [job] = json.loads(cli("queue", "--json"))
+        assert job["command"][-1] == shown
+        cli("work", "--once")
+        assert shown in cli("queue").replace("'", "")
+        assert shown in Queue(root).folder("job").log.read_text().replace("'", "")
+        assert word == shown or word not in Queue(root).folder("job").log.read_text()
+
     def test_an_empty_queue_says_how_to_fill_it(self) -> None:
         assert "burr-lightning submit -- COMMAND" in cli("queue")
         assert json.loads(cli("queue", "--json")) == []
@@ -653,6 +859,37 @@ class TestListing:
             [job] = json.loads(cli("queue", "--json"))
         assert job["state"] == "running"
         assert job["reason"].startswith(f"process {os.getpid()} on ")
+
+
+class TestOutOfReach:
+    """What the system refuses comes out as one line that says what to do."""
+
+    @pytest.mark.parametrize("command", [["submit", "true"], ["queue"], ["work", "--once"], ["cancel", "x"]])
+    def test_a_file_where_the_runs_are_to_be(self, root: Path, command: list[str]) -> None:
+        root.write_text("")
+        self.is_told(*command)
+
+    def test_a_folder_that_cannot_be_made(self) -> None:
+        self.is_told("submit", "--root-dir", "/proc/nope", "true")
+
+    @pytest.mark.parametrize("words", [["resume", "job"], ["cancel", "job"]])
+    def test_a_disk_without_locks(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+    ) -> None:
+        job_in(root)
+
+        def refuses(*_: Any) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", refuses)
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 1
+        assert "needs a folder on a disk that knows locks" in result.output
+
+    def is_told(self, *command: str) -> None:
+        said = cli(*command, code=1)
+        assert said.startswith("Error: The queue lies beside the runs in "), said
+        assert len(said.splitlines()) == 1
 
 
 SAYS_ITS_LAUNCH = "import json; from burr_lightning.launch import launch; print(json.dumps(launch()))"
@@ -686,6 +923,16 @@ class TestLaunch:
         again = subprocess.run(launch["command"], capture_output=True, text=True, check=True)
         assert json.loads(again.stdout) == launch | {"process": json.loads(again.stdout)["process"]}
         assert json.loads(again.stdout)["process"] != launch["process"]
+
+    def test_the_folder_is_that_of_before_the_script_went_elsewhere(self, tmp_path: Path) -> None:
+        """As Hydra does between the imports and the training."""
+        Path("elsewhere").mkdir()
+        Path("script.py").write_text(
+            "import json, os, sys, burr_lightning.callback\n"
+            "os.chdir('elsewhere')\n"
+            "print(json.dumps(sys.modules['burr_lightning.launch'].launch()))\n"
+        )
+        assert self.said("script.py")["folder"] == str(tmp_path)
 
     def test_a_module_and_a_line_are_commands_too(self) -> None:
         Path("module.py").write_text(SAYS_ITS_LAUNCH)

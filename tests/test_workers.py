@@ -201,6 +201,31 @@ def test_a_command_whose_keeper_was_killed_is_not_started_beside_itself(told: To
     assert [attempt.code for attempt in attempts("left").all()] == [None, 0]
 
 
+@pytest.mark.parametrize("name", ["secrets", "queue", "token", "select", "subprocess"])
+def test_a_file_of_the_user_hides_none_of_pythons(name: str) -> None:
+    Path(f"{name}.py").write_text("raise RuntimeError('a file of the user')")
+    submit("job", "sh", "-c", f"{NOTES} ends")
+    assert "job: done" in cli("work", "--once")
+    assert noted("ends") == ["job"]
+
+
+def test_what_cannot_be_written_down_is_said_and_not_started_again_and_again() -> None:
+    submit("bad", "sh", "-c", f"{NOTES} starts")
+    submit("good", "true")
+    Path("runs/.queue/bad/attempts").touch()
+    said = cli("work", "--once", code=1)
+    assert "bad: what looks after its command ended with 1 before it began; see " in said
+    assert said.count("bad: attempt 1 begins") == 1
+    assert "good: done" in said
+    with WorkerProcess("--every", 0.01, "--jobs", 2) as worker:
+        worker.until("before it began; see ")
+        submit("later", "true")
+        seen = worker.until("later: done")
+        assert sum("bad: attempt" in line for line in seen) == 1
+        assert any("; again in 10 seconds" in line for line in seen)
+    assert noted("starts") == []
+
+
 def test_a_run_that_was_started_by_hand_and_killed_goes_on(told: Told, gate: Gate) -> None:
     by_hand = [*TRAINING, "2", "ends", told.path, gate.path]
     training = subprocess.Popen(by_hand, stderr=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,3 +44,10 @@ def persister_option(command: _Command) -> _Command:
 def json_option(command: _Command) -> _Command:
     """``--json``: for other programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
+
+
+def finite(context: click.Context, option: click.Parameter, value: float) -> float:
+    """A number of an option, unless it is infinite or none: click takes both for floats."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not finite.")
+    return value

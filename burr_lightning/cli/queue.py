@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,8 @@ def queue(everything: bool, root_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([_facts(job) for job in found.jobs])
         return
+    for (project, run_id), why in found.left_alone.items():
+        click.echo(f"{project}/{run_id} was started by hand, and no worker goes on with it: {why}", err=True)
     if not found.jobs:
         click.echo(
             f"Nothing is in the queue of {root}. Put something there: burr-lightning submit -- COMMAND"
@@ -51,8 +52,8 @@ def cancel(job: str, root_dir: Path | None) -> None:
     """Take a job out of the queue that is not running: nothing starts it any more.
 
     JOB is a job's id, or a beginning of it that no other job has; or the id of a run that was started by hand
-    and that no worker is to go on with. Its record and its runs stay, and 'burr-lightning resume' goes on
-    with them.
+    and that no worker is to go on with, PROJECT/RUN where several have it. Its record and its runs stay, and
+    'burr-lightning resume' goes on with them.
     """
     from ..layout import home
     from ..scheduling.submitting import cancel as take_out
@@ -61,6 +62,8 @@ def cancel(job: str, root_dir: Path | None) -> None:
 
 
 def _facts(job: Listed) -> dict[str, Any]:
+    from ..scheduling.shown import shown_words
+
     last = job.last
     return {
         "job": job.id,
@@ -68,7 +71,7 @@ def _facts(job: Listed) -> dict[str, Any]:
         "reason": job.standing.reason,
         "again": _when(job.standing.at),
         "run_id": job.job.run_id,
-        "command": list(job.job.command),
+        "command": shown_words(job.job.command),
         "folder": job.job.folder,
         "submitted": _when(job.job.submitted),
         "attempts": job.attempts,
@@ -84,6 +87,8 @@ def _when(seconds: float | None) -> str | None:
 
 
 def _table(jobs: list[Listed], to: Console) -> Table:
+    from ..scheduling.shown import shown_command
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("job", overflow="fold")
     table.add_column("state", no_wrap=True)
@@ -99,6 +104,6 @@ def _table(jobs: list[Listed], to: Console) -> Table:
             str(job.attempts),
             f"{datetime.fromtimestamp(ended):%Y-%m-%d %H:%M}" if ended is not None else NONE,
             job.standing.reason,
-            shlex.join(job.job.command),
+            shown_command(job.job.command),
         )
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ def resume(run: str, project: str | None, root_dir: Path | None) -> None:
     from ..scheduling.resuming import resume as go_on
 
     attempt = go_on(run, home(root_dir), project)
-    if attempt.code is None or attempt.code < 0:
-        raise SystemExit(128 + abs(attempt.code or 15))
+    if attempt.code is None:  # asked to end before there was a process
+        raise SystemExit(128 + signal.Signals[attempt.stopped or "SIGTERM"])
+    if attempt.code < 0:
+        raise SystemExit(128 - attempt.code)
     raise SystemExit(attempt.code)

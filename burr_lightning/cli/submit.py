@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import root_dir_option
+from .options import finite, root_dir_option
 
 
 @click.command(
@@ -30,6 +30,7 @@ from .options import root_dir_option
     "--backoff",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
+    callback=finite,
     default=10.0,
     show_default=True,
     help="The wait before the first of these starts. It doubles each time, up to ten minutes.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import root_dir_option
+from .options import finite, root_dir_option
 
 
 @click.command()
@@ -24,6 +24,7 @@ from .options import root_dir_option
     "--every",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     default=60.0,
     show_default=True,
     help="How often to look for new jobs and answers while nothing happens.",

@@ -14,6 +14,13 @@ from .jobs import JobFolder
 from .lease import Lease, say_who
 from .watching import Watch
 
+_KEEPER = f"""import sys
+sys.path[:] = [place for place in sys.path if place] + [sys.argv.pop(1)]
+from {__name__} import main
+main(*sys.argv[1:])
+"""
+"""Not ``-m``, which looks in the worker's folder first: the user's queue.py there would hide Python's."""
+
 
 def begun(folder: JobFolder, lease: Lease, progress: int, *, anew: bool) -> subprocess.Popen[bytes]:
     """Start a process that runs a job's command once; the lease goes over to it.
@@ -25,7 +32,8 @@ def begun(folder: JobFolder, lease: Lease, progress: int, *, anew: bool) -> subp
         anew: Whether a human had a say since the attempt before.
     """
     told = [str(lease.descriptor), str(progress), "anew" if anew else "again"]
-    command = [sys.executable, "-m", __name__, str(folder.path), *told]
+    place = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", _KEEPER, place, str(folder.path), *told]
     with lease, open(folder.log, "ab") as log:
         return subprocess.Popen(
             command,
@@ -37,10 +45,7 @@ def begun(folder: JobFolder, lease: Lease, progress: int, *, anew: bool) -> subp
         )
 
 
-def _main(path: str, lease: str, progress: str, how: str) -> None:
+def main(path: str, lease: str, progress: str, how: str) -> None:
+    """Look after one start of a command."""
     say_who(int(lease))
     Watch(JobFolder(Path(path)), int(progress), anew=how == "anew").run()
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..layout import flush, read_json, write_json
+from ..layout import flush, write_json
 from ..locks import is_held
-from .jobs import JobFolder
+from .jobs import JobFolder, known, stored_in
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Attempt:
     """The command's exit code, negative for a signal; ``None`` where it is not known."""
     stopped: str | None = None
     """The signal that asked it to end, by its name, ``None`` where nobody asked."""
+    seen: tuple[str, ...] = ()
+    """The answers that its runs had when it was started: clocks do not tell, for they are set back."""
+    seen_at_end: tuple[str, ...] = ()
+    """Those that they had when it had ended."""
 
     @property
     def ended_well(self) -> bool:
@@ -54,8 +59,7 @@ class Attempts:
 
     def all(self) -> tuple[Attempt, ...]:
         """Those there were, in order."""
-        found = (read_json(path) for path in sorted(self._path.glob("*.json")))
-        return tuple(Attempt(**stored) for stored in found if stored is not None)
+        return tuple(_read(path) for path in sorted(self._path.glob("*.json")) if path.stem.isdigit())
 
     def write(self, attempt: Attempt) -> None:
         """Keep what is known of an attempt, on the disk when this returns."""
@@ -70,3 +74,13 @@ class Attempts:
     def is_alone(self, attempt: Attempt) -> bool:
         """Whether its command lives on, although what looked after it was killed before it could end."""
         return attempt.ended is None and is_held(self.lock(attempt))
+
+
+def _read(path: Path) -> Attempt:
+    """An attempt; of one whose file is damaged it is known that it was, and nobody knows its end."""
+    try:
+        stored = stored_in(path)
+        lists = {name: tuple(stored.get(name) or ()) for name in ("seen", "seen_at_end")}
+        return Attempt(**known(Attempt, stored | lists))
+    except (OSError, TypeError, ValueError):
+        return Attempt(int(path.stem), os.stat(path).st_mtime, progress=0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .attempts import Attempt
@@ -25,6 +26,7 @@ State = Literal[
     "given up",
     "done",
     "cancelled",
+    "damaged",
 ]
 
 
@@ -35,11 +37,10 @@ class RunFacts:
     run_id: str
     status: Literal["running", "waiting", "paused", "finished", "failed", "interrupted"]
     """``waiting`` for an answer; ``paused`` where it ended to be answered, and was."""
-    answered: float | None = None
-    """When its newest question was answered, in seconds since 1970; ``None`` where it was not, or where
-    nothing was asked."""
-    began: float | None = None
-    """When a process began to train it the last time, in seconds since 1970."""
+    answer: str | None = None
+    """What tells the answer to its newest question from all others; ``None`` where there is none."""
+    began: str | None = None
+    """What tells the last time that a process began to train it from all others."""
     killed: bool = False
     """Whether it ended without a word, or was asked to end; not by Ctrl-C, and not with its script."""
 
@@ -68,11 +69,13 @@ class Standing:
     reason: str
     at: float | None = None
     """When it is to be started again, in seconds since 1970."""
+    since: float = field(default=-math.inf, repr=False)
+    """From when on it waits for that: where it is earlier now, the clock was set back."""
 
     def is_due(self, now: float) -> bool:
         """Whether it is to be started now."""
         if self.state == "retrying":
-            return self.at is not None and self.at <= now
+            return self.at is not None and not self.since <= now < self.at
         return self.state in ("queued", "ready", "interrupted")
 
     @property
@@ -94,6 +97,8 @@ def decide(facts: Facts) -> Standing:
     """
     if facts.leased is not None:
         return Standing("running", facts.leased)
+    if facts.job.damaged is not None and facts.over is None:
+        return Standing("damaged", facts.job.damaged)
     if facts.alone:
         return Standing("running", f"process {facts.attempts[-1].process} is left of attempt {_last(facts)}")
     training = [run.run_id for run in facts.runs if run.status == "running"]
@@ -108,11 +113,17 @@ def decide(facts: Facts) -> Standing:
 
 def _begins_anew(over: Over, runs: Sequence[RunFacts]) -> bool:
     """Whether a run was answered, or begun and killed, after its job was over."""
-    if over.state == "cancelled":
+    if over.state == "cancelled" or over.seen is None:
         return False
-    answered = any(run.answered is not None and run.answered > over.at for run in _open(runs))
-    killed = any(run.killed and run.began is not None and run.began > over.at for run in runs)
+    answered = any(run.answer is not None and run.answer not in over.seen for run in _open(runs))
+    killed = any(run.killed and run.began is not None and run.began not in over.seen for run in runs)
     return answered or killed
+
+
+def seen(runs: Sequence[RunFacts]) -> tuple[str, ...]:
+    """The answers that runs have, and the last time that each was begun: what is not there is new."""
+    found = [known for run in runs for known in (run.answer, run.began) if known is not None]
+    return tuple(sorted(found))
 
 
 def _not_started(facts: Facts) -> Standing:
@@ -149,10 +160,8 @@ def _is_new(run: RunFacts, last: Attempt) -> bool:
 
     One that was given while the process was ending counts, if the run did end to be answered.
     """
-    if run.answered is None:
-        return False
-    since = last.started if run.status == "paused" or last.ended is None else last.ended
-    return run.answered > since
+    had = last.seen if run.status == "paused" or last.ended is None else last.seen_at_end
+    return run.answer is not None and run.answer not in had
 
 
 def _failed(facts: Facts, last: Attempt) -> Standing:
@@ -162,9 +171,10 @@ def _failed(facts: Facts, last: Attempt) -> Standing:
         times = f", {failures} times without a new commit" if failures > 1 else ""
         return Standing("given up", f"it {how}{times}")
     wait = min(facts.job.backoff * 2 ** min(failures - 1, 60), LONGEST_BACKOFF)
-    at = (last.ended if last.ended is not None else last.started) + wait
+    since = last.ended if last.ended is not None else last.started
+    at = since + wait
     when = time.strftime("%H:%M:%S", time.localtime(at))
-    return Standing("retrying", f"it {how}; again at {when} ({failures} of {facts.job.retries})", at)
+    return Standing("retrying", f"it {how}; again at {when} ({failures} of {facts.job.retries})", at, since)
 
 
 def failures_in_a_row(attempts: Sequence[Attempt], progress: int) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from ..errors import BurrLightningError
 
@@ -112,3 +114,76 @@ class UnansweredError(BurrLightningError, RuntimeError):
     def __init__(self, run_id: str, question: str, command: str) -> None:
         self.run_id, self.command = run_id, command
         super().__init__(f"The run {run_id!r} waits for an answer to {question!r}. Give it with: {command}")
+
+
+class QueueError(BurrLightningError, OSError):
+    """The queue cannot be read or written.
+
+    Attributes:
+        path: Where the runs are.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path = path
+        super().__init__(
+            f"The queue lies beside the runs in {path}, and it cannot be read or written there ({error}). It "
+            f"needs a folder on a disk that knows locks. Make room or access there, or name another folder "
+            f"with --root-dir or BURR_LIGHTNING_HOME."
+        )
+
+
+@contextmanager
+def told(root: Path) -> Iterator[None]:
+    """What the system says of the files of a queue is told with what to do about it.
+
+    Raises:
+        QueueError: In the place of an `OSError` that is none of this library.
+    """
+    try:
+        yield
+    except BurrLightningError:
+        raise
+    except OSError as error:
+        raise QueueError(root, error) from error
+
+
+class NotExecutableError(BurrLightningError, PermissionError):
+    """The program of a command is a file that nobody may start.
+
+    Attributes:
+        program: Its name.
+    """
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__(
+            f"{program!r} is there and not executable. Make it so with 'chmod +x {shlex.quote(program)}', or "
+            f"submit what reads it: burr-lightning submit -- python {shlex.quote(program)}"
+        )
+
+
+class BackoffError(BurrLightningError, ValueError):
+    """A wait that is no number of seconds, or has no end.
+
+    Attributes:
+        backoff: What was given.
+    """
+
+    def __init__(self, backoff: float) -> None:
+        self.backoff = backoff
+        super().__init__(f"submit(backoff={backoff!r}): it takes a finite number of seconds, 0 or more.")
+
+
+class JobDamagedError(BurrLightningError, RuntimeError):
+    """A job is to go on, and what is to be done cannot be read.
+
+    Attributes:
+        job: The job.
+    """
+
+    def __init__(self, job: str, path: Path, why: str) -> None:
+        self.job = job
+        super().__init__(
+            f"The job {job!r} is damaged ({why}). Put {path}/job.json right, or take the job out with "
+            f"'burr-lightning cancel {job}' and submit it again."
+        )

@@ -41,7 +41,7 @@ class Lease:
 
 def taken(path: Path) -> Lease | None:
     """The lease whose file this is; ``None`` where another process holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + _PATIENCE
     while not _locked(descriptor):
         if time.monotonic() > deadline:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .attempts import Attempt
 from .deciding import Facts, Standing, decide
+from .errors import told
 from .jobs import Job, JobFolder
 from .queued import Queued
 
@@ -31,6 +32,8 @@ class Listing:
     jobs: list[Listed]
     left_out: int
     """How many more are over."""
+    left_alone: dict[tuple[str, str], str]
+    """The runs that were started by hand and that no worker goes on with, and why."""
 
 
 def listed(root: Path, *, over: int | None = None) -> Listing:
@@ -39,15 +42,25 @@ def listed(root: Path, *, over: int | None = None) -> Listing:
     Args:
         root: The folder that holds all runs.
         over: How many of those that are over; ``None`` for all.
+
+    Raises:
+        QueueError: If the queue cannot be read.
     """
+    with told(root):
+        return _listing(root, over)
+
+
+def _listing(root: Path, over: int | None) -> Listing:
     queued = Queued(root)
     queued.refresh()
     open_ = {folder.id for folder in queued.open()}
-    ended = [folder for folder in queued.queue.folders() if folder.id not in open_ and folder.is_over()]
+    folders = [folder for folder in queued.queue.folders() if folder.is_whole()]
+    ended = [folder for folder in folders if folder.id not in open_ and folder.is_over()]
     shown = sorted(ended, key=_ended, reverse=True)[:over]
     jobs = [_listed(folder, queued.facts(folder)) for folder in map(queued.queue.folder, open_)]
     jobs.sort(key=lambda job: (job.standing.is_over, job.job.submitted))
-    return Listing(jobs + [_listed(f, queued.facts(f)) for f in shown], len(ended) - len(shown))
+    jobs += [_listed(folder, queued.facts(folder)) for folder in shown]
+    return Listing(jobs, len(ended) - len(shown), queued.left_alone())
 
 
 def _ended(folder: JobFolder) -> float:

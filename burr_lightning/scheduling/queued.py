@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..layout import RunInfo
 from ..locks import is_held
 from .attempts import Attempts
 from .deciding import Facts, RunFacts
-from .jobs import Job, JobFolder, Queue
+from .jobs import APART, Job, JobFolder, Queue
 from .lease import holder
 from .runs_of import KnownRun, RunIndex
 
@@ -48,7 +49,8 @@ class Queued:
         """The runs that a job trains: those that it was made for, and those that say so."""
         found = {run.key: run for run in self._of_job.get(job.id, [])}
         named = [self._by_key[key] for key in job.runs if key in self._by_key]
-        named += self._by_id.get(job.run_id, []) if job.run_id is not None else []
+        if job.run_id is not None and not job.runs:  # one that was made for runs has no others of that id
+            named += self._by_id.get(job.run_id, [])
         return list({**found, **{run.key: run for run in named if self._is_free(run, job.id)}}.values())
 
     def _is_free(self, run: KnownRun, job: str) -> bool:
@@ -94,21 +96,34 @@ class Queued:
         Args:
             among: The runs to look at; ``None`` is all of them.
         """
-        queued = {folder.job().run_id for folder in self.open()}
-        runs = self.unfinished() if among is None else among
-        ready = [run for run in runs if run.folder.run_id not in queued and self.is_adoptable(run)]
-        together: dict[str, list[KnownRun]] = defaultdict(list)
-        for run in ready:
-            launch = run.info.launch or {}
-            together[launch.get("process") or "/".join(run.key)].append(run)
-        made = [self.make_job_for(runs) for runs in together.values()]
+        if not self.adoptable(among):
+            return []
+        with self.queue.alone():  # somebody may queue one of them now
+            made = [self.make_job_for(runs) for runs in self.adoptable(among)]
         return [folder for folder in made if folder is not None]
 
-    def is_adoptable(self, run: KnownRun) -> bool:
-        """Whether a run was started by hand, and is to go on although nobody starts it."""
-        if run.info.launch is None or not self._is_free(run, ""):
-            return False
-        return is_to_go_on(run.facts()) and run.may_be_adopted()
+    def adoptable(self, among: Iterable[KnownRun] | None = None) -> list[list[KnownRun]]:
+        """Those runs, with the ones that one process has started together."""
+        together: dict[str, list[KnownRun]] = defaultdict(list)
+        for run in self._without_a_job(among):
+            if run.kept_from_adoption() is None:
+                launch = run.info.launch or {}
+                together[launch.get("process") or "/".join(run.key)].append(run)
+        return list(together.values())
+
+    def left_alone(self) -> dict[tuple[str, str], str]:
+        """The runs that would go on if it were sure that their process is gone, and why it is not."""
+        found = {run.key: run.kept_from_adoption() for run in self._without_a_job(None)}
+        return {key: why for key, why in found.items() if why is not None}
+
+    def _without_a_job(self, among: Iterable[KnownRun] | None) -> list[KnownRun]:
+        """The runs that were started by hand, and are to go on although nobody starts them."""
+        queued = {job.run_id for folder in self.open() if not (job := folder.job()).runs}
+        runs = self.unfinished() if among is None else among
+        return [run for run in runs if run.folder.run_id not in queued and self._is_to_go_on(run)]
+
+    def _is_to_go_on(self, run: KnownRun) -> bool:
+        return has_launch(run.info) and self._is_free(run, "") and is_to_go_on(run.facts())
 
     def make_job_for(self, runs: list[KnownRun]) -> JobFolder | None:
         """A job that starts again what started these runs."""
@@ -128,7 +143,7 @@ class Queued:
             RETRIES,
             BACKOFF,
         )
-        for name in (job.id, f"{first.folder.project}.{job.id}"):
+        for name in (job.id, f"{first.folder.project}{APART}{job.id}"):
             known = self.queue.folder(name)
             if known.path.exists() and not set(keys) & set(known.job().runs):
                 continue  # the job of another run
@@ -143,11 +158,20 @@ class Queued:
         return [other for other in self._index.all() if (other.info.launch or {}).get("process") == process]
 
 
+def has_launch(info: RunInfo) -> bool:
+    """Whether it is known how a run is started."""
+    launch = info.launch
+    if not isinstance(launch, Mapping) or not isinstance(launch.get("folder"), str):
+        return False
+    command = launch.get("command")
+    return isinstance(command, list) and bool(command) and all(isinstance(word, str) for word in command)
+
+
 def is_to_go_on(facts: RunFacts) -> bool:
     """Whether a run that was started by hand waits for nothing but a process.
 
     One that failed does not, nor one that its user ended with Ctrl-C, nor one that ended with the script.
     """
     if facts.status == "paused":
-        return facts.answered is not None
+        return facts.answer is not None
     return facts.status == "interrupted" and facts.killed

@@ -10,10 +10,10 @@ from ..layout import home
 from ..reviews import Reviews
 from .attempts import Attempt
 from .deciding import Facts, decide
-from .errors import JobRunningError, NoLaunchError, UnansweredError
+from .errors import JobDamagedError, JobRunningError, NoLaunchError, UnansweredError, told
 from .jobs import JobFolder
 from .lease import holder, taken
-from .queued import Queued
+from .queued import Queued, has_launch
 from .runs_of import KnownRun
 from .watching import Watch
 from .worker import settle
@@ -32,7 +32,14 @@ def resume(wanted: str, root: Path, project: str | None = None) -> Attempt:
         NoLaunchError: If it is not known how the run is started.
         UnansweredError: If it waits for an answer.
         JobRunningError: If it has a process.
+        JobDamagedError: If what is to be done cannot be read.
+        QueueError: If the queue cannot be read or written.
     """
+    with told(root):
+        return _resume(wanted, root, project)
+
+
+def _resume(wanted: str, root: Path, project: str | None) -> Attempt:
     queued = Queued(root)
     queued.refresh()
     folder = _job(queued, wanted, root, project)
@@ -42,12 +49,13 @@ def resume(wanted: str, root: Path, project: str | None = None) -> Attempt:
     with lease:
         queued.refresh()
         facts = queued.facts(folder, ours=True)
-        _refuse(facts, queued)
+        _refuse(facts, queued, folder)
         attempt = Watch(folder, facts.progress, anew=True, by_hand=True).run()
         queued.refresh()
-        standing = decide(queued.facts(folder, ours=True))
+        facts = queued.facts(folder, ours=True)
+        standing = decide(facts)
         if standing.is_over:
-            settle(folder, standing)
+            settle(folder, standing, facts)
     return attempt
 
 
@@ -72,7 +80,7 @@ def _job(queued: Queued, wanted: str, root: Path, project: str | None) -> JobFol
     named = [folder for folder in queued.open() if run.key in {r.key for r in queued.runs_of(folder.job())}]
     if named:
         return named[0]
-    if run.info.launch is None:
+    if not has_launch(run.info):
         raise NoLaunchError(run.folder.run_id)
     if run.facts().status == "running":
         raise _is_trained(run)
@@ -91,7 +99,9 @@ def _run(wanted: str, root: Path, project: str | None) -> KnownRun:
     return KnownRun(*only_run(meant, known, wanted, root))
 
 
-def _refuse(facts: Facts, queued: Queued) -> None:
+def _refuse(facts: Facts, queued: Queued, folder: JobFolder) -> None:
+    if facts.job.damaged is not None:
+        raise JobDamagedError(folder.id, folder.path, facts.job.damaged)
     runs = queued.runs_of(facts.job)
     standing, answered = decide(facts), any(run.status == "paused" for run in facts.runs)
     for run, stands in zip(runs, facts.runs, strict=True):

@@ -16,8 +16,9 @@ from typing import Any
 from ..errors import BurrLightningError
 from ..layout import Outcome, RunFolder, RunInfo, read_json, write_json
 from ..locks import is_held
-from ..reviews import Reviews
+from ..reviews import Asked, Reviews
 from .deciding import RunFacts
+from .processes import has_lived_since
 
 _COMMIT = re.compile(r"epoch=\d+-step=(\d+)-commit=(\d+)\D.*")
 _HOLDER = re.compile(r"process (\d+) on (\S+), ")
@@ -43,8 +44,8 @@ class KnownRun:
         """The job that started it, or that was made to go on with it."""
         if self.info.job is not None:
             return self.info.job
-        adopted = read_json(self._adopted)
-        return adopted["job"] if adopted else None
+        job = (read_json(self._adopted) or {}).get("job")
+        return job if isinstance(job, str) else None
 
     def belongs_to(self, job: str) -> None:
         """Write down that a job is made to go on with it."""
@@ -57,21 +58,35 @@ class KnownRun:
     def facts(self) -> RunFacts:
         """How it stands."""
         folder = self.folder
-        outcome = folder.outcome()
-        began = _changed(folder.lock)
+        outcome = _outcome(folder)
+        began = self._began()
         if is_held(folder.lock):
             return RunFacts(folder.run_id, "running", began=began)
-        if outcome is not None and outcome.status == "finished":
-            return RunFacts(folder.run_id, "finished", began=began)
         asked = Reviews(folder).newest()
+        answer = self._answer(asked)
+        if outcome is not None and outcome.status == "finished":
+            return RunFacts(folder.run_id, "finished", answer, began)
         killed = outcome is None or (outcome.error or "").startswith(_ASKED_TO_END)
         if asked is None:
             return RunFacts(folder.run_id, _unasked(outcome), None, began, killed)
         if asked.answer is None and self._waits(outcome):
             return RunFacts(folder.run_id, "waiting", began=began)
-        answered = asked.answer.answered if asked.answer is not None else None
         status = outcome.status if outcome is not None else "interrupted"
-        return RunFacts(folder.run_id, status, answered, began, killed)
+        return RunFacts(folder.run_id, status, answer, began, killed)
+
+    def answer(self) -> str | None:
+        """What tells the answer to its newest question from all others; ``None`` where there is none."""
+        return self._answer(Reviews(self.folder).newest())
+
+    def _answer(self, asked: Asked | None) -> str | None:
+        if asked is None or asked.answer is None:
+            return None
+        given = asked.answer
+        return f"{'/'.join(self.key)} {asked.question.number} {given.of} {given.answered!r}"
+
+    def _began(self) -> str | None:
+        changed = _changed(self.folder.lock)
+        return f"{'/'.join(self.key)} began {changed!r}" if changed is not None else None
 
     def _waits(self, outcome: Outcome | None) -> bool:
         """Whether the newest question still stands. Only where the run did not end with it, its rows tell."""
@@ -94,16 +109,22 @@ class KnownRun:
         found = [match for name in names if (match := _COMMIT.fullmatch(name))]
         return max((int(match[2]) * _STEPS + int(match[1]) + 1 for match in found), default=0)
 
-    def may_be_adopted(self) -> bool:
-        """Whether the process that trained it last is gone for sure.
+    def kept_from_adoption(self) -> str | None:
+        """Why the process that trained it last may live still; ``None`` where it is gone for sure.
 
         Between two fits of a script a run has no process for a moment, and is not to be started by another.
         """
         try:
             match = _HOLDER.match(self.folder.lock.read_text(errors="replace"))
         except FileNotFoundError:
-            return False
-        return match is not None and match[2] == socket.gethostname() and not _is_alive(int(match[1]))
+            match = None
+        if match is None:
+            return "it is not known which process trained it"
+        if match[2] != socket.gethostname():
+            return f"it ran on {match[2]}"
+        if not has_lived_since(int(match[1]), _changed(self.folder.lock) or 0.0):
+            return None
+        return f"its process {match[1]} lives"
 
 
 class RunIndex:
@@ -128,7 +149,7 @@ class RunIndex:
                 seen[path] = before
             elif changed is not None:
                 folder = RunFolder(self._root, path.parent.name, path.name)
-                info = folder.info()
+                info = _info(folder)
                 if info is not None:
                     seen[path] = changed, KnownRun(folder, info)
         self._known = seen
@@ -148,7 +169,7 @@ class RunIndex:
             return False
         if self._finished.get(path) == changed:
             return True
-        outcome = run.folder.outcome()
+        outcome = _outcome(run.folder)
         if outcome is None or outcome.status != "finished":
             return False
         self._finished[path] = changed
@@ -181,11 +202,17 @@ def _unasked(outcome: Outcome | None) -> Any:
     return "interrupted" if outcome is None or outcome.status == "paused" else outcome.status
 
 
-def _is_alive(process: int) -> bool:
+def _outcome(folder: RunFolder) -> Outcome | None:
+    """How a run ended; where that is damaged, not in a way that has it started again without a human."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        return folder.outcome()
+    except (OSError, TypeError, ValueError) as error:
+        return Outcome("interrupted", f"outcome.json is damaged: {error!r}")
+
+
+def _info(folder: RunFolder) -> RunInfo | None:
+    """What a run's folder says; ``None`` for a damaged one, which must not stop the others."""
+    try:
+        return folder.info()
+    except (OSError, TypeError, ValueError):
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -11,15 +12,18 @@ from itertools import count
 from pathlib import Path
 
 from ..layout import checked_run_id, new_run_id
-from .deciding import decide
+from .deciding import decide, seen
 from .errors import (
+    BackoffError,
     CommandNotFoundError,
     JobExistsError,
     JobNotFoundError,
     JobOverError,
     JobRunningError,
+    NotExecutableError,
+    told,
 )
-from .jobs import Job, JobFolder, Over, Queue
+from .jobs import APART, Job, JobFolder, Over, Queue
 from .lease import holder, taken
 from .queued import BACKOFF, RETRIES, Queued
 
@@ -44,17 +48,23 @@ def submit(
 
     Raises:
         CommandNotFoundError: If there is no such program.
+        NotExecutableError: If it is a file that nobody may start.
+        BackoffError: If ``backoff`` is not finite, or less than 0.
         JobExistsError: If a job that is not over trains this run.
         RunIdError: If ``run_id`` cannot name a folder.
+        QueueError: If the queue cannot be read or written.
     """
+    if not (math.isfinite(backoff) and backoff >= 0):
+        raise BackoffError(backoff)
     wanted = checked_run_id(run_id) if run_id is not None else new_run_id()
     program = _program(command[0])
     queue = Queue(root)
-    if run_id is not None:
-        _refuse_a_second(Queued(root), wanted)
     job = Job(wanted, (program, *command[1:]), os.getcwd(), wanted, (), time.time(), max(retries, 0), backoff)
-    names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
-    return next(made for name in names if (made := queue.make(replace(job, id=name))) is not None)
+    names = (wanted if number == 1 else f"{wanted}{APART}{number}" for number in count(1))
+    with told(root), queue.alone():
+        if run_id is not None:
+            _refuse_a_second(queue, wanted)
+        return next(made for name in names if (made := queue.make(replace(job, id=name))) is not None)
 
 
 def cancel(wanted: str, root: Path) -> JobFolder:
@@ -68,7 +78,13 @@ def cancel(wanted: str, root: Path) -> JobFolder:
         JobNotFoundError: If no job, or more than one, is meant.
         JobOverError: If it is over already.
         JobRunningError: If it has a process.
+        QueueError: If the queue cannot be read or written.
     """
+    with told(root):
+        return _cancel(wanted, root)
+
+
+def _cancel(wanted: str, root: Path) -> JobFolder:
     queued = Queued(root)
     queued.refresh()
     folder = _meant(queued, wanted)
@@ -76,12 +92,14 @@ def cancel(wanted: str, root: Path) -> JobFolder:
     if lease is None:
         raise JobRunningError(folder.id, holder(folder.lease), "Stop it first: its worker, or the process.")
     with lease:
-        standing = decide(queued.facts(folder, ours=True))
+        facts = queued.facts(folder, ours=True)
+        standing = decide(facts)
         if standing.state == "running":
             raise JobRunningError(folder.id, standing.reason, "Stop it first.")
         if standing.is_over:
             raise JobOverError(folder.id, standing.state)
-        folder.end(Over("cancelled", f"it was taken out while {standing.state}", time.time()))
+        reason = f"it was taken out while {standing.state}"
+        folder.end(Over("cancelled", reason, time.time(), seen(facts.runs)))
     return folder
 
 
@@ -89,22 +107,26 @@ def _meant(queued: Queued, wanted: str) -> JobFolder:
     try:
         return queued.queue.find(wanted)
     except JobNotFoundError:
-        adopted = queued.adopt(among=[run for run in queued.unfinished() if run.folder.run_id == wanted])
-        if len(adopted) != 1:
-            raise
-        return adopted[0]
+        named = [run for run in queued.unfinished() if wanted in (run.folder.run_id, "/".join(run.key))]
+        if len({run.key for runs in queued.adoptable(named) for run in runs}) > 1:
+            keys = ["/".join(run.key) for run in named]
+            raise JobNotFoundError(wanted, keys, str(queued.queue.root), several=True) from None
+        for adopted in queued.adopt(among=named):
+            return adopted
+        raise
 
 
 def _program(name: str) -> str:
     """Where a program is, as an absolute path; a link stays one, for a virtual environment is found by it."""
     found = shutil.which(name)
+    if found is None and os.path.isfile(name):
+        raise NotExecutableError(name)
     if found is None:
         raise CommandNotFoundError(name)
     return os.path.abspath(found)
 
 
-def _refuse_a_second(queued: Queued, run_id: str) -> None:
-    for folder in queued.queue.folders():
-        if folder.is_over() or folder.job().run_id != run_id:
-            continue
-        raise JobExistsError(run_id, folder.id)
+def _refuse_a_second(queue: Queue, run_id: str) -> None:
+    for folder in queue.folders():
+        if folder.is_whole() and not folder.is_over() and folder.job().run_id == run_id:
+            raise JobExistsError(run_id, folder.id)

@@ -7,6 +7,9 @@ import select
 import signal
 from types import FrameType
 
+_A_DAY = 86400.0
+"""Seconds: the system cannot wait for as long as a float can say."""
+
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -39,8 +42,8 @@ class Waking:
         os.close(self._write)
 
     def wait(self, seconds: float | None) -> None:
-        """Return at the next signal, that of a child's end included, or after so many seconds."""
-        select.select([self._read], [], [], seconds)
+        """Return at the next signal, a child's end included, or after so many seconds, a day at most."""
+        select.select([self._read], [], [], None if seconds is None else min(seconds, _A_DAY))
         try:
             while os.read(self._read, 1000):
                 pass

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +18,8 @@ from typing import Any
 from ..layout import HOME_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE
 from .attempts import Attempt, Attempts
 from .jobs import Job, JobFolder
+from .queued import Queued
+from .shown import shown_command, shown_words
 
 _NOT_FOUND, _NOT_STARTED = 127, 126
 """What a shell says of a program that is not there, and of one that cannot be started."""
@@ -39,7 +41,7 @@ class Watch:
     def __init__(self, folder: JobFolder, progress: int, *, anew: bool, by_hand: bool = False) -> None:
         self._folder, self._attempts, self._by_hand = folder, Attempts(folder), by_hand
         number = max((attempt.number for attempt in self._attempts.all()), default=0) + 1
-        self._attempt = Attempt(number, time.time(), progress, anew)
+        self._attempt = Attempt(number, time.time(), progress, anew, seen=self._answers())
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: signal.Signals | None = None
 
@@ -50,7 +52,8 @@ class Watch:
             self._folder.reopen()
             code = self._code()
             stopped = self._asked.name if self._asked is not None else None
-            self._attempt = replace(self._attempt, ended=time.time(), code=code, stopped=stopped)
+            ended = replace(self._attempt, ended=time.time(), code=code, stopped=stopped)
+            self._attempt = replace(ended, seen_at_end=self._answers())
             self._attempts.write(self._attempt)
             self._attempts.lock(self._attempt).unlink(missing_ok=True)
         return self._attempt
@@ -58,10 +61,12 @@ class Watch:
     def _code(self) -> int | None:
         if self._asked is not None:
             return None
+        job = self._folder.job()
         try:
-            self._start(self._folder.job())
+            self._start(job)
         except OSError as error:
-            self._note(f"it cannot be started: {error}")
+            program = shown_words(job.command[:1])
+            self._note(f"it cannot be started: {error} (the program {program[0]} in {job.folder})")
             return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED
         assert self._process is not None
         self._attempt = replace(self._attempt, process=self._process.pid)
@@ -80,7 +85,7 @@ class Watch:
             if self._by_hand:
                 self._process = subprocess.Popen(job.command, **options)
             else:
-                self._note(shlex.join(job.command))
+                self._note(shown_command(job.command))
                 with open(self._folder.log, "ab") as log:
                     # A session of its own: Ctrl-C in a worker's terminal is the worker's to hand on.
                     options |= {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
@@ -90,13 +95,22 @@ class Watch:
         if self._asked is not None:  # while there was no process to hand it on to
             self._hand_on(self._asked)
 
+    def _answers(self) -> tuple[str, ...]:
+        """The answers that its runs have now."""
+        queued = Queued(self._folder.path.parent.parent)
+        queued.refresh()
+        found = {run.answer() for run in queued.runs_of(self._folder.job())}
+        return tuple(sorted(answer for answer in found if answer is not None))
+
     def _stop_the_rest(self, group: int) -> None:
         """A shell that was asked to end leaves behind what it had started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGTERM)
 
     def _note(self, text: str) -> None:
-        if not self._by_hand:
+        if self._by_hand:
+            print(f"{self._folder.id}: {text}", file=sys.stderr)
+        else:
             when = time.strftime("%Y-%m-%d %H:%M:%S")
             with open(self._folder.log, "a", encoding="utf-8", errors="replace") as log:
                 log.write(f"--- {when}, attempt {self._attempt.number}: {text}\n")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .attempt import begun
-from .deciding import Facts, Standing, decide
+from .attempts import Attempts
+from .deciding import Facts, Standing, decide, seen
+from .errors import JobNotFoundError, told
 from .jobs import JobFolder, Over
+from .keeping_out import KeptOut
 from .lease import taken
 from .queued import Queued
 from .waking import Waking
@@ -36,6 +40,8 @@ class Child:
 
     folder: JobFolder
     process: subprocess.Popen[bytes]
+    number: int
+    """Of the attempt."""
 
 
 class Worker:
@@ -49,8 +55,11 @@ class Worker:
 
     def __init__(self, root: Path, plan: Plan, say: Callable[[str], None]) -> None:
         self._plan, self._say = plan, say
-        self._queued = Queued(root)
+        self._root, self._queued = root, Queued(root)
         self._children: list[Child] = []
+        self._kept_out = KeptOut(for_good=plan.once)
+        self._damaged: set[str] = set()
+        self._has_looked = False
         self._failed: set[str] = set()
         self._waking = Waking()
 
@@ -59,11 +68,13 @@ class Worker:
 
         Returns:
             Whether everything that it started ended well, or waits for an answer.
+
+        Raises:
+            QueueError: If the queue cannot be read or written.
         """
-        with self._waking as waking:
+        with told(self._root), self._waking as waking:
             while not waking.asked:
-                self._see_who_ended()
-                again = self._start_what_is_ready()
+                again = self._look()
                 if self._plan.once and not self._children:
                     break
                 waking.wait(self._pause(again))
@@ -74,6 +85,19 @@ class Worker:
         """Seconds until there may be something to do."""
         until = max(again - time.time(), 0.0) if again is not None else self._plan.every
         return min(until, self._plan.every)
+
+    def _look(self) -> float | None:
+        """See who ended, and start what is ready; a disk that is full for a while does not end a worker."""
+        try:
+            self._see_who_ended()
+            again = self._start_what_is_ready()
+        except OSError as error:
+            if self._plan.once or not self._has_looked:
+                raise
+            self._say(f"the queue is out of reach, and is looked at again later: {error}")
+            return None
+        self._has_looked = True
+        return again
 
     def _start_what_is_ready(self) -> float | None:
         """Start as many as there is room for.
@@ -90,15 +114,25 @@ class Worker:
         later: list[float] = []
         for folder, facts in self._in_order():
             standing = decide(facts)
-            if self._is_to_be_written(standing, facts):  # another worker, that was killed, has begun it
-                self._say_how(folder, self._settle(folder))
-            elif standing.is_due(time.time()):
+            wait = self._kept_out.wait(folder.id)
+            if not standing.is_due(time.time()):
+                self._note(folder, standing, facts)
+                later += [standing.at] if standing.at is not None else []
+            elif wait:
+                later.append(time.time() + wait)
+            else:
                 self._start(folder)
                 if self._is_full():
                     return None
-            elif standing.at is not None:
-                later.append(standing.at)
         return min(later, default=None)
+
+    def _note(self, folder: JobFolder, standing: Standing, facts: Facts) -> None:
+        """What is to be done about a job that is not to be started."""
+        if self._is_to_be_written(standing, facts):  # another worker, that was killed, has begun it
+            self._say_how(folder, self._settle(folder))
+        elif standing.state == "damaged" and folder.id not in self._damaged:
+            self._damaged.add(folder.id)
+            self._say_how(folder, standing)
 
     def _is_full(self) -> bool:
         """Whether nothing more may be started."""
@@ -107,12 +141,28 @@ class Worker:
     def _in_order(self) -> list[tuple[JobFolder, Facts]]:
         """The jobs that are not over, the oldest first."""
         mine = {child.folder.id for child in self._children}
-        found = [
-            (folder, self._queued.facts(folder)) for folder in self._queued.open() if folder.id not in mine
-        ]
+        found = []
+        for folder in self._queued.open():
+            with suppress(JobNotFoundError):  # deleted meanwhile
+                if folder.id not in mine:
+                    found.append((folder, self._queued.facts(folder)))
         return sorted(found, key=lambda job: job[1].job.submitted)
 
     def _start(self, folder: JobFolder) -> None:
+        try:
+            self._start_if_ready(folder)
+        except JobNotFoundError:  # deleted meanwhile
+            pass
+        except OSError as error:
+            self._cannot(folder, f"it cannot be started: {error}")
+
+    def _cannot(self, folder: JobFolder, why: str) -> None:
+        """Keep a job out for a while whose attempt could not even be written down."""
+        wait = self._kept_out.keep(folder.id)
+        self._failed.add(folder.id)
+        self._say(f"{folder.id}: {why}{'' if self._plan.once else f'; again in {wait:g} seconds'}")
+
+    def _start_if_ready(self, folder: JobFolder) -> None:
         """Start a job, if it is ready still now that nobody else can start it."""
         lease = taken(folder.lease)
         if lease is None:
@@ -126,7 +176,7 @@ class Worker:
             number = facts.attempts[-1].number + 1 if facts.attempts else 1
             anew = standing.state == "ready" or facts.over is not None
             process = begun(folder, lease, facts.progress, anew=anew)
-        self._children.append(Child(folder, process))
+        self._children.append(Child(folder, process, number))
         self._say(f"{folder.id}: attempt {number} begins: {standing.reason}")
 
     def _see_who_ended(self) -> None:
@@ -135,11 +185,22 @@ class Worker:
         if ended:
             self._queued.refresh()
         for child in ended:
-            standing = self._settle(child.folder)
-            self._say_how(child.folder, standing)
-            self._failed.discard(child.folder.id)
-            if standing.state in ("retrying", "given up"):
-                self._failed.add(child.folder.id)
+            with suppress(JobNotFoundError):  # deleted meanwhile
+                self._see_how(child)
+
+    def _see_how(self, child: Child) -> None:
+        folder = child.folder
+        written = max((attempt.number for attempt in Attempts(folder).all()), default=0)
+        if written < child.number and not self._waking.asked:
+            ended = f"what looks after its command ended with {child.process.returncode} before it began"
+            self._cannot(folder, f"{ended}; see {folder.log}")
+            return
+        self._kept_out.let_in(folder.id)
+        standing = self._settle(folder)
+        self._say_how(folder, standing)
+        self._failed.discard(folder.id)
+        if standing.state in ("retrying", "given up"):
+            self._failed.add(folder.id)
 
     def _say_how(self, folder: JobFolder, standing: Standing) -> None:
         self._say(f"{folder.id}: {standing.state}: {standing.reason}")
@@ -153,7 +214,7 @@ class Worker:
                 facts = self._queued.facts(folder, ours=True)
                 standing = decide(facts)
                 if self._is_to_be_written(standing, facts):
-                    settle(folder, standing)
+                    settle(folder, standing, facts)
         return decide(facts)
 
     @staticmethod
@@ -172,7 +233,7 @@ class Worker:
             self._see_who_ended()
 
 
-def settle(folder: JobFolder, standing: Standing) -> None:
+def settle(folder: JobFolder, standing: Standing, facts: Facts) -> None:
     """Write down that a job is over; its lease must be held."""
     assert standing.state in ("done", "given up", "cancelled")
-    folder.end(Over(standing.state, standing.reason, time.time()))
+    folder.end(Over(standing.state, standing.reason, time.time(), seen(facts.runs)))
