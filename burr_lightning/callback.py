@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from .lightning_access import (
 )
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
+from .module_hooks import hooks_of
 from .opening import OpenRun
 from .parameter_groups import lay_out
 from .pausing import OnPause, Wait, checked_on_pause, checked_wait
@@ -161,7 +163,9 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         refuse_other_trainers(trainer)
         run_last(trainer, self)
         self._resumed_from = self._kept = None
-        settings = replayed(self._settings(), trainer, BurrCallback)
+        settings = self._settings()
+        settings = replace(settings, hooks=[*settings.hooks, *hooks_of(pl_module, settings.run_id)])
+        settings = replayed(settings, trainer, BurrCallback)
         self._opened = OpenRun(settings, trainer, pl_module)
         standing = self._opened.standing
         for line in messages.opened(self._opened):

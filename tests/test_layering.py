@@ -32,7 +32,7 @@ LAYERS = [
         "running_metrics",
         *("parameter_groups", "training_state", "acting", "fingerprint", "going_on", "committing", "reports"),
         *("asking", "prompting", "leaving", "lightning_leaving", "ordinary", "walking", "driver", "hooks"),
-        *("standing", "messages", "opening", "reading", "callback", "replay"),
+        *("mixins", "module_hooks", "standing", "messages", "opening", "reading", "callback", "replay"),
     },
     {"cli", "desk"},
     {"testing"},
