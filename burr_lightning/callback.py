@@ -25,6 +25,7 @@ from .commits import Checkpoints
 from .errors import ResumeError
 from .going_on import refuse_other_module
 from .graph_checks import refuse_what_is_not_kept
+from .hparams import change_again
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -168,6 +169,7 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         settings = replayed(settings, trainer, BurrCallback)
         self._opened = OpenRun(settings, trainer, pl_module)
         standing = self._opened.standing
+        change_again(pl_module, standing.state["changed_hparams"] or {})
         for line in messages.opened(self._opened):
             rank_zero_info(line)
         if standing.checkpoint is not None:

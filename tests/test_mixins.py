@@ -1,18 +1,35 @@
 """A module that brings its own machine."""
 
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
+from burr.core.graph import GraphBuilder
 from digits import digit_loaders, weights_hash
 from exactness import Forked
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 
 from burr_lightning import BurrCallback, Run
-from burr_lightning.actions import Freeze, SetLearningRate, Unfreeze
+from burr_lightning.actions import (
+    BestModel,
+    Freeze,
+    Review,
+    SetLearningRate,
+    TrainEpoch,
+    Unfreeze,
+    Validate,
+)
 from burr_lightning.conditions import max_epochs, plateau
 from burr_lightning.errors import MachineError
-from burr_lightning.machines import Stage, default_machine, staged_machine
+from burr_lightning.machines import (
+    FINISHED,
+    VALIDATION_DUE,
+    Stage,
+    default_machine,
+    since_review,
+    staged_machine,
+)
 from burr_lightning.mixins import BurrMixin, stage
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -99,7 +116,7 @@ def test_conditions_are_attributes_of_the_class(make_trainer):
         run_id = "stops"
         monitor = "val_loss"
         stop_when = plateau("val_loss", 1)
-        burr_options = {"project": "mine"}
+        burr_options: ClassVar = {"project": "mine"}
 
     make_trainer(max_epochs=9).fit(Stops(val_loss=[0.5, 0.6]), scripted_loader(), scripted_loader())
     run = Run.open("stops", "mine")
@@ -135,7 +152,7 @@ def test_a_module_sees_its_stage_its_state_and_its_history_in_any_hook():
         ("everything", 1, 2),
         ("everything", 2, 3),
     ]
-    assert seen[:6] == ["> process_data", "< process_data: epoch -1", "> begin_first"] + seen[3:6]
+    assert seen[:6] == ["> process_data", "< process_data: epoch -1", "> begin_first", *seen[3:6]]
     assert seen[-1] == "< best_model: epoch 3"
     assert len([each for each in seen if str(each).startswith(">")]) == len(
         [each for each in seen if str(each).startswith("<")]
@@ -235,3 +252,91 @@ def test_there_is_no_run_to_look_at_before_fit(make_trainer):
     make_trainer(enable_checkpointing=False).validate(module, digit_loaders()[1])
     with pytest.raises(RuntimeError, match=r"before trainer.fit has begun"):
         module.burr.state  # noqa: B018
+
+
+# Hyperparameters
+
+
+class Answered(BurrMixin, LightningModule):
+    run_id = "answered"
+    monitor = "val_loss"
+    review_when = max_epochs(1)
+
+    def __init__(self, lr=0.1, weight_decay=0.0, width=4):
+        super().__init__()
+        self.save_hyperparameters()
+        self.layer = torch.nn.Linear(2, 1)
+        self.told = []
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch[0]).pow(2).mean()
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.layer(batch[0]).pow(2).mean())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.hparams.lr, weight_decay=self.hparams.weight_decay)
+
+    def on_hparams_change(self, old, new):
+        super().on_hparams_change(old, new)
+        self.told.append((old, new))
+
+
+def asks_for_hparams():
+    review = Review(fields={"lr": float, "weight_decay": float, "width": int, "other": int})
+    phases = ["train_epoch", "validate"]
+    return (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), validate=Validate(), ask=review, best_model=BestModel())
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            (phases, "best_model", FINISHED),
+            (phases, "ask", since_review(max_epochs(1))),
+            ("ask", "train_epoch"),
+            (phases, "train_epoch"),
+        )
+        .build()
+    )
+
+
+def fitted(make_trainer, epochs=3):
+    class Asks(Answered):
+        review_when = None
+
+        def configure_machine(self):
+            return asks_for_hparams()
+
+    module = Asks()
+    make_trainer(max_epochs=epochs).fit(module, scripted_loader(), scripted_loader())
+    [group] = module.optimizers().param_groups
+    return module, {name: group[name] for name in ("lr", "weight_decay")}
+
+
+def test_an_answer_changes_the_hyperparameters_that_it_names(make_trainer):
+    module, rates = fitted(make_trainer)
+    assert rates == {"lr": 0.1, "weight_decay": 0.0}
+    module.burr.run.answer("go", lr=0.01, weight_decay=0.5, width=4, other=7)
+    module, rates = fitted(make_trainer)
+    changed = {"lr": 0.01, "weight_decay": 0.5}
+    assert module.told == [({"lr": 0.1, "weight_decay": 0.0}, changed)]
+    assert rates == changed
+    assert dict(module.hparams) == {**changed, "width": 4}
+    assert module.burr.state["hparams"] == {**changed, "width": 4}
+    module.burr.run.answer("go")
+    module, rates = fitted(make_trainer)
+    assert module.told == []
+    assert rates == changed
+    assert dict(module.hparams) == {**changed, "width": 4}
+    assert module.burr.state["hparams"]["lr"] == 0.01
+    assert Run.open("answered").status == "finished"
+
+
+def test_the_default_review_changes_the_rate_of_a_module_that_has_it(make_trainer):
+    module = Answered()
+    make_trainer(max_epochs=2).fit(module, scripted_loader(), scripted_loader())
+    module.burr.run.answer("go", lr=0.025)
+    module = Answered()
+    make_trainer(max_epochs=2).fit(module, scripted_loader(), scripted_loader())
+    assert module.hparams.lr == 0.025
+    assert module.told == [({"lr": 0.1}, {"lr": 0.025})]
+    assert module.burr.state["learning_rates"] == [0.025]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from burr.core import Condition, State
@@ -133,13 +134,46 @@ class BurrMixin(_Base):
             state: The state after it.
         """
 
+    # Hyperparameters
+
+    def on_hparams_change(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Called when a human has changed hyperparameters, which ``self.hparams`` has already.
+
+        An answer changes those whose names it gives values to. Unless it is defined otherwise, learning
+        rate (``lr`` or ``learning_rate``), ``weight_decay``, ``momentum`` and ``betas`` are put into the
+        optimizers' groups; others are for the module to use from ``self.hparams``.
+
+        Args:
+            old: What they were.
+            new: What they are.
+        """
+        training = self._acting("on_hparams_change(...)")
+        for name in ("lr", "learning_rate"):
+            if name in new:
+                training.set_learning_rates(new[name])
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            for group in optimizer.param_groups:
+                for name in {"weight_decay", "momentum", "betas"} & new.keys() & group.keys():
+                    group[name] = tuple(new[name]) if name == "betas" else new[name]
+
+    def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
+        """Tell `on_hparams_change`; whoever drives the machine calls it."""
+        with self._training_is(training):
+            self.on_hparams_change(old, new)
+
     # What a stage does
 
     def enter_stage(self, name: str, training: Training) -> None:
         """Run the body of a stage; the machine calls it."""
+        with self._training_is(training):
+            getattr(self, name)()
+
+    @contextmanager
+    def _training_is(self, training: Training) -> Iterator[None]:
         self.__dict__["_training"] = training
         try:
-            getattr(self, name)()
+            yield
         finally:
             del self.__dict__["_training"]
 
