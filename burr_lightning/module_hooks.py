@@ -20,6 +20,14 @@ class ToldOfActions(Protocol):
         """An action has ended."""
 
 
+@runtime_checkable
+class BringsHooks(Protocol):
+    """A module with Burr hooks of its own."""
+
+    def burr_hooks(self, run_id: str) -> list[LifecycleAdapter]:
+        """The hooks, for the run that it is about to train in."""
+
+
 class ModuleHook(PreRunStepHook, PostRunStepHook):
     """Calls `on_action_start` and `on_action_end` of a module around every action of one run.
 
@@ -52,4 +60,5 @@ class ModuleHook(PreRunStepHook, PostRunStepHook):
 
 def hooks_of(module: LightningModule, run_id: str) -> list[LifecycleAdapter]:
     """The hooks that a module brings to its run."""
-    return [ModuleHook(module, run_id)] if isinstance(module, ToldOfActions) else []
+    told: list[LifecycleAdapter] = [ModuleHook(module, run_id)] if isinstance(module, ToldOfActions) else []
+    return told + (module.burr_hooks(run_id) if isinstance(module, BringsHooks) else [])
