@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .commits import Checkpoints
 from .errors import ResumeError
 from .going_on import refuse_other_module
 from .graph_checks import refuse_what_is_not_kept
+from .hparams import change_again
 from .layout import (
     DEFAULT_PROJECT,
     RUN_ID_VARIABLE,
@@ -44,6 +46,7 @@ from .lightning_access import (
 )
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
+from .module_hooks import hooks_of
 from .opening import OpenRun
 from .parameter_groups import lay_out
 from .pausing import OnPause, Wait, checked_on_pause, checked_wait
@@ -161,9 +164,12 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         refuse_other_trainers(trainer)
         run_last(trainer, self)
         self._resumed_from = self._kept = None
-        settings = replayed(self._settings(), trainer, BurrCallback)
+        settings = self._settings()
+        settings = replace(settings, hooks=[*settings.hooks, *hooks_of(pl_module, settings.run_id)])
+        settings = replayed(settings, trainer, BurrCallback)
         self._opened = OpenRun(settings, trainer, pl_module)
         standing = self._opened.standing
+        change_again(pl_module, standing.state["changed_hparams"] or {})
         for line in messages.opened(self._opened):
             rank_zero_info(line)
         if standing.checkpoint is not None:

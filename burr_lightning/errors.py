@@ -58,6 +58,10 @@ class MachineError(BurrLightningError, ValueError):
     """A graph that cannot drive a training run."""
 
 
+class MetricsError(BurrLightningError, ValueError):
+    """Metrics that cannot be kept for a module."""
+
+
 class UnknownMetricError(BurrLightningError, LookupError):
     """A metric was asked for that nothing has logged.
 

@@ -33,6 +33,7 @@ from torchmetrics import Metric
 
 from .errors import TrainerError
 from .metric import Mode
+from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def declared_directions(trainer: Trainer) -> dict[str, Mode]:
             names = re.compile(re.escape(result.meta.name) + r"(_step|_epoch)?(/dataloader_idx_\d+)?")
             direction: Mode = "max" if metric.higher_is_better else "min"
             directions |= {name: direction for name in trainer.callback_metrics if names.fullmatch(name)}
-    return directions
+    return directions | kept_directions(trainer.lightning_module)
 
 
 def preload_checkpoint(trainer: Trainer, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from burr.core import Application, Condition
 from lightning.pytorch import LightningModule, Trainer
 
+from . import hparams
 from .acting import LiveTraining
 from .actions import OrdinaryAction
 from .asking import Asking
@@ -16,7 +17,7 @@ from .committing import RunCommits
 from .errors import MachineError
 from .fingerprint import data_fingerprint
 from .graphs import asked_inputs, follow, is_phase, leaves_training, reason_of
-from .state import initial_state, survives
+from .state import initial_state, short, survives
 
 _TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
 """An action that asks for one of these may change what a checkpoint holds."""
@@ -83,10 +84,22 @@ class OrdinaryActions:
             self._app.step(inputs={**given, **{key: provided[key]() for key in asked & provided.keys()}})
             self.running = None
             self._asking.action_ran()
+            changed = self._change_hparams(given)
             self._refuse_what_rows_change(name)
             self._commits.stepped()
-            self._commits.action_ran(touched=self._touched(name, asked))
+            self._commits.action_ran(touched=changed or self._touched(name, asked))
             name, condition = follow(graph, position_of(self._app), self._app.state)
+
+    def _change_hparams(self, given: dict[str, Any]) -> bool:
+        """Where a human gave hyperparameters other values, tell the module; say whether they did."""
+        changed = hparams.changes(self._module, given)
+        if changed:
+            hparams.change(self._module, changed, self._training)
+            state = self._app.state
+            all_changed = {**(state["changed_hparams"] or {}), **changed}
+            now = short({**state["hparams"], **changed})
+            self._app.update_state(state.update(hparams=now, changed_hparams=all_changed))
+        return bool(changed)
 
     def _give_reason(self, said: str | None, condition: Condition | None) -> None:
         """The training is left: its state says why, but where Lightning's own limits already say it."""

@@ -54,6 +54,12 @@ class RunReader:
         return history
 
     @property
+    def folder(self) -> Path | None:
+        """Where the files of the newest ``fit``'s run are; ``None`` where it leaves none."""
+        folder = self._opened.folder if self._opened is not None else None
+        return folder.path if folder is not None else None
+
+    @property
     def paused(self) -> bool:
         """Whether the newest ``fit`` ended because the run waits for a human: see ``state["review"]``."""
         return self._opened is not None and self._opened.driver.asking.paused is not None

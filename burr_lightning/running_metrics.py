@@ -7,12 +7,14 @@ names of both, read off Lightning 2.6 and torchmetrics 1.9, are used here and in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
-from torchmetrics import Metric
+
+from .module_metrics import metrics_of
 
 _FACTS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "add_dataloader_idx", "metric_attribute")
 
@@ -96,6 +98,13 @@ class RunningMeans:
         result._computed = None
 
 
+def logged_elsewhere(trainer: Trainer, names: Iterable[str]) -> dict[str, str]:
+    """Which of these names are logged in the epoch under way, and in which hook."""
+    asked, results = set(names), trainer._results
+    valid = [result.meta for _, result in results.valid_items()] if results is not None else []
+    return {meta.name: meta.fx.split(".")[0] for meta in valid if meta.name in asked}
+
+
 def metric_states(trainer: Trainer, module: LightningModule, *, inside_epoch: bool) -> dict[str, Any]:
     """The states of the module's torchmetrics that are in no checkpoint and still count.
 
@@ -110,14 +119,14 @@ def metric_states(trainer: Trainer, module: LightningModule, *, inside_epoch: bo
             "updates": metric._update_count,
             "states": {state: getattr(metric, state) for state in metric._defaults},
         }
-        for name, metric in module.named_modules()
-        if isinstance(metric, Metric) and metric._update_count and id(metric) not in reset
+        for name, metric in metrics_of(module).items()
+        if metric._update_count and id(metric) not in reset
     }
 
 
 def set_metric_states(module: LightningModule, kept: dict[str, Any]) -> None:
     """Put the states of torchmetrics back."""
-    metrics = {name: part for name, part in module.named_modules() if isinstance(part, Metric)}
+    metrics = metrics_of(module)
     for name, metric in kept.items():
         if name not in metrics:
             continue
@@ -128,4 +137,7 @@ def set_metric_states(module: LightningModule, kept: dict[str, Any]) -> None:
 
 
 def _moved(value: Any, device: torch.device) -> Any:
-    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)
+    """A state of its own: in a commit, metrics may share one, which each of them would add to."""
+    if isinstance(value, list):
+        return [_moved(item, device) for item in value]
+    return value.to(device, copy=True)

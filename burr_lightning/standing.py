@@ -118,7 +118,8 @@ def _as_configured_now(
             best["checkpoint"] = commits.checkpoint_of(best["epoch"])
         state = state.update(monitor=monitor, best=best)
     shadow = as_configured_now(settings.shadow, state, partial(access.can_stop, trainer), known)
-    state = state.update(hparams=short(hparams), shadow=shadow)
+    changed = state["changed_hparams"] or {}
+    state = state.update(hparams=short({**hparams, **changed}), shadow=shadow)
     epochs, steps = state["epoch"] + 1, state["global_step"]
     if epochs == 0:
         return state

@@ -11,6 +11,7 @@
 | `best` | epoch, value and checkpoint of the best value of the monitored metric |
 | `checkpoint` | the last commit: path, epoch, SHA-256, and the step of the machine that wrote it |
 | `hparams` | the module's hyperparameters |
+| `changed_hparams` | those that a human has changed, with what they are since |
 | `data` | the fingerprint of the data |
 | `validation_due` | whether Lightning validates next |
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
@@ -58,6 +59,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "best": None,
         "checkpoint": None,
         "hparams": short(hparams),
+        "changed_hparams": None,
         "data": None,
         "validation_due": False,
         "can_stop": True,

@@ -41,6 +41,8 @@ from burr_lightning.machines import (
     staged_finetuning,
     warm_restarts,
 )
+from burr_lightning.mixins import BurrMixin, stage
+from burr_lightning.mixins.stages import machine_of_stages
 from burr_lightning.pausing import Block
 
 MACHINES: dict[str, Case] = {}
@@ -351,3 +353,41 @@ def reviewed_between_batches_and_gone_on_with() -> Script:
     loader_that_goes_on = StatefulDataLoader(digits(0, 256), batch_size=32, shuffle=True)
     given = {**data(shuffle=True), "train_dataloaders": loader_that_goes_on}
     return Script(Net(nn.Dropout(0.5)), given, trainer={"val_check_interval": 4}, burr=burr)
+
+
+class Stages(BurrMixin, Net):
+    """Stages as methods of the module."""
+
+    @stage(until=max_epochs(2))
+    def last_layer(self) -> None:
+        self.freeze("network.0", "network.1")
+
+    @stage(until=max_epochs(2))
+    def everything(self) -> None:
+        self.unfreeze("network.0", "network.1", lr=0.003)
+        self.set_learning_rate(0.002)
+
+
+@machine("last_layer", "everything", epochs=5, schedules=True)
+def staged_by_methods() -> Script:
+    net = Stages(nn.BatchNorm1d(16), configure=scheduled(lambda o: StepLR(o, 1, 0.8), adam))
+    return Script(net, data(shuffle=True), burr={"machine": machine_of_stages(Stages)})
+
+
+class Changed(BurrMixin, Net):
+    """Hyperparameters that an answer changes."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Dropout(0.5), configure=scheduled(lambda o: StepLR(o, 1, 0.8), adam))
+        self.save_hyperparameters({"lr": 0.01, "weight_decay": 0.0, "betas": [0.9, 0.999]})
+
+
+@machine("ask", epochs=5, schedules=True)
+def changed_hparams() -> Script:
+    review = Review(fields={"lr": float, "weight_decay": float})
+    answer = {"verdict": "go", "lr": 0.003, "weight_decay": 0.1}
+    burr = {
+        "machine": with_actions(ask=(review, (1, 3))),
+        "wait": Block(timeout=0.01, default=answer),
+    }
+    return Script(Changed(), data(shuffle=True), burr=burr)

@@ -25,7 +25,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from burr_lightning import BurrCallback
 
 SEED = 7
-_OF_ACTIONS = ("rollback", "learning_rates", "frozen", "restarts", "data_settings", "evaluated", "data")
+_OF_ACTIONS = (
+    *("rollback", "learning_rates", "changed_hparams", "frozen", "restarts", "data_settings", "evaluated"),
+    "data",
+)
 """The keys of the state that actions write, or that tell what they did."""
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 

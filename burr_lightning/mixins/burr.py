@@ -1,0 +1,216 @@
+"""`BurrMixin`: a module that brings its own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from burr.core import Condition, State
+from burr.core.graph import Graph
+from lightning.pytorch import Callback, LightningModule
+from typing_extensions import Self
+
+from ..actions import Training
+from ..callback import BurrCallback
+from ..errors import MachineError
+from .bases import refuse_uncooperative, refuse_wrong_order
+from .stages import machine_of_stages
+from .view import RunOfModule
+
+if TYPE_CHECKING:
+    _Base = LightningModule
+else:
+    _Base = object  # a second LightningModule among the bases would be in the way of the user's own
+
+
+class CallbackOfModule(BurrCallback):
+    """The callback that a module has brought."""
+
+
+class BurrMixin(_Base):
+    """Makes a `LightningModule` bring its own `BurrCallback`: no callback in the Trainer is needed.
+
+    The machine is the default one with ``stop_when`` and ``review_when``, or what `configure_machine`
+    returns, or the methods that are marked with `stage`, in order. Where the Trainer has a `BurrCallback`
+    already, that one is used, and its machine.
+
+    It goes before `LightningModule` among the bases.
+
+    Attributes:
+        run_id: The run's name, as in `BurrCallback`.
+        monitor: The metric that says which epoch is the best.
+        stop_when: When to stop.
+        review_when: When to ask a human.
+        burr_options: Any other arguments of `BurrCallback`, by name.
+
+    Raises:
+        TypeError: If the class is put together so that Lightning would not call the mixin.
+        MachineError: In ``fit``, if the machine is defined in more than one way.
+
+    Example:
+        >>> from burr_lightning.conditions import plateau, reached
+        >>> from burr_lightning.mixins import stage
+        >>> class Classifier(BurrMixin, LightningModule):
+        ...     monitor = "val_loss"
+        ...
+        ...     @stage(until=plateau("val_loss", 2))
+        ...     def head(self):
+        ...         self.freeze("backbone")
+        ...
+        ...     @stage(until=plateau("val_loss", 5) | reached("val_acc", 0.98))
+        ...     def everything(self):
+        ...         self.unfreeze("backbone")
+        ...         self.set_learning_rate(1e-4)
+        >>> [action.name for action in Classifier().configure_machine().actions][:3]
+        ['process_data', 'begin_head', 'head']
+    """
+
+    run_id: ClassVar[str | None] = None
+    monitor: ClassVar[str | None] = None
+    stop_when: ClassVar[Condition | None] = None
+    review_when: ClassVar[Condition | None] = None
+    burr_options: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_wrong_order(cls, BurrMixin)
+        refuse_uncooperative(cls, "configure_callbacks", BurrMixin)
+
+    # What a module says of its run
+
+    def configure_machine(self) -> Graph | None:
+        """The machine, as a Burr graph; ``None`` for the default one.
+
+        Without another definition, the machine of the methods that are stages.
+        """
+        return machine_of_stages(type(self))
+
+    def configure_burr(self) -> BurrCallback:
+        """The callback that this module brings."""
+        machine = self.configure_machine()
+        conditions = {"stop_when": self.stop_when, "review_when": self.review_when}
+        given = {name: condition for name, condition in conditions.items() if condition is not None}
+        if machine is not None and given:
+            raise MachineError(
+                f"{type(self).__name__} defines {' and '.join(given)} beside its own machine "
+                f"(configure_machine, or methods marked with @stage). Put the conditions on its transitions, "
+                f"or into @stage(until=...)."
+            )
+        options = {**given, "run_id": self.run_id, "monitor": self.monitor, **self.burr_options}
+        return CallbackOfModule(machine=machine, **options)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The module's other callbacks, and ours, unless the Trainer has one of the user's."""
+        others = super().configure_callbacks()
+        callbacks: list[Callback] = [others] if isinstance(others, Callback) else [*others]
+        in_trainer = self.trainer.callbacks  # type: ignore[attr-defined]
+        there = [callback for callback in in_trainer if isinstance(callback, BurrCallback)]
+        if not there and not any(isinstance(callback, BurrCallback) for callback in callbacks):
+            return [*callbacks, self.configure_burr()]
+        own = [callback for callback in there if isinstance(callback, CallbackOfModule)]
+        return [*callbacks, *own]
+
+    # What a module sees of its run
+
+    @property
+    def burr(self) -> RunOfModule:
+        """The run that this module trains in."""
+        return RunOfModule(self.trainer)
+
+    def on_action_start(self, action: str, state: State[Any]) -> None:
+        """Called before every action.
+
+        Args:
+            action: Its name.
+            state: The state before it.
+        """
+
+    def on_action_end(self, action: str, state: State[Any]) -> None:
+        """Called after every action that did not fail.
+
+        Args:
+            action: Its name.
+            state: The state after it.
+        """
+
+    # Hyperparameters
+
+    def on_hparams_change(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Called when a human has changed hyperparameters, which ``self.hparams`` has already.
+
+        An answer changes those whose names it gives values to. Unless it is defined otherwise, learning
+        rate (``lr`` or ``learning_rate``), ``weight_decay``, ``momentum`` and ``betas`` are put into the
+        optimizers' groups; others are for the module to use from ``self.hparams``.
+
+        Args:
+            old: What they were.
+            new: What they are.
+        """
+        training = self._acting("on_hparams_change(...)")
+        for name in ("lr", "learning_rate"):
+            if name in new:
+                training.set_learning_rates(new[name])
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            for group in optimizer.param_groups:
+                for name in {"weight_decay", "momentum", "betas"} & new.keys() & group.keys():
+                    group[name] = tuple(new[name]) if name == "betas" else new[name]
+
+    def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
+        """Tell `on_hparams_change`; whoever drives the machine calls it."""
+        with self._training_is(training):
+            self.on_hparams_change(old, new)
+
+    # What a stage does
+
+    def enter_stage(self, name: str, training: Training) -> None:
+        """Run the body of a stage; the machine calls it."""
+        with self._training_is(training):
+            getattr(self, name)()
+
+    @contextmanager
+    def _training_is(self, training: Training) -> Iterator[None]:
+        self.__dict__["_training"] = training
+        try:
+            yield
+        finally:
+            del self.__dict__["_training"]
+
+    def freeze(self, *patterns: str) -> Self:
+        """Train these parameters no more; in a stage.
+
+        Args:
+            patterns: As in `Freeze`: names of parameters or of modules. None at all is Lightning's own
+                ``freeze``, of everything, wherever it is called.
+        """
+        if patterns:
+            self._acting(f"freeze({', '.join(map(repr, patterns))})").freeze(patterns)
+            return self
+        return super().freeze()
+
+    def unfreeze(self, *patterns: str, lr: float | None = None) -> Self:
+        """Train these parameters; in a stage.
+
+        Args:
+            patterns: As in `Unfreeze`. None at all is Lightning's own ``unfreeze``, of everything.
+            lr: Their learning rate from here on, in a group of their own; ``None`` leaves them in theirs.
+        """
+        if patterns:
+            self._acting(f"unfreeze({', '.join(map(repr, patterns))})").unfreeze(patterns, lr)
+            return self
+        return super().unfreeze()
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Set the learning rate of all groups, and what schedulers compute it from; in a stage."""
+        self._acting(f"set_learning_rate({lr!r})").set_learning_rates(lr)
+
+    def _acting(self, call: str) -> Training:
+        training: Training | None = self.__dict__.get("_training")
+        if training is None:
+            raise MachineError(
+                f"self.{call}: this works in the body of a method marked with @stage, while Lightning waits "
+                f"between two epochs. In an action of your own take the input 'training', or use the actions "
+                f"Freeze, Unfreeze and SetLearningRate."
+            )
+        return training

@@ -1,0 +1,342 @@
+"""A module that brings its own machine."""
+
+from functools import partial
+from typing import ClassVar
+
+import pytest
+import torch
+from burr.core.graph import GraphBuilder
+from digits import digit_loaders, weights_hash
+from exactness import Forked
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+
+from burr_lightning import BurrCallback, Run
+from burr_lightning.actions import (
+    BestModel,
+    Freeze,
+    Review,
+    SetLearningRate,
+    TrainEpoch,
+    Unfreeze,
+    Validate,
+)
+from burr_lightning.conditions import max_epochs, plateau
+from burr_lightning.errors import MachineError
+from burr_lightning.machines import (
+    FINISHED,
+    VALIDATION_DUE,
+    Stage,
+    default_machine,
+    since_review,
+    staged_machine,
+)
+from burr_lightning.mixins import BurrMixin, stage
+from burr_lightning.testing import ScriptedModule, scripted_loader
+
+
+class Net(LightningModule):
+    """Two parts, dropout, Adam."""
+
+    def __init__(self, lr=2e-3):
+        super().__init__()
+        self.save_hyperparameters()
+        self.backbone = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Dropout(0.3))
+        self.head = torch.nn.Linear(32, 10)
+
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self.head(self.backbone(batch[0])), batch[1])
+
+    def training_step(self, batch, batch_idx):
+        return self.loss(batch)
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.loss(batch))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), lr=self.hparams.lr)
+
+
+class Staged(BurrMixin, Net):
+    monitor = "val_loss"
+
+    @stage(until=max_epochs(2))
+    def first(self):
+        self.freeze("backbone")
+
+    @stage(until=max_epochs(2))
+    def everything(self):
+        self.unfreeze("backbone")
+        self.set_learning_rate(1e-3)
+
+
+def graph():
+    everything = {"unfreeze": Unfreeze("backbone"), "slower": SetLearningRate(1e-3)}
+    first = Stage("first", max_epochs(2), {"freeze": Freeze("backbone")})
+    return staged_machine([first, Stage("everything", max_epochs(2), everything)])
+
+
+class WithMachine(BurrMixin, Net):
+    monitor = "val_loss"
+
+    def configure_machine(self):
+        return graph()
+
+
+def train(module, *callbacks):
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=6, callbacks=list(callbacks), accelerator="cpu", **quiet)
+    trainer.fit(module, *digit_loaders())
+    return module
+
+
+def test_a_training_written_in_three_ways_comes_to_the_same():
+    def ended(write, *callbacks):
+        seed_everything(1, verbose=False)
+        module = train(write(), *callbacks)
+        [run] = [module.burr.run] if not callbacks else [callbacks[0].run]
+        return weights_hash(module), list(run.history["val_loss"]), run.stop_reason
+
+    with_callback = ended(Net, BurrCallback(machine=graph, monitor="val_loss"))
+    assert ended(WithMachine) == with_callback
+    assert ended(Staged) == with_callback
+
+
+def test_a_class_without_any_definition_has_the_default_machine():
+    class Plain(BurrMixin, Net):
+        pass
+
+    module = train(Plain())
+    assert [action.name for action in module.burr.callback.machine.actions] == [
+        action.name for action in default_machine().actions
+    ]
+
+
+def test_conditions_are_attributes_of_the_class(make_trainer):
+    class Stops(BurrMixin, ScriptedModule):
+        run_id = "stops"
+        monitor = "val_loss"
+        stop_when = plateau("val_loss", 1)
+        burr_options: ClassVar = {"project": "mine"}
+
+    make_trainer(max_epochs=9).fit(Stops(val_loss=[0.5, 0.6]), scripted_loader(), scripted_loader())
+    run = Run.open("stops", "mine")
+    assert run.epoch == 1
+    assert "plateau" in run.stop_reason
+
+
+def test_it_steps_back_where_the_trainer_has_a_callback():
+    burr = BurrCallback(run_id="given", machine=graph, monitor="val_loss")
+    module = train(Staged(), burr)
+    assert module.burr.callback is burr
+    assert [c for c in module.trainer.callbacks if isinstance(c, BurrCallback)] == [burr]
+    assert "freeze" in [step.action for step in burr.run.path]
+
+
+def test_a_module_sees_its_stage_its_state_and_its_history_in_any_hook():
+    seen = []
+
+    class Looks(Staged):
+        def on_train_epoch_start(self):
+            seen.append((self.burr.stage, self.burr.state["epoch"], len(self.burr.history)))
+
+        def on_action_start(self, action, state):
+            seen.append(f"> {action}")
+
+        def on_action_end(self, action, state):
+            seen.append(f"< {action}: epoch {state['epoch']}")
+
+    train(Looks())
+    assert [each for each in seen if isinstance(each, tuple)] == [
+        ("first", -1, 0),
+        ("first", 0, 1),
+        ("everything", 1, 2),
+        ("everything", 2, 3),
+    ]
+    assert seen[:6] == ["> process_data", "< process_data: epoch -1", "> begin_first", *seen[3:6]]
+    assert seen[-1] == "< best_model: epoch 3"
+    assert len([each for each in seen if str(each).startswith(">")]) == len(
+        [each for each in seen if str(each).startswith("<")]
+    )
+
+
+class Fails(Staged):
+    """Fails once in each of its epochs; another module goes on."""
+
+    fails_in = None
+
+    def on_train_batch_start(self, batch, batch_idx):
+        if self.current_epoch == self.fails_in and batch_idx == 2:
+            raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize("epoch", range(4))
+def test_a_resume_lands_in_the_right_stage(epoch):
+    def whole(fails_in, run_id):
+        seed_everything(1, verbose=False)
+        Fails.run_id, Fails.fails_in = run_id, fails_in
+        if fails_in is not None:
+            with pytest.raises(RuntimeError, match="out of memory"):
+                train(Fails())
+            seed_everything(1 if fails_in == 0 else 2, verbose=False)
+        Fails.fails_in = None
+        module = train(Fails())
+        groups = [len(group["params"]) for group in module.optimizers().param_groups]
+        return weights_hash(module), groups, [step.action for step in module.burr.run.path]
+
+    assert Forked(partial(whole, epoch, "failed")).result() == Forked(partial(whole, None, "whole")).result()
+
+
+def test_the_same_module_is_fitted_again_in_the_same_run(make_trainer):
+    class Named(BurrMixin, ScriptedModule):
+        run_id = "named"
+
+    module, trainer = Named(val_loss=[0.5]), make_trainer(max_epochs=1)
+    trainer.fit(module, scripted_loader(), scripted_loader())
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(module, scripted_loader(), scripted_loader())
+    assert len([c for c in trainer.callbacks if isinstance(c, BurrCallback)]) == 1
+
+
+# What is refused
+
+
+def test_a_wrong_order_of_bases_is_refused():
+    with pytest.raises(TypeError, match=r"class Wrong\(BurrMixin, LightningModule\)"):
+
+        class Wrong(LightningModule, BurrMixin):
+            pass
+
+
+def test_a_hook_that_leaves_the_mixin_s_out_is_refused():
+    with pytest.raises(TypeError, match=r"Call super\(\).configure_callbacks\(\) in yours"):
+
+        class Alone(BurrMixin, LightningModule):
+            def configure_callbacks(self):
+                return []
+
+
+def test_two_definitions_of_the_machine_are_refused(make_trainer):
+    class Both(Staged):
+        stop_when = plateau("val_loss", 2)
+
+    with pytest.raises(MachineError, match="Both defines stop_when beside its own machine"):
+        train(Both())
+
+
+def test_a_stage_before_the_last_needs_an_end():
+    class Endless(BurrMixin, Net):
+        @stage()
+        def one(self): ...
+
+        @stage()
+        def two(self): ...
+
+    with pytest.raises(MachineError, match="'one' has until=None"):
+        train(Endless())
+    with pytest.raises(MachineError, match="Write @stage\\(\\)"):
+
+        class Bare(BurrMixin, Net):
+            @stage
+            def one(self): ...
+
+
+def test_what_a_stage_does_is_refused_elsewhere():
+    module = Staged()
+    with pytest.raises(MachineError, match=r"self.freeze\('backbone'\): this works in the body"):
+        module.freeze("backbone")
+    assert not any(parameter.requires_grad for parameter in module.freeze().parameters())
+
+
+def test_there_is_no_run_to_look_at_before_fit(make_trainer):
+    module = Staged()
+    make_trainer(enable_checkpointing=False).validate(module, digit_loaders()[1])
+    with pytest.raises(RuntimeError, match=r"before trainer.fit has begun"):
+        module.burr.state  # noqa: B018
+
+
+# Hyperparameters
+
+
+class Answered(BurrMixin, LightningModule):
+    run_id = "answered"
+    monitor = "val_loss"
+    review_when = max_epochs(1)
+
+    def __init__(self, lr=0.1, weight_decay=0.0, width=4):
+        super().__init__()
+        self.save_hyperparameters()
+        self.layer = torch.nn.Linear(2, 1)
+        self.told = []
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch[0]).pow(2).mean()
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", self.layer(batch[0]).pow(2).mean())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.hparams.lr, weight_decay=self.hparams.weight_decay)
+
+    def on_hparams_change(self, old, new):
+        super().on_hparams_change(old, new)
+        self.told.append((old, new))
+
+
+def asks_for_hparams():
+    review = Review(fields={"lr": float, "weight_decay": float, "width": int, "other": int})
+    phases = ["train_epoch", "validate"]
+    return (
+        GraphBuilder()
+        .with_actions(train_epoch=TrainEpoch(), validate=Validate(), ask=review, best_model=BestModel())
+        .with_transitions(
+            ("train_epoch", "validate", VALIDATION_DUE),
+            (phases, "best_model", FINISHED),
+            (phases, "ask", since_review(max_epochs(1))),
+            ("ask", "train_epoch"),
+            (phases, "train_epoch"),
+        )
+        .build()
+    )
+
+
+def fitted(make_trainer, epochs=3):
+    class Asks(Answered):
+        review_when = None
+
+        def configure_machine(self):
+            return asks_for_hparams()
+
+    module = Asks()
+    make_trainer(max_epochs=epochs).fit(module, scripted_loader(), scripted_loader())
+    [group] = module.optimizers().param_groups
+    return module, {name: group[name] for name in ("lr", "weight_decay")}
+
+
+def test_an_answer_changes_the_hyperparameters_that_it_names(make_trainer):
+    module, rates = fitted(make_trainer)
+    assert rates == {"lr": 0.1, "weight_decay": 0.0}
+    module.burr.run.answer("go", lr=0.01, weight_decay=0.5, width=4, other=7)
+    module, rates = fitted(make_trainer)
+    changed = {"lr": 0.01, "weight_decay": 0.5}
+    assert module.told == [({"lr": 0.1, "weight_decay": 0.0}, changed)]
+    assert rates == changed
+    assert dict(module.hparams) == {**changed, "width": 4}
+    assert module.burr.state["hparams"] == {**changed, "width": 4}
+    module.burr.run.answer("go")
+    module, rates = fitted(make_trainer)
+    assert module.told == []
+    assert rates == changed
+    assert dict(module.hparams) == {**changed, "width": 4}
+    assert module.burr.state["hparams"]["lr"] == 0.01
+    assert Run.open("answered").status == "finished"
+
+
+def test_the_default_review_changes_the_rate_of_a_module_that_has_it(make_trainer):
+    module = Answered()
+    make_trainer(max_epochs=2).fit(module, scripted_loader(), scripted_loader())
+    module.burr.run.answer("go", lr=0.025)
+    module = Answered()
+    make_trainer(max_epochs=2).fit(module, scripted_loader(), scripted_loader())
+    assert module.hparams.lr == 0.025
+    assert module.told == [({"lr": 0.1}, {"lr": 0.025})]
+    assert module.burr.state["learning_rates"] == [0.025]
