@@ -75,8 +75,7 @@ class UnknownMetricError(BurrLightningError, LookupError):
         self.available = sorted(available)
         known = ", ".join(self.available) or "none yet"
         super().__init__(
-            f"{asked_by} needs the metric {metric!r}, and nothing logged it. "
-            f"Metrics logged so far: {known}. "
+            f"{asked_by} needs the metric {metric!r}, and nothing logged it. Metrics logged so far: {known}. "
             f"Log it with self.log({metric!r}, ...), or use one of those names."
         )
 
@@ -313,8 +312,8 @@ class NotAskedError(BurrLightningError, RuntimeError):
 
     def __init__(self, run_id: str, status: str, answered: str | None, instead: str = "") -> None:
         self.run_id, self.status = run_id, status
-        already = f": {answered}, and an answer is used once" if answered else ""
-        waits = f"asks something else now: {instead!r}" if instead else f"waits for no answer{already}"
+        waits = "waits for no answer" + (f": {answered}, and an answer is used once" if answered else "")
+        waits = f"asks something else now: {instead!r}" if instead else waits
         super().__init__(f"Run {run_id!r} is {status} and {waits}.")
 
 

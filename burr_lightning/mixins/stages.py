@@ -67,6 +67,7 @@ class EnterStage(OrdinaryAction):
 
     @property
     def inputs(self) -> list[str]:
+        """What the body acts on."""
         return ["training", "pl_module"]
 
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
