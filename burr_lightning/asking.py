@@ -143,7 +143,7 @@ class Asking:
             answer = self._answer_here(self._pause_for(question))
         if answer is not None:
             return answer
-        if not committed:
+        if not committed and not self._trainer.received_sigterm:
             raise _cannot_be_committed(question)
         self.pause(question)
         return None
