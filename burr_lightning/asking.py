@@ -76,7 +76,8 @@ class Asking:
         answer = self._answer_to(question) or self._answer_from_human(question)
         if answer is None:
             return None
-        self._answered = question, answer
+        standing = self._reviews.ask(question) if self._reviews is not None else question
+        self._answered = standing, answer
         return question.checked(answer.values, self._settings.run_id)
 
     def action_ran(self) -> None:

@@ -167,13 +167,13 @@ class Driver:
     def batch_completed(self) -> None:
         """A batch of training is done with all that follows it, and the epoch goes on."""
         self._count_batch()
-        if self._cut_short:
-            return
-        with self._commits.between_batches(self._walk.logged.recorded):
-            if self.asking.may_ask and loops.epoch_goes_on(self._trainer):
+        due = self._commits.is_due_inside_epoch()
+        asks = self.asking.may_ask and self._walk.is_in_validation and loops.epoch_goes_on(self._trainer)
+        if (due or asks) and not self._cut_short:
+            with self._commits.between_batches(self._walk.logged.recorded):
                 self._walk.leave_validation()
-            if self._commits.is_due_inside_epoch():
-                self._commit_inside_epoch()
+                if due:
+                    self._commit_inside_epoch()
         if self.ended or self.asking.paused:
             self._stop_lightning()
 

@@ -110,9 +110,14 @@ class Walk:
         assert self.phase is not None
         return phase_report(self._trainer, self.phase.feed, logged, self.clock.seconds, **facts)
 
+    @property
+    def is_in_validation(self) -> bool:
+        """Whether a validation is open, though Lightning may have left it behind."""
+        return self.phase is not None and isinstance(self.phase.action, Validate)
+
     def leave_validation(self) -> None:
         """Close a validation that Lightning has left behind, and be at the boundary after it."""
-        if self.phase is not None and isinstance(self.phase.action, Validate):
+        if self.is_in_validation:
             self.close(self.report(self.logged.of_validation))
             self.logged.validation_recorded()
             self.boundary()

@@ -1,5 +1,6 @@
 """From the queue to a question, to a click in a browser, to the end: with real processes throughout."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,9 +17,24 @@ from burr_lightning import Run
 SCRIPT = Path(__file__).parent / "looked_at.py"
 SECONDS = 120
 
-pytestmark = pytest.mark.skipif(
+needs_browser = pytest.mark.skipif(
     bool(browsing.missing), reason=f"not installed: {', '.join(browsing.missing)}"
 )
+
+
+def test_a_worker_goes_on_with_a_run_that_was_started_by_hand_once_it_is_answered(tmp_path):
+    """It has written down itself, at its first fit, what started it."""
+    by_hand = {**os.environ, "BURR_LIGHTNING_RUN_ID": "by-hand"}
+    command = [sys.executable, str(SCRIPT), "exit", "weights.txt"]
+    subprocess.run(command, env=by_hand, check=True)
+    folder = Run.open("by-hand").folder
+    launch = json.loads((folder / "run.json").read_text())["launch"]
+    assert (launch["command"], launch["folder"]) == (command, str(tmp_path))
+    assert "by-hand: attempt" not in cli("work", "--once")
+    Run.open("by-hand").answer("go", lr=0.001)
+    assert "by-hand: done" in cli("work", "--once")
+    assert Run.open("by-hand").status == "finished"
+    assert Path("weights.txt").exists()
 
 
 def shows(browser, text):
@@ -27,6 +43,7 @@ def shows(browser, text):
     WebDriverWait(browser, SECONDS, 0.1).until(lambda driver: driver.execute_script(script, text))
 
 
+@needs_browser
 def test_a_run_asks_is_answered_in_a_browser_and_ends_as_one_that_was_answered_at_once(tmp_path):
     root, home = tmp_path / "runs", tmp_path / "home"
     at_once = {**os.environ, "BURR_LIGHTNING_RUN_ID": "at-once"}

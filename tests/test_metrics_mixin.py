@@ -211,6 +211,8 @@ def test_its_callback_leaves_other_modules_alone(make_trainer, loaders):
     trainer.fit(Net(), *loaders)
     trainer.fit_loop.max_epochs = 2
     trainer.fit(ScriptedModule(val_loss=[1.0]), scripted_loader(), scripted_loader())
+    assert trainer.current_epoch == 2
+    assert set(trainer.callback_metrics) == {"val_loss"}
 
 
 def test_an_interrupted_training_leaves_nothing_to_the_next(make_trainer, loaders):

@@ -157,6 +157,7 @@ def test_it_goes_on_with_the_answer(fit):
     assert reviews[0].answer.comment == "The loss still falls."
     assert reviews[0].answer.answered >= reviews[0].question.asked
     assert Run.open("a").state["review"]["by"] == "bob"
+    assert Run.open("a").state["review"]["asked"] == reviews[1].question.asked
 
 
 def test_weights_are_tested_and_validated_after_a_run_was_gone_on_with(make_trainer):
@@ -821,6 +822,19 @@ def test_a_wish_to_end_the_process_ends_the_waiting(fit, terminal, wait):
     assert Run.open("a").status == "paused"
     Run.open("a").answer("no-go")
     assert fit(review_when=max_epochs(2), wait=wait).run.status == "finished"
+
+
+def test_a_wish_to_end_a_process_that_waits_inside_an_epoch_is_no_failure(fit):
+    """Nothing can be committed there: the epoch is trained again, and asks the same."""
+    options = {"machine": asks(Review(), when_=reached("val_loss", 0.95) & Condition.expr("review is None"))}
+    options |= {"wait": "block", "trainer": {"val_check_interval": 2, "num_sanity_val_steps": 0}, "epochs": 1}
+    with pytest.raises(SIGTERMException):
+        fit(**options, on_pause=lambda pause: os.kill(os.getpid(), signal.SIGTERM))
+    assert Run.open("a").status == "paused"
+    Run.open("a").answer("go", by="ada")
+    burr = fit(**options)
+    assert burr.run.status == "finished"
+    assert [asked.answer.by for asked in burr.run.reviews] == ["ada"]
 
 
 def test_a_process_that_blocks_again_waits_for_what_was_asked_before(fit):
