@@ -51,6 +51,7 @@ from .opening import OpenRun
 from .parameter_groups import lay_out
 from .pausing import OnPause, Wait, checked_on_pause, checked_wait
 from .persisters import PersisterUrl
+from .phase_hooks import PhaseHooks
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
 from .settings import RunSettings
@@ -64,7 +65,7 @@ _TERMINATED = 128 + signal.SIGTERM
 """What a process exits with that SIGTERM ended; Lightning would exit with 0, as if it had finished."""
 
 
-class BurrCallback(RunReader, LeavesPaused, Checkpoint):
+class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
     """Turns a training run into a Burr state machine.
 
     Every epoch becomes a Burr action that is committed to disk when it ends. The same script run
@@ -211,49 +212,6 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         self._fitting.driver.training_started(self._kept)
         self._kept = None
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """``train_epoch`` opens."""
-        self._fitting.driver.epoch_started()
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """After a validation inside the epoch, ``train_epoch`` opens again."""
-        self._fitting.driver.batch_started()
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """An item of the open phase."""
-        self._fitting.driver.batch_ended(batch_idx, outputs)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """``train_epoch`` closes and ``validate`` opens."""
-        if _validates_in_fit(trainer):
-            self._fitting.driver.validation_started()
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """An item of the open phase."""
-        if _validates_in_fit(trainer):
-            self._fitting.driver.batch_ended(batch_idx, outputs)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """``validate`` stays open until the next batch, or the end of the epoch."""
-        if _validates_in_fit(trainer):
-            self._fitting.driver.validation_ended()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch's last phase closes, and the epoch is committed."""
-        self._fitting.driver.epoch_ended()
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What was not committed yet is."""
         self._fitting.driver.training_ends()
@@ -262,7 +220,6 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
         """The machine ends with Lightning."""
         run = self._fitting
         run.driver.training_ended()
-        run.driver.give_best_weights()
         if run.driver.asking.paused is not None:
             end_paused(run)
             return
@@ -296,11 +253,6 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
                 run.driver.close()
                 run.close()
 
-    @property
-    def _fitting(self) -> OpenRun:
-        assert self._opened is not None, "Lightning called a training hook before setup"
-        return self._opened
-
     def _settings(self) -> RunSettings:
         return RunSettings(
             run_id=self.run_id or new_run_id(),
@@ -319,11 +271,6 @@ class BurrCallback(RunReader, LeavesPaused, Checkpoint):
             wait=self._wait,
             on_pause=self._on_pause,
         )
-
-
-def _validates_in_fit(trainer: Trainer) -> bool:
-    """Whether it is a validation of the training: not the sanity check, not ``trainer.validate``."""
-    return not trainer.sanity_checking and trainer.state.fn == "fit"
 
 
 explain_disabled_checkpointing(BurrCallback)

@@ -12,14 +12,14 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from . import lightning_access as access
+from . import lightning_limits as limits
 from . import lightning_loops as loops
-from . import messages
 from .acting import LiveTraining, Told
-from .actions import BestModel, TrainEpoch, Validate
+from .actions import TrainEpoch, Validate
 from .asking import Asking
-from .burr_access import position_of
 from .commits import Committer
 from .committing import RunCommits
+from .ending import Ending
 from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
@@ -82,6 +82,7 @@ class Driver:
         self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking)
         self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock)
         self._leaving = Leaving(trainer)
+        self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
         self._started = False
         self._validated = False
         self._asked_to_stop = False
@@ -101,7 +102,7 @@ class Driver:
     @property
     def ended(self) -> bool:
         """Whether the machine has nothing more to do."""
-        return self._walk.phase is None and self._walk.next()[0] is None
+        return self._walk.ended
 
     # What happens in Lightning's loop
 
@@ -207,7 +208,7 @@ class Driver:
             return
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         ours = self._asked_to_stop
-        limit = access.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
+        limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
         checked = self._walk.logged.of_validation if self._cut_short else {}
         logged = self._walk.logged.unrecorded(but=checked)
         self._walk.close(self._walk.report(logged, checked=checked, ends_epoch=True, limit=limit))
@@ -236,26 +237,12 @@ class Driver:
         self.leave_loops()
         self._commits.training_ends()
 
-    def give_best_weights(self) -> None:
-        """Load and export the weights of the best epoch, if the machine ended in an action that wants it."""
-        position = position_of(self.app)
-        action = self.app.graph.get_action(position) if position is not None else None
-        if isinstance(action, BestModel) and self._walk.phase is None:
-            self._training.give_best_weights(self.state, load=action.load_weights, export=action.export)
-
     def training_ended(self) -> None:
         """Lightning trains no more; a machine that did not foresee it is told."""
-        nothing_began = not self._started and self.state["epoch"] < 0
-        if not self.ended and not nothing_began and not self.asking.paused:
-            if not self.state["finished"]:
-                epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
-                limit = access.reached_limit(self._trainer, epochs, steps) or "Lightning ended the training"
-                self.app.update_state(self.state.update(finished=True, stop_reason=limit))
-            self._ordinary.run()
-            if not self.ended and not self.asking.paused:
-                position, following = position_of(self.app), self._walk.next()[0]
-                log.warning("%s", messages.goes_on_alone(self.state, position, following))
+        if self._started or self.state["epoch"] >= 0:
+            self._ending.lightning_ended()
         self._commits.settle()
+        self._ending.give_best_weights()
 
     def failed(self, error: BaseException) -> None:
         """An exception ends the run: the open phase fails with it, and the state stays as it was.

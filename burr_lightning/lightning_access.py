@@ -9,7 +9,6 @@ import functools
 import logging
 import pickle
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     Callback,
     Checkpoint,
-    EarlyStopping,
     StochasticWeightAveraging,
-    Timer,
     WeightAveraging,
 )
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
@@ -36,8 +33,6 @@ from .metric import Mode
 from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
-
-_EARLY_STOPPING = "EarlyStopping stopped it"
 
 
 def refuse_other_trainers(trainer: object) -> None:
@@ -68,34 +63,6 @@ def run_last(trainer: Trainer, callback: Callback) -> None:
     trainer.callbacks = [*others, callback]  # type: ignore[attr-defined]
 
 
-def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: bool = False) -> str | None:
-    """Which of Lightning's own limits is reached, in words; ``None`` while it goes on.
-
-    Args:
-        trainer: The trainer.
-        epochs: How many epochs have ended.
-        steps: How many optimizer steps were taken.
-        asked_by_us: Whether it was us who set ``trainer.should_stop``.
-    """
-    if trainer.max_steps != -1 and steps >= trainer.max_steps:
-        return f"max_steps={trainer.max_steps} was reached"
-    if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs + _epochs_to_be_added(trainer):
-        return f"max_epochs={trainer.max_epochs} was reached"
-    if trainer.should_stop and not asked_by_us and can_stop(trainer, epochs, steps):
-        return _who_asked_to_stop(trainer)
-    return None
-
-
-def _epochs_to_be_added(trainer: Trainer) -> int:
-    """How many epochs callbacks will add to ``max_epochs`` in ``on_fit_start``, and have not yet."""
-    return sum(
-        isinstance(callback, StochasticWeightAveraging)
-        and not hasattr(callback, "_max_epochs")
-        and callback.pl_module_contains_batch_norm(trainer.lightning_module)
-        for callback in trainer.callbacks  # type: ignore[attr-defined]
-    )
-
-
 def replaces_schedulers(trainer: Trainer) -> bool:
     """Whether a callback takes the schedulers away when a run goes on, and puts in its own later."""
     return any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
@@ -105,43 +72,6 @@ def other_callbacks(trainer: Trainer) -> dict[str, Callback]:
     """The callbacks of the user's, by a name that is the same in another process."""
     callbacks = trainer.callbacks[:-1]  # type: ignore[attr-defined]
     return {f"{index}.{type(callback).__name__}": callback for index, callback in enumerate(callbacks)}
-
-
-def can_stop(trainer: Trainer, epochs: int, steps: int) -> bool:
-    """Whether Lightning's ``min_epochs`` and ``min_steps`` are met."""
-    return epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
-
-
-def stays_stopped(trainer: Trainer, reason: str | None) -> bool:
-    """Whether what stopped an earlier process stops this one too, though its limits do not tell.
-
-    A wish to stop is in no checkpoint. It stands while whoever had it is still there: a time limit
-    with the same time, an EarlyStopping; and always where nobody knows who it was.
-    """
-    callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    if reason is None or reason.startswith(("max_epochs=", "max_steps=")):
-        return False
-    if reason.startswith("max_time="):
-        return any(reason == _time_limit(timer) for timer in callbacks if isinstance(timer, Timer))
-    if reason.startswith(_EARLY_STOPPING):
-        return any(isinstance(callback, EarlyStopping) for callback in callbacks)
-    return True
-
-
-def _time_limit(timer: Timer) -> str:
-    seconds = timer.time_elapsed() + (timer.time_remaining() or 0.0)
-    return f"max_time={timedelta(seconds=round(seconds, 3))} was reached"
-
-
-def _who_asked_to_stop(trainer: Trainer) -> str:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EarlyStopping) and callback.stopping_reason_message:
-            return f"{_EARLY_STOPPING}: {callback.stopping_reason_message.rstrip('.')}"
-        if isinstance(callback, Timer):
-            remaining = callback.time_remaining()
-            if remaining is not None and remaining <= 0:
-                return _time_limit(callback)
-    return "trainer.should_stop was set by another callback or by the module"
 
 
 def reloads_data(trainer: Trainer) -> bool:

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from . import lightning_access as access
+from . import lightning_limits as limits
 from .actions import PhaseFeed
 from .lightning_data import goes_on_inside_epoch
 from .state import PhaseReport
@@ -137,7 +138,7 @@ def phase_report(
         is_check=is_check,
         ends_epoch=ends_epoch,
         validation_due=validation_due,
-        can_stop=access.can_stop(trainer, epochs, trainer.global_step),
+        can_stop=limits.can_stop(trainer, epochs, trainer.global_step),
         can_pause=ends_epoch or goes_on_inside_epoch(trainer),
         limit=limit,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from burr.core import State
 from lightning.pytorch import LightningModule, Trainer
 
-from . import lightning_access as access
+from . import lightning_limits as limits
 from .commits import StoredCommits
 from .errors import ResumeError
 from .graphs import follow, is_terminal, leaves_training
@@ -55,7 +55,7 @@ def standing_of(
     point = commits.resume_point() if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
-        shadow = as_configured_now(settings.shadow, state, partial(access.can_stop, trainer), {})
+        shadow = as_configured_now(settings.shadow, state, partial(limits.can_stop, trainer), {})
         state = state.update(shadow=shadow, **settings.initial_state)
         return Standing(state, None, None, None, False)
     if point.row is None:
@@ -117,17 +117,17 @@ def _as_configured_now(
         if best is not None:
             best["checkpoint"] = commits.checkpoint_of(best["epoch"])
         state = state.update(monitor=monitor, best=best)
-    shadow = as_configured_now(settings.shadow, state, partial(access.can_stop, trainer), known)
+    shadow = as_configured_now(settings.shadow, state, partial(limits.can_stop, trainer), known)
     changed = state["changed_hparams"] or {}
     state = state.update(hparams=short({**hparams, **changed}), shadow=shadow)
     epochs, steps = state["epoch"] + 1, state["global_step"]
     if epochs == 0:
         return state
-    limit = access.reached_limit(trainer, epochs, steps)
-    if state["finished"] and access.stays_stopped(trainer, state["stop_reason"]):
+    limit = limits.reached_limit(trainer, epochs, steps)
+    if state["finished"] and limits.stays_stopped(trainer, state["stop_reason"]):
         limit = state["stop_reason"]
     return state.update(
         finished=limit is not None,
         stop_reason=limit or (None if state["finished"] else state["stop_reason"]),
-        can_stop=access.can_stop(trainer, epochs, steps),
+        can_stop=limits.can_stop(trainer, epochs, steps),
     )

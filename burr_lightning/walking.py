@@ -8,7 +8,7 @@ from typing import Any
 from burr.core import Application, Condition, State
 from lightning.pytorch import Trainer
 
-from . import lightning_access as access
+from . import lightning_limits as limits
 from . import lightning_loops as loops
 from .actions import PhaseAction, TrainEpoch, Validate
 from .burr_access import OpenPhase, position_of
@@ -57,6 +57,11 @@ class Walk:
     def state(self) -> State[Any]:
         """The state of the machine."""
         return self._app.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine has nothing more to do."""
+        return self.phase is None and self.next()[0] is None
 
     def next(self) -> tuple[str | None, Condition | None]:
         """The action that follows, and the condition that leads to it."""
@@ -195,7 +200,7 @@ class Walk:
                 ends_epoch=True,
                 can_pause=True,
                 limit=state["stop_reason"] if state["finished"] else None,
-                can_stop=access.can_stop(self._trainer, epoch + 1, self._trainer.global_step),
+                can_stop=limits.can_stop(self._trainer, epoch + 1, self._trainer.global_step),
             )
         self.close(report)
         self.logged.validation_recorded()

@@ -19,8 +19,9 @@ from torchmetrics import SumMetric
 
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
 from burr_lightning.errors import TrainerError
-from burr_lightning.lightning_access import can_stop, reached_limit, refuse_other_trainers
+from burr_lightning.lightning_access import refuse_other_trainers
 from burr_lightning.lightning_leaving import Leaving, ToldBeforeData, leave_fit
+from burr_lightning.lightning_limits import can_stop, reached_limit
 from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
 

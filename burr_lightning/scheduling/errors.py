@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import BurrLightningError
-
-_SHOWN = 10
-"""How many names an error lists."""
+from ..errors.listed import listed
 
 
 class JobNotFoundError(BurrLightningError, LookupError):
@@ -23,8 +21,7 @@ class JobNotFoundError(BurrLightningError, LookupError):
 
     def __init__(self, wanted: str, available: Iterable[str], where: str, *, several: bool = False) -> None:
         self.wanted, self.available = wanted, sorted(available)
-        more = f" and {len(self.available) - _SHOWN} more" if len(self.available) > _SHOWN else ""
-        known = (", ".join(self.available[:_SHOWN]) or "none") + more
+        known = listed(self.available)
         if several:
             super().__init__(f"{wanted!r} may mean {known} in {where}. Give more of the id.")
         else:

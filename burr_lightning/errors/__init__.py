@@ -1,0 +1,46 @@
+"""Every error of this library: one base, and each error carries its facts as attributes."""
+
+from .base import BurrLightningError
+from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
+from .replay import EpochNotReplayableError, ReplayError
+from .review import AnswerError, NotAskedError
+from .stored import (
+    CommitError,
+    DataChangedError,
+    LostRowsError,
+    NoCheckpointError,
+    PersisterError,
+    ResumeError,
+    RunLockedError,
+    RunNotFoundError,
+    UnreadableRowError,
+)
+from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
+
+__all__ = [
+    "AnswerError",
+    "ArgumentError",
+    "BurrLightningError",
+    "CommitError",
+    "ConditionError",
+    "DataChangedError",
+    "EpochNotReplayableError",
+    "ExpressionError",
+    "HistoryError",
+    "ListenError",
+    "LostRowsError",
+    "MachineError",
+    "MetricsError",
+    "MissingExtraError",
+    "NoCheckpointError",
+    "NotAskedError",
+    "PersisterError",
+    "ReplayError",
+    "ResumeError",
+    "RunIdError",
+    "RunLockedError",
+    "RunNotFoundError",
+    "TrainerError",
+    "UnknownMetricError",
+    "UnreadableRowError",
+]

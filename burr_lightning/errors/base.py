@@ -1,0 +1,19 @@
+"""The base of every error of this library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class BurrLightningError(Exception):
+    """The base of every error that this library raises; each one can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[BurrLightningError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error

@@ -1,0 +1,141 @@
+"""Errors of runs as they are stored, and of going on with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .base import BurrLightningError
+from .listed import listed
+
+
+class ResumeError(BurrLightningError, RuntimeError):
+    """A run cannot go on from where it stopped."""
+
+
+class PersisterError(ResumeError):
+    """The rows of a run cannot be written or read.
+
+    Attributes:
+        run_id: The run.
+        step: The step of the machine whose row it is, ``None`` where no row was to be written.
+        store: Where the rows are, without a password.
+        error: The last error, in words.
+    """
+
+    def __init__(self, run_id: str, step: int | None, store: str, error: str, rule: str) -> None:
+        self.run_id, self.step, self.store, self.error = run_id, step, store, error
+        what = "read its rows from" if step is None else f"write the row of step {step} to"
+        super().__init__(f"Run {run_id!r} cannot {what} {store}: {error}. {rule}")
+
+
+class UnreadableRowError(ResumeError):
+    """One row of a run is damaged.
+
+    Attributes:
+        sequence_id: The step of the machine whose row it is, ``None`` where that cannot be found out.
+        store: Where the rows are, without a password.
+        error: What is wrong with it, in words.
+    """
+
+    def __init__(self, run_id: str, sequence_id: int | None, store: str, error: str) -> None:
+        self.sequence_id, self.store, self.error = sequence_id, store, error
+        which = "its newest row" if sequence_id is None else f"the row of step {sequence_id}"
+        super().__init__(
+            f"Run {run_id!r}: {which} in {store} is damaged ({error}). Restore the database from a backup, "
+            f"or start a new run with another run_id."
+        )
+
+
+class LostRowsError(ResumeError):
+    """A run has checkpoints, and the database that was given has no row of it.
+
+    Attributes:
+        folder: The run's folder.
+        store: Where its rows were looked for.
+    """
+
+    def __init__(self, run_id: str, folder: str, epoch: int, store: str, trained_with: str | None) -> None:
+        self.folder, self.store = folder, store
+        before = f" It was trained with persister={trained_with!r}." if trained_with else ""
+        super().__init__(
+            f"Run {run_id!r} has checkpoints up to epoch {epoch} in {folder}, and {store} has no row of the "
+            f"newest: its folder was moved without its database, or this is another database.{before} Put "
+            f"the rows back (state.sqlite, with state.sqlite-wal where there is one, beside the projects' "
+            f"folders; or the persister= that it was trained with). To start a new run instead, move the "
+            f"folder away or give another run_id."
+        )
+
+
+class DataChangedError(ResumeError):
+    """The data of a resumed run is not the data that it was started on.
+
+    Attributes:
+        changes: For each place that differs, the value of then and the value of now.
+    """
+
+    def __init__(self, run_id: str, changes: dict[str, tuple[object, object]]) -> None:
+        self.changes = changes
+        listed = "; ".join(f"{where}: was {was}, is {now}" for where, (was, now) in changes.items())
+        super().__init__(
+            f"Run {run_id!r} was started on other data ({listed}). A resumed run must go on with the "
+            f"data it began with: restore it, or start a new run with another run_id."
+        )
+
+
+class CommitError(BurrLightningError, RuntimeError):
+    """A checkpoint could not be written; the commit before it is untouched.
+
+    Attributes:
+        run_id: The run.
+        path: Where the checkpoint was to be.
+    """
+
+    def __init__(self, run_id: str, path: Path, error: OSError) -> None:
+        self.run_id = run_id
+        self.path = path
+        super().__init__(
+            f"Run {run_id!r}: the checkpoint {path.name} could not be written to {path.parent} ({error}). "
+            f"The commit before it is whole. Make room or access there and start the same script again: "
+            f"it goes on from that commit."
+        )
+
+
+class NoCheckpointError(BurrLightningError, LookupError):
+    """A checkpoint was asked for that is not there, or holds too little."""
+
+
+class RunLockedError(BurrLightningError, RuntimeError):
+    """Another process owns this run.
+
+    Attributes:
+        run_id: The run.
+        holder: What the other process wrote about itself.
+    """
+
+    def __init__(self, run_id: str, holder: str) -> None:
+        self.run_id = run_id
+        self.holder = holder
+        super().__init__(
+            f"Run {run_id!r} is being trained by {holder}. "
+            f"Wait for it, stop it, or start a run of your own with another run_id."
+        )
+
+
+class RunNotFoundError(BurrLightningError, LookupError):
+    """No stored run has this name, or more than one may be meant.
+
+    Attributes:
+        wanted: What was asked for.
+        available: The runs that exist there, or those that may be meant.
+    """
+
+    def __init__(self, wanted: str, available: Iterable[str], where: str, *, several: bool = False) -> None:
+        self.wanted = wanted
+        self.available = sorted(available)
+        known = listed(self.available)
+        if several:
+            text = f"{wanted!r} may mean {known} in {where}. Give more of the id, or its project."
+        else:
+            text = f"No run matches {wanted!r} in {where}. Runs there: {known}."
+        super().__init__(text)

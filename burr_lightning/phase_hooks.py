@@ -1,0 +1,68 @@
+"""The hooks of Lightning's that are a phase's: each tells the driver what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from .opening import OpenRun
+
+
+class PhaseHooks(Callback):
+    """The part of `BurrCallback` that opens and closes phases; it decides nothing."""
+
+    _opened: OpenRun | None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``train_epoch`` opens."""
+        self._fitting.driver.epoch_started()
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """After a validation inside the epoch, ``train_epoch`` opens again."""
+        self._fitting.driver.batch_started()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """An item of the open phase."""
+        self._fitting.driver.batch_ended(batch_idx, outputs)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``train_epoch`` closes and ``validate`` opens."""
+        if _validates_in_fit(trainer):
+            self._fitting.driver.validation_started()
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """An item of the open phase."""
+        if _validates_in_fit(trainer):
+            self._fitting.driver.batch_ended(batch_idx, outputs)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """``validate`` stays open until the next batch, or the end of the epoch."""
+        if _validates_in_fit(trainer):
+            self._fitting.driver.validation_ended()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch's last phase closes, and the epoch is committed."""
+        self._fitting.driver.epoch_ended()
+
+    @property
+    def _fitting(self) -> OpenRun:
+        assert self._opened is not None, "Lightning called a training hook before setup"
+        return self._opened
+
+
+def _validates_in_fit(trainer: Trainer) -> bool:
+    """Whether it is a validation of the training: not the sanity check, not ``trainer.validate``."""
+    return not trainer.sanity_checking and trainer.state.fn == "fit"

@@ -1,0 +1,62 @@
+"""Which stored runs there are, and the one that a name means."""
+
+from __future__ import annotations
+
+import os
+
+from ..known_runs import known_runs, only_run
+from ..layout import home, run_folders
+from ..persisters import Place
+from ..stored_rows import StoredRows
+from .run import Run
+
+
+def list_runs(
+    project: str | None = None,
+    *,
+    root_dir: str | os.PathLike[str] | None = None,
+    persister: str | Place | None = None,
+) -> list[Run]:
+    """All runs, or those of one project, the newest first.
+
+    Args:
+        project: The project; ``None`` lists all.
+        root_dir: Where runs are kept, as in `BurrCallback`.
+        persister: A persister for all of them, or the URL of those that were trained with it, with the
+            password; ``None`` is the one that each run's folder names.
+
+    A run whose rows cannot be read is listed without a state, and its `Run.rows_error` says why.
+    """
+    folders = run_folders(home(root_dir), project)
+    with StoredRows(persister, "list_runs", strict=False) as rows:
+        runs = [Run(folder, info, rows) for folder in folders if (info := folder.info())]
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def find_run(
+    wanted: str,
+    project: str | None = None,
+    *,
+    root_dir: str | os.PathLike[str] | None = None,
+    persister: str | Place | None = None,
+) -> Run:
+    """Open a run as one types it: its id, a beginning of it that no other run has, or ``latest``.
+
+    Args:
+        wanted: Which run.
+        project: Its project; ``None`` looks through all of them.
+        root_dir: Where runs are kept, as in `BurrCallback`.
+        persister: The persister it was trained with, as in `Run.open`.
+
+    Raises:
+        RunNotFoundError: If no run, or more than one, is meant.
+    """
+    root = home(root_dir)
+    known = known_runs(root, project)
+    meant = [folder for folder in known if folder.run_id == wanted]
+    if not meant and wanted == "latest" and known:
+        meant = [max(known, key=lambda folder: known[folder].created)]
+    if not meant and wanted:
+        meant = [folder for folder in known if folder.run_id.startswith(wanted)]
+    with StoredRows(persister, "find_run", strict=True) as rows:
+        return Run(*only_run(meant, known, wanted, root), rows)
