@@ -13,6 +13,7 @@ from burr.core import Application, ApplicationBuilder, State
 from burr.core.action import FunctionBasedAction
 from burr.core.application import PRIOR_STEP
 from burr.core.graph import Graph
+from burr.core.persistence import BaseStateLoader, PersistedStateData
 from burr.core.validation import BASE_ERROR_MESSAGE
 from burr.lifecycle.base import LifecycleAdapter
 from burr.lifecycle.internal import LifecycleAdapterSet
@@ -33,17 +34,30 @@ def build_application(
     tracker: LifecycleAdapter | None,
     hooks: Sequence[LifecycleAdapter],
 ) -> Application[Any]:
-    """The application of a run, standing behind ``position``, at its entry point where that is None."""
-    if position is not None:
-        state = state.update(**{PRIOR_STEP: position})
+    """The application of a run, standing behind ``position``, at its entry point where that is None.
+
+    That of a fork is forked, as Burr does it, so that its trackers know the two as parent and child.
+    """
     builder: ApplicationBuilder[Any] = (
         ApplicationBuilder()
         .with_graph(graph)
         .with_identifiers(app_id=run_id, partition_key=project)
-        .with_state(state)
-        .with_entrypoint(entrypoint(graph))
         .with_hooks(*hooks)
     )
+    fork = state["fork"]
+    if fork is not None and position is not None and sequence_id is not None:
+        builder = builder.initialize_from(
+            _Standing(state, position, sequence_id),
+            resume_at_next_action=True,
+            default_state={},
+            default_entrypoint=entrypoint(graph),
+            fork_from_app_id=fork["run_id"],
+            fork_from_partition_key=project,
+            fork_from_sequence_id=fork["sequence_id"],
+        )
+    else:
+        stands = {PRIOR_STEP: position} if position is not None else {}
+        builder = builder.with_state(state.update(**stands)).with_entrypoint(entrypoint(graph))
     if sequence_id is not None:
         builder = builder.with_identifiers(sequence_id=sequence_id)
     if tracker is not None:
@@ -51,6 +65,31 @@ def build_application(
     app = builder.build()
     app._adapter_set = RunHooks(*app._adapter_set.adapters)
     return app
+
+
+class _Standing(BaseStateLoader):
+    """Gives Burr where a fork stands: its own newest row, which is a copy of its parent's where it begins."""
+
+    def __init__(self, state: State[Any], position: str, sequence_id: int) -> None:
+        self._state, self._position, self._sequence_id = state, position, sequence_id
+
+    def list_app_ids(self, partition_key: str, **kwargs: Any) -> list[str]:
+        """Burr asks for none."""
+        return []
+
+    def load(
+        self, partition_key: str, app_id: str | None, sequence_id: int | None = None, **kwargs: Any
+    ) -> PersistedStateData:
+        """Where it stands, whatever Burr asks for."""
+        return {
+            "partition_key": partition_key,
+            "app_id": str(app_id),
+            "sequence_id": self._sequence_id,
+            "position": self._position,
+            "state": self._state,
+            "created_at": "",
+            "status": "completed",
+        }
 
 
 class RunHooks(LifecycleAdapterSet):

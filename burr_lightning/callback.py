@@ -28,10 +28,9 @@ from .graph_checks import refuse_what_is_not_kept
 from .hparams import change_again
 from .layout import (
     DEFAULT_PROJECT,
-    RUN_ID_VARIABLE,
     Outcome,
     checked_project,
-    checked_run_id,
+    chosen_run_id,
     home,
     new_run_id,
 )
@@ -137,8 +136,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         on_pause: OnPause | None = None,
     ) -> None:
         super().__init__()
-        run_id = run_id if run_id is not None else os.environ.get(RUN_ID_VARIABLE)
-        self.run_id = checked_run_id(run_id) if run_id is not None else None
+        self.run_id = chosen_run_id(run_id)
         self.project = checked_project(project)
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None

@@ -24,6 +24,7 @@ from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
 from .graphs import follow, leaves_training, refuse_unknown_metrics
+from .hparams import tell_of_fork
 from .layout import RunFolder
 from .lightning_data import LoadersMade
 from .lightning_leaving import Leaving
@@ -129,6 +130,7 @@ class Driver:
                 raise DataChangedError(self.app.uid, found)
         if self._going_on is not None:
             self._walk.logged.go_on(self._going_on.recorded)
+        self._tell_of_fork()
         self._walk.boundary()
         if self._going_on is not None:
             self._walk.first_batch = self._going_on.first_batch
@@ -271,6 +273,14 @@ class Driver:
         """
         self.leave_loops()
         self._commits.settle()
+
+    def _tell_of_fork(self) -> None:
+        """A fork that changes hyperparameters does so once, where it begins."""
+        fork = self.state["fork"]
+        if fork is not None and not fork["told"]:
+            tell_of_fork(self._module, self._trainer.optimizers, fork, self._training)
+            self.app.update_state(self.state.update(fork={**fork, "told": True}))
+            self._commits.trainer_moves_on()
 
     def _count_batch(self) -> None:
         if self._going_on is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import LightningModule
+from torch.optim import Optimizer
 
 from .actions import Training
+from .optimizer_names import OF_GROUPS, RATES
 
 
 @runtime_checkable
@@ -35,5 +37,26 @@ def change(module: LightningModule, new: Mapping[str, Any], training: Training) 
 
 
 def change_again(module: LightningModule, new: Mapping[str, Any]) -> None:
-    """What an earlier process changed: its script gives the module those of before again."""
-    module.hparams.update(new)
+    """What was changed before this process began: its script gives the module those of before again."""
+    module.hparams.update({name: value for name, value in new.items() if name in module.hparams})
+
+
+def tell_of_fork(
+    module: LightningModule, optimizers: Sequence[Optimizer], fork: Mapping[str, Any], training: Training
+) -> None:
+    """A fork begins: tell its module what it changes; of one that is not told, change the optimizers."""
+    if isinstance(module, ToldOfHparams):
+        module.hparams_changed(dict(fork["old"]), dict(fork["hparams"]), training)
+    else:
+        put_into_groups(optimizers, fork["hparams"], training)
+
+
+def put_into_groups(optimizers: Sequence[Optimizer], new: Mapping[str, Any], training: Training) -> None:
+    """Put learning rate, weight decay, momentum and betas into the groups of optimizers that have them."""
+    for name in RATES:
+        if name in new:
+            training.set_learning_rates(new[name])
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for name in OF_GROUPS & new.keys() & group.keys():
+                group[name] = tuple(new[name]) if name == "betas" else new[name]

@@ -6,11 +6,12 @@ import builtins
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from .layout import HOME_VARIABLE, RUN_ID_VARIABLE
+from .layout import FORK_VARIABLE, HOME_VARIABLE, RUN_ID_VARIABLE
 
-_KEPT = (HOME_VARIABLE, RUN_ID_VARIABLE)
+_KEPT = (HOME_VARIABLE, RUN_ID_VARIABLE, FORK_VARIABLE)
 """What is kept of the environment: nothing in which a password may be."""
 
 
@@ -44,6 +45,22 @@ def launch() -> dict[str, Any] | None:
         "environment": {name: os.environ[name] for name in _KEPT if name in os.environ},
         "process": _PROCESS,
     }
+
+
+def forked(launch: Mapping[str, Any] | None, parent: str, run_id: str) -> dict[str, Any] | None:
+    """The command that starts a fork: that of its parent, which then trains the fork.
+
+    Args:
+        launch: The parent's, ``None`` where there is none.
+        parent: The parent's id.
+        run_id: The fork's.
+    """
+    if launch is None:
+        return None
+    environment = launch["environment"]
+    named = environment.get(FORK_VARIABLE, parent).partition(":")[0]  # what the script itself names
+    names = {RUN_ID_VARIABLE: run_id, FORK_VARIABLE: f"{named}:{run_id}"}
+    return {**launch, "environment": {**environment, **names}, "process": secrets.token_hex(8)}
 
 
 def _is_interactive() -> bool:

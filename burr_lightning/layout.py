@@ -15,6 +15,8 @@ from .errors import RunIdError
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
 RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
+FORK_VARIABLE = "BURR_LIGHTNING_FORK"
+"""``parent:fork``: a script that names the run ``parent`` trains ``fork`` in its place."""
 JOB_VARIABLE = "BURR_LIGHTNING_JOB"
 """Set in what the scheduler starts: the job of its queue."""
 REPLAY_VARIABLE = "BURR_LIGHTNING_REPLAY"
@@ -32,8 +34,26 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-def checked_run_id(run_id: str) -> str:
+def chosen_run_id(run_id: str | None) -> str | None:
+    """The run that is meant: what a script names, but for a fork of it, else the environment's.
+
+    Raises:
+        RunIdError: If it cannot name a folder.
+    """
+    if run_id is None:
+        run_id = os.environ.get(RUN_ID_VARIABLE)
+    parent, _, fork = os.environ.get(FORK_VARIABLE, "").partition(":")
+    if run_id is None:
+        return None
+    return checked_run_id(fork if fork and run_id == parent else run_id)
+
+
+def checked_run_id(run_id: str, call: str | None = None) -> str:
     """The run id itself, when it can name a folder and a row.
+
+    Args:
+        run_id: The run id.
+        call: The call that it was given in, for the error; ``None`` is `BurrCallback`.
 
     Raises:
         RunIdError: If it is empty, or has a path separator, ``..`` or another sign in it that is
@@ -45,7 +65,7 @@ def checked_run_id(run_id: str) -> str:
         "a run id names a folder: 1 to 100 letters, digits and . _ = + - "
         "that begin with a letter or a digit, without '..' and without a path separator."
     )
-    raise RunIdError(run_id, "run_id", rule)
+    raise RunIdError(run_id, call or f"BurrCallback(run_id={run_id!r})", rule)
 
 
 def checked_project(project: str) -> str:
@@ -57,7 +77,7 @@ def checked_project(project: str) -> str:
     if isinstance(project, str) and _PROJECT.fullmatch(project):
         return project
     rule = "a project names a folder: 1 to 100 letters, digits, _ and -, as Burr's tracker asks for."
-    raise RunIdError(project, "project", rule)
+    raise RunIdError(project, f"BurrCallback(project={project!r})", rule)
 
 
 def home(root_dir: str | os.PathLike[str] | None) -> Path:
@@ -84,6 +104,9 @@ class RunInfo:
     command that could be run again."""
     job: str | None = None
     """The job of the queue that started it, ``None`` where none did."""
+    parent: dict[str, Any] | None = None
+    """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``; ``None`` for no fork. It has the
+    parent's project."""
 
 
 @dataclass(frozen=True)

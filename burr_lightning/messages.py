@@ -40,9 +40,18 @@ def opened(run: OpenRun) -> Iterator[str]:
             "take away the callback that stopped it; to start a new run, give BurrCallback another run_id."
         )
     elif standing.checkpoint is not None:
-        yield f"{name} goes on {place(standing.state)}."
+        yield f"{name} goes on {place(standing.state)}{_forked(standing.state)}."
     else:
         yield f"{name} starts."
+
+
+def _forked(state: State[Any]) -> str:
+    """Of a fork that begins, what it was forked from, and what it changes."""
+    fork = state["fork"]
+    if fork is None or state["checkpoint"]["epoch"] != fork["epoch"]:
+        return ""
+    changes = ", ".join(f"{name}={value}" for name, value in fork["hparams"].items())
+    return f" of {fork['run_id']!r}, which it was forked from" + (f", with {changes}" if changes else "")
 
 
 def ended(run_id: str, state: State[Any], folder: RunFolder | None) -> Iterator[str]:

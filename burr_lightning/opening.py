@@ -25,6 +25,7 @@ from .persisters import PersisterUrl, Place, RetryingPersister, connected, writt
 from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
+from .state import parent_of
 from .tracked import forget_undone, own, owner_of, set_aside, tracker_folder
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ class OpenRun:
                 written_down(self.settings.persister) if self.settings.persister else None,
                 (known.launch if known else None) or launch(),
                 os.environ.get(JOB_VARIABLE) or (known.job if known else None),
+                known.parent if known else parent_of(self.standing.state),
             )
         )
         if not self.standing.finished:

@@ -138,6 +138,33 @@ class StateRows:
             damaged = isinstance(stored, UnreadableRowError)
             yield sequence_id, stored if damaged else stored["state"]["checkpoint"]
 
+    def copy_to(self, other: StateRows, sequence_id: int, **changes: Any) -> None:
+        """Give another run a row, under the same number, and those that hold the history before it.
+
+        A copy that was cut off can be made again: what is there already is left as it is.
+
+        Args:
+            other: The other run's rows.
+            sequence_id: The row.
+            changes: Keys of its state, and what they hold in the other run.
+
+        Raises:
+            ResumeError: If a row is gone or damaged.
+            PersisterError: If the other run has another row of one of these steps.
+        """
+        stored = self._load(sequence_id)
+        if stored is None:
+            raise ResumeError(f"Run {self._run_id!r}: row {sequence_id} is gone.")
+        for before in reversed(self._before(stored["state"]["history"])):
+            other._put(before, before["state"])
+        state = stored["state"].update(**changes)
+        row = state.update(**{DIGEST: row_digest(sequence_id, stored["position"], state)})
+        other._put(stored, row)
+
+    def _put(self, stored: Any, row: State[Any]) -> None:
+        number, position = stored["sequence_id"], stored["position"]
+        self._persister.save(self._project, self._run_id, number, position, row, "completed")
+
     def go_on_from(self, row: Row) -> None:
         """Let the rows to come refer to this one for the history before them."""
         self._anchor = (row.sequence_id, row.state["history"])
@@ -175,8 +202,14 @@ class StateRows:
         return Row(stored["sequence_id"], stored["position"], state, str(stored["created_at"]))
 
     def _history(self, newest: dict[str, Any]) -> MetricHistory:
-        chunks = [newest]
-        while (before := chunks[-1]["before"]) is not None:
+        chunks = [newest, *(stored["state"]["history"] for stored in self._before(newest))]
+        return MetricHistory.from_chunks(chunks[::-1])
+
+    def _before(self, newest: dict[str, Any]) -> list[Any]:
+        """The rows that hold the history before a row's own part of it, the newest first."""
+        found: list[Any] = []
+        before = newest["before"]
+        while before is not None:
             stored = self._readable(before)
             if stored is None or isinstance(stored, UnreadableRowError):
                 state = "gone" if stored is None else "damaged"
@@ -184,8 +217,9 @@ class StateRows:
                     f"Run {self._run_id!r}: row {before} is {state}, and the metric history of the epochs "
                     f"before it with it. Restore the database, or start a new run."
                 )
-            chunks.append(stored["state"]["history"])
-        return MetricHistory.from_chunks(chunks[::-1])
+            found.append(stored)
+            before = stored["state"]["history"]["before"]
+        return found
 
     def _load(self, sequence_id: int | None) -> Any:
         stored = self._persister.load(self._project, self._run_id, sequence_id)

@@ -11,7 +11,8 @@
 | `best` | epoch, value and checkpoint of the best value of the monitored metric |
 | `checkpoint` | the last commit: path, epoch, SHA-256, and the step of the machine that wrote it |
 | `hparams` | the module's hyperparameters |
-| `changed_hparams` | those that a human has changed, with what they are since |
+| `changed_hparams` | those that a human or a fork has changed, with what they are since |
+| `fork` | of a fork: its parent's `run_id`, `epoch`, `sequence_id`; `hparams` it changes; `old`; `told` |
 | `data` | the fingerprint of the data |
 | `validation_due` | whether Lightning validates next |
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
@@ -60,6 +61,7 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "checkpoint": None,
         "hparams": short(hparams),
         "changed_hparams": None,
+        "fork": None,
         "data": None,
         "validation_due": False,
         "can_stop": True,
@@ -76,6 +78,12 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
         "evaluated": None,
         "review": None,
     }
+
+
+def parent_of(state: State[Any]) -> dict[str, Any] | None:
+    """What a run was forked from, as its folder keeps it."""
+    fork = state["fork"]
+    return {key: fork[key] for key in ("run_id", "epoch", "sequence_id")} if fork else None
 
 
 def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:

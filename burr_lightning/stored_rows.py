@@ -70,10 +70,7 @@ class StoredRows:
             return None, f"{error}{_PASSWORD if '://' in (info.persister or '') else ''}"
 
     def _persister(self, folder: RunFolder, info: RunInfo) -> RetryingPersister:
-        given = self.given
-        if isinstance(given, PersisterUrl) and not self._strict and given.stored != info.persister:
-            given = None
-        place = given or self._place(folder, info)
+        place = self.place(folder, info)
         if not isinstance(place, PersisterUrl):
             return RetryingPersister(
                 lambda: place, info.run_id, f"its {type(place).__name__}", reconnects=False, patience=0
@@ -87,7 +84,17 @@ class StoredRows:
             hide=place.hide,
         )
 
-    def _place(self, folder: RunFolder, info: RunInfo) -> PersisterUrl:
+    def place(self, folder: RunFolder, info: RunInfo) -> Place:
+        """Where the rows of a run are.
+
+        Raises:
+            BurrLightningError: If that is not known.
+        """
+        given = self.given
+        if isinstance(given, PersisterUrl) and not self._strict and given.stored != info.persister:
+            given = None
+        if given is not None:
+            return given
         if info.persister is None:
             return PersisterUrl.of_file(folder.root / DATABASE)
         if "://" not in info.persister:

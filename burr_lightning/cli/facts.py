@@ -19,6 +19,7 @@ def summary(run: Run) -> dict[str, Any]:
         "epoch": run.epoch,
         "monitor": run.state["monitor"] if run.state else None,
         "best": best,
+        "parent": {"run_id": run.parent.run_id, "epoch": run.parent.epoch} if run.parent else None,
         "rows_error": run.rows_error,
         "created": run.created.astimezone().isoformat(),
     }
@@ -40,6 +41,7 @@ def details(run: Run) -> dict[str, Any]:
             for asked in run.reviews
         ],
         "folder": run.folder,
+        "forks": [fork.run_id for fork in run.children()],
         "last_checkpoint": run.last_checkpoint,
         **{key: state.get(key) for key in ("global_step", "seconds", "hparams", "data", "metrics", "shadow")},
         "path": [_step(step) for step in run.path],

@@ -13,6 +13,7 @@ from rich.table import Table
 from .facts import summary
 from .options import json_option, persister_option, where_options
 from .output import NONE, console, number, print_json, print_table, status_text
+from .tree import as_tree
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -24,8 +25,11 @@ _ROOMY = 100
 @click.command()
 @where_options
 @persister_option
+@click.option("--tree", is_flag=True, help="Put each fork under the run that it has left.")
 @json_option
-def runs(project: str | None, root_dir: Path | None, persister: str | None, as_json: bool) -> None:
+def runs(
+    project: str | None, root_dir: Path | None, persister: str | None, tree: bool, as_json: bool
+) -> None:
     """List all stored runs, the newest first.
 
     Epochs are counted from 0, and only those that are safely stored count. Of the monitored metric
@@ -38,7 +42,8 @@ def runs(project: str | None, root_dir: Path | None, persister: str | None, as_j
         print_json([summary(run) for run in found])
     elif found:
         out = console()
-        print_table(out, _table(found, out))
+        lines = list(as_tree(found)) if tree else [(run, "") for run in found]
+        print_table(out, _table(lines, out))
         _say_unread(found)
     else:
         _say_none(project, root_dir)
@@ -59,10 +64,10 @@ def _say_unread(found: list[Run]) -> None:
         click.echo(f"Not all rows can be read: {unread[0].rows_error}{of}", err=True)
 
 
-def _table(found: list[Run], to: Console) -> Table:
+def _table(found: list[tuple[Run, str]], to: Console) -> Table:
     roomy = to.width >= _ROOMY
     table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), pad_edge=False, header_style="bold")
-    longest = max(len("run"), *(len(run.run_id) for run in found))
+    longest = max(len("run"), *(len(before + _name(run)) for run, before in found))
     # With a width of its own the id stays in one piece, and the columns that can be wrapped give way.
     others = 71 if roomy else 58
     table.add_column("run", width=min(longest, max(20, to.width - others)), overflow="fold")
@@ -71,11 +76,17 @@ def _table(found: list[Run], to: Console) -> Table:
     table.add_column("epoch", justify="right", no_wrap=True)
     table.add_column("best (epoch)", overflow="fold")
     table.add_column("created", no_wrap=True)
-    for run in found:
+    for run, before in found:
         epoch = str(run.epoch) if run.epoch >= 0 else NONE
-        row = run.run_id, run.project, status_text(run.status), epoch, _best(run), _when(run.created, roomy)
+        name = before + (_name(run) if before else run.run_id)
+        row = name, run.project, status_text(run.status), epoch, _best(run), _when(run.created, roomy)
         table.add_row(*row)
     return table
+
+
+def _name(run: Run) -> str:
+    """A fork's name in a tree: with the epoch after which it has left its parent."""
+    return f"{run.run_id} (from epoch {run.parent.epoch})" if run.parent else run.run_id
 
 
 def _best(run: Run) -> str:

@@ -57,6 +57,10 @@ def _print(to: Console, run: Run) -> None:
     print_whole(to, "run", run.run_id)
     print_field(to, "project", run.project)
     print_field(to, "status", status_text(run.status))
+    if run.parent is not None:
+        print_field(to, "forked from", _parent(run))
+    if forks := run.children():
+        print_field(to, "forks", ", ".join(f"{fork.run_id} (epoch {_left(fork)})" for fork in forks))
     if run.error is not None:
         print_field(to, "error", run.error.strip())
     if run.stop_reason is not None:
@@ -66,6 +70,17 @@ def _print(to: Console, run: Run) -> None:
     print_field(to, "created", f"{run.created:%Y-%m-%d %H:%M:%S}")
     _print_state(to, run)
     _print_path(to, run)
+
+
+def _parent(run: Run) -> str:
+    fork = run.state["fork"] if run.state else None
+    changed = f", with {pairs(fork['hparams'])}" if fork and fork["hparams"] else ""
+    assert run.parent is not None
+    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{changed}"
+
+
+def _left(fork: Run) -> int | None:
+    return fork.parent.epoch if fork.parent else None
 
 
 def _print_state(to: Console, run: Run) -> None:

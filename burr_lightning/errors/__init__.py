@@ -1,6 +1,7 @@
 """Every error of this library: one base, and each error carries its facts as attributes."""
 
 from .base import BurrLightningError
+from .fork import EpochNotForkableError, ForkError, RunExistsError, UnknownHparamError
 from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
 from .replay import EpochNotReplayableError, ReplayError
 from .review import AnswerError, NotAskedError
@@ -24,8 +25,10 @@ __all__ = [
     "CommitError",
     "ConditionError",
     "DataChangedError",
+    "EpochNotForkableError",
     "EpochNotReplayableError",
     "ExpressionError",
+    "ForkError",
     "HistoryError",
     "ListenError",
     "LostRowsError",
@@ -37,10 +40,12 @@ __all__ = [
     "PersisterError",
     "ReplayError",
     "ResumeError",
+    "RunExistsError",
     "RunIdError",
     "RunLockedError",
     "RunNotFoundError",
     "TrainerError",
+    "UnknownHparamError",
     "UnknownMetricError",
     "UnreadableRowError",
 ]

@@ -14,9 +14,9 @@ class RunIdError(BurrLightningError, ValueError):
         value: What was given.
     """
 
-    def __init__(self, value: object, argument: str, rule: str) -> None:
+    def __init__(self, value: object, call: str, rule: str) -> None:
         self.value = value
-        super().__init__(f"BurrCallback({argument}={value!r}): {rule}")
+        super().__init__(f"{call}: {rule}")
 
 
 class ArgumentError(BurrLightningError, TypeError):

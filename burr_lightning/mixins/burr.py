@@ -14,6 +14,7 @@ from typing_extensions import Self
 from ..actions import Training
 from ..callback import BurrCallback
 from ..errors import MachineError
+from ..hparams import put_into_groups
 from .bases import refuse_uncooperative, refuse_wrong_order
 from .stages import machine_of_stages
 from .view import RunOfModule
@@ -137,25 +138,18 @@ class BurrMixin(_Base):
     # Hyperparameters
 
     def on_hparams_change(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Called when a human has changed hyperparameters, which ``self.hparams`` has already.
+        """Called when a human or a fork has changed hyperparameters, which ``self.hparams`` has already.
 
-        An answer changes those whose names it gives values to. Unless it is defined otherwise, learning
-        rate (``lr`` or ``learning_rate``), ``weight_decay``, ``momentum`` and ``betas`` are put into the
-        optimizers' groups; others are for the module to use from ``self.hparams``.
+        An answer changes those whose names it gives values to; a fork calls it where it begins. Unless it
+        is defined otherwise, learning rate (``lr`` or ``learning_rate``), ``weight_decay``, ``momentum`` and
+        ``betas`` are put into the optimizers' groups; others are for the module to use from
+        ``self.hparams``.
 
         Args:
             old: What they were.
             new: What they are.
         """
-        training = self._acting("on_hparams_change(...)")
-        for name in ("lr", "learning_rate"):
-            if name in new:
-                training.set_learning_rates(new[name])
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
-            for group in optimizer.param_groups:
-                for name in {"weight_decay", "momentum", "betas"} & new.keys() & group.keys():
-                    group[name] = tuple(new[name]) if name == "betas" else new[name]
+        put_into_groups(self.trainer.optimizers, new, self._acting("on_hparams_change(...)"))
 
     def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
         """Tell `on_hparams_change`; whoever drives the machine calls it."""

@@ -8,7 +8,15 @@ from ..known_runs import known_runs, only_run
 from ..layout import home, run_folders
 from ..persisters import Place
 from ..stored_rows import StoredRows
+from .html import runs_as_html
 from .run import Run
+
+
+class Runs(list[Run]):
+    """Runs, as a table in a notebook."""
+
+    def _repr_html_(self) -> str:
+        return runs_as_html(self)
 
 
 def list_runs(
@@ -16,7 +24,7 @@ def list_runs(
     *,
     root_dir: str | os.PathLike[str] | None = None,
     persister: str | Place | None = None,
-) -> list[Run]:
+) -> Runs:
     """All runs, or those of one project, the newest first.
 
     Args:
@@ -30,7 +38,7 @@ def list_runs(
     folders = run_folders(home(root_dir), project)
     with StoredRows(persister, "list_runs", strict=False) as rows:
         runs = [Run(folder, info, rows) for folder in folders if (info := folder.info())]
-    return sorted(runs, key=lambda run: run.created, reverse=True)
+    return Runs(sorted(runs, key=lambda run: run.created, reverse=True))
 
 
 def find_run(

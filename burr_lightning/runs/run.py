@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from burr.core import State
 
@@ -23,22 +23,22 @@ from ..stored_rows import StoredRows
 from ..tracked import tracked_graph
 from ..waiting import question_in_state
 from .asked import AskedRun
+from .committed import Commit, commits_of
+from .forks import ForkableRun
+from .html import as_html
 
 if TYPE_CHECKING:
     from ..commits.verify import Verification
 
-Status = Literal["running", "paused", "finished", "failed", "interrupted"]
 
-
-class Run(AskedRun):
+class Run(AskedRun, ForkableRun):
     """A stored run: what it says is what stood there when it was opened.
 
     Use `Run.open`, or `list_runs`.
     """
 
     def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
-        self._folder, self._info, self._given = folder, info, rows.given
-        self._row, self._rows_error = rows.newest(folder, info)
+        super().__init__(folder, info, rows)
         if self._row is not None and (question := self.question) is not None:
             open_question = question_in_state(question)
             self._row = replace(self._row, state=self._row.state.update(review=open_question))
@@ -130,6 +130,16 @@ class Run(AskedRun):
             return verify(self._folder, rows)
 
     @property
+    def commits(self) -> list[Commit]:
+        """All commits, the oldest first; a damaged row is left out, and `verify` names it.
+
+        Raises:
+            BurrLightningError: If the rows cannot be reached; see `rows_error`.
+        """
+        with self.rows() as rows:
+            return commits_of(self._folder, rows)
+
+    @property
     def rows_error(self) -> str | None:
         """Why its rows cannot be read, in words; ``None`` where they can."""
         return self._rows_error
@@ -161,6 +171,11 @@ class Run(AskedRun):
         return self.state["stop_reason"] if self.state else None
 
     @property
+    def hparams(self) -> dict[str, Any]:
+        """The module's hyperparameters, as they are now; long ones are cut."""
+        return dict(self.state["hparams"]) if self.state else {}
+
+    @property
     def best(self) -> dict[str, Any] | None:
         """Epoch, value and checkpoint of the best epoch, ``None`` while there is none."""
         return self.state["best"] if self.state else None
@@ -183,6 +198,14 @@ class Run(AskedRun):
         """The steps of the machine, as Burr's local tracker recorded them; empty where it did not."""
         return read_steps(Path(self._info.tracker)) if self._info.tracker else MachinePath()
 
+    def to_pandas(self) -> Any:
+        """The metrics of all committed epochs as a ``DataFrame``, as `MetricHistory.to_pandas` has it.
+
+        Raises:
+            MissingExtraError: Without pandas.
+        """
+        return self.history.to_pandas()
+
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw the learning curves, with the machine's steps under them.
 
@@ -200,6 +223,9 @@ class Run(AskedRun):
         if path is not None:
             figure.savefig(os.fspath(path), dpi=150)
         return figure
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def __repr__(self) -> str:
         return f"Run({self.run_id!r}, project={self.project!r}, {self.status}, epoch {self.epoch})"

@@ -1,0 +1,203 @@
+"""Forking a run: a new one begins where an epoch of it ended, and shares its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from burr.core import State
+
+from ..commits.checkpoints import CheckpointName, of_epoch
+from ..commits.files import sha256
+from ..commits.giving import give
+from ..errors import EpochNotForkableError, ForkError, RunExistsError, UnknownHparamError
+from ..launch import forked
+from ..layout import RunFolder, RunInfo, checked_run_id, flush
+from ..locks import RunLock
+from ..optimizer_names import OF_GROUPS, RATES
+from ..rows import Row, StateRows
+from ..state import parent_of, short
+
+Epoch = int | Literal["best", "last"]
+
+
+@dataclass(frozen=True)
+class Forked:
+    """A run that is to be forked, and the fork that is wanted of it."""
+
+    folder: RunFolder
+    info: RunInfo
+    rows: StateRows
+    epoch: Epoch
+    run_id: str
+    hparams: Mapping[str, Any]
+
+    @property
+    def call(self) -> str:
+        """The call, as the user wrote it."""
+        hparams = f", hparams={dict(self.hparams)!r}" if self.hparams else ""
+        return f"Run({self.info.run_id!r}).fork(epoch={self.epoch!r}, run_id={self.run_id!r}{hparams})"
+
+
+def forkable_epochs(folder: RunFolder) -> list[int]:
+    """The epochs whose checkpoint is there, in order."""
+    return sorted({name.epoch for name in _checkpoints(folder)})
+
+
+def fork(wanted: Forked, rows_of_fork: StateRows, newest: Row | None) -> RunFolder:
+    """Make a fork: its checkpoints, then its rows, then the file that makes it a run.
+
+    One that was cut off is no run yet, and can be made again.
+
+    Args:
+        wanted: What is to be forked.
+        rows_of_fork: Where the fork's rows go.
+        newest: The newest row of the run.
+
+    Returns:
+        The folder of the new run.
+
+    Raises:
+        RunIdError: If the name cannot name a folder.
+        RunExistsError: If there is a run of that name.
+        EpochNotForkableError: If the epoch's checkpoint is not there, or damaged.
+        UnknownHparamError: If a hyperparameter is one that the run does not have.
+        ForkError: If a hyperparameter is of another kind than the run's.
+    """
+    folder = RunFolder(wanted.folder.root, wanted.folder.project, checked_run_id(wanted.run_id, wanted.call))
+    if folder.info() is not None:
+        raise RunExistsError(wanted.call, wanted.run_id, str(folder.path))
+    row = _row_of(wanted, newest)
+    state = _state_of_fork(wanted, row)
+    folder.create()
+    lock = RunLock(folder.lock, wanted.run_id)
+    lock.acquire()
+    try:
+        _give_checkpoints(wanted, folder, row)
+        changed = {key: state[key] for key in ("fork", "hparams", "changed_hparams")}
+        wanted.rows.copy_to(rows_of_fork, row.sequence_id, **changed)
+        folder.write_info(_info_of_fork(wanted, state))
+        flush(folder.path)
+        # It names a process that never trained the fork: without it a worker leaves the fork to the user.
+        folder.lock.unlink()
+    finally:
+        lock.release()
+    return folder
+
+
+def _checkpoints(folder: RunFolder) -> dict[CheckpointName, Path]:
+    paths = folder.checkpoints.iterdir() if folder.checkpoints.is_dir() else ()
+    named = {name: path for path in paths if (name := CheckpointName.parse(path))}
+    return {name: path for name, path in named.items() if name.batch is None and not name.weights}
+
+
+def _row_of(wanted: Forked, newest: Row | None) -> Row:
+    """The row of the commit at the end of the epoch."""
+    there = _checkpoints(wanted.folder)
+    available = {name.epoch for name in there}
+    epoch = _epoch(wanted, newest, available)
+    name = of_epoch(there, epoch)
+    row = wanted.rows.at(name.commit) if name is not None else None
+    if name is None or row is None or row.state["checkpoint"] is None:
+        done = newest is not None and 0 <= epoch <= newest.state["epoch"]
+        why = "its checkpoint was pruned" if done else "the run has not trained it"
+        raise EpochNotForkableError(wanted.call, epoch, f"epoch {epoch}: {why}", available - {epoch})
+    return row
+
+
+def _epoch(wanted: Forked, newest: Row | None, available: set[int]) -> int:
+    if isinstance(wanted.epoch, int) and not isinstance(wanted.epoch, bool):
+        return wanted.epoch
+    if wanted.epoch == "last" and available:
+        return max(available)
+    best = newest.state["best"] if newest is not None else None
+    if wanted.epoch == "best" and best is not None:
+        return int(best["epoch"])
+    if wanted.epoch in ("best", "last"):
+        why = (
+            "no epoch has been committed yet"
+            if not available
+            else "no epoch is the best: nothing is monitored"
+        )
+        raise EpochNotForkableError(wanted.call, None, why, available)
+    raise ForkError(f"{wanted.call}: an epoch is a number from 0 on, 'best' or 'last'.")
+
+
+def _give_checkpoints(wanted: Forked, folder: RunFolder, row: Row) -> None:
+    """The checkpoint of the commit, and that of the best epoch until then, where it is there."""
+    named = row.state["checkpoint"]
+    best = row.state["best"]["checkpoint"] if row.state["best"] else None
+    for relative in dict.fromkeys(filter(None, (best, named["path"], named.get("weights")))):
+        path = wanted.folder.path / relative
+        try:
+            give(path, folder.path / relative)
+        except FileNotFoundError:  # pruned by the run itself, which may be training
+            if relative == named["path"]:
+                raise _damaged(wanted, named, "its checkpoint was pruned") from None
+    if sha256(folder.path / named["path"]) != named["sha256"]:
+        raise _damaged(wanted, named, f"its checkpoint {named['path']} is damaged")
+    flush(folder.checkpoints)
+
+
+def _damaged(wanted: Forked, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
+    others = {*forkable_epochs(wanted.folder)} - {named["epoch"]}
+    return EpochNotForkableError(wanted.call, named["epoch"], f"epoch {named['epoch']}: {why}", others)
+
+
+def _state_of_fork(wanted: Forked, row: Row) -> State[Any]:
+    state, new = row.state, _as_rows_keep(wanted)
+    known = state["hparams"]
+    for name, value in new.items():
+        of_optimizer = name in OF_GROUPS or (name in RATES and not {*RATES} & known.keys())
+        if name not in known and not of_optimizer:
+            raise UnknownHparamError(wanted.call, name, known)
+        _refuse_other_kind(wanted, name, value, known.get(name))
+    parent = {"run_id": wanted.info.run_id, "epoch": state["epoch"], "sequence_id": row.sequence_id}
+    before = state["fork"]
+    untold = before if before is not None and not before["told"] else {"hparams": {}, "old": {}}
+    to_tell = {**untold["hparams"], **new}
+    old = {**{name: known[name] for name in new if name in known}, **untold["old"]}
+    changed = {**(state["changed_hparams"] or {}), **new}
+    return state.update(
+        fork={**parent, "hparams": to_tell, "old": old, "told": not to_tell},
+        hparams={**known, **short(new)},
+        changed_hparams=changed or None,
+    )
+
+
+def _as_rows_keep(wanted: Forked) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(dict(wanted.hparams), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ForkError(
+            f"{wanted.call}: {error}. Hyperparameters of a fork are kept in its rows: give finite numbers, "
+            f"texts, lists and dicts."
+        ) from error
+    return kept
+
+
+def _refuse_other_kind(wanted: Forked, name: str, value: Any, known: Any) -> None:
+    """A number stays a number: a text in its place would fail in the middle of the training."""
+    numbers = (int, float)
+    is_number = isinstance(value, numbers) and not isinstance(value, bool)
+    takes_number = name in RATES or (isinstance(known, numbers) and not isinstance(known, bool))
+    if takes_number and not is_number:
+        was = f", was {known!r}" if known is not None else ""
+        raise ForkError(f"{wanted.call}: {name}={value!r} must be a number{was}.")
+
+
+def _info_of_fork(wanted: Forked, state: State[Any]) -> RunInfo:
+    run_id = wanted.run_id
+    return replace(
+        wanted.info,
+        run_id=run_id,
+        tracker=None,
+        created=time.time(),
+        launch=forked(wanted.info.launch, wanted.info.run_id, run_id),
+        job=None,
+        parent=parent_of(state),
+    )

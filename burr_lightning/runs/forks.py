@@ -1,0 +1,100 @@
+"""The forks of a stored run, and its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from typing_extensions import Self
+
+from ..layout import RunFolder, RunInfo, new_run_id
+from ..persisters import Place, connected
+from ..rows import Row, StateRows
+from ..stored_rows import StoredRows
+from .family import ForkPoint, children_of, fork_point
+from .forking import Forked, fork, forkable_epochs
+
+
+class ForkableRun:
+    """The part of a `Run` that forks it, and that knows its parent and its forks."""
+
+    _folder: RunFolder
+    _info: RunInfo
+    _row: Row | None
+    _given: Place | None
+
+    def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
+        self._folder, self._info, self._given = folder, info, rows.given
+        self._row, self._rows_error = rows.newest(folder, info)
+
+    @property
+    def parent(self) -> ForkPoint | None:
+        """Where it was forked from another run, ``None`` where it was not."""
+        return fork_point(self._info)
+
+    @property
+    def launched(self) -> bool:
+        """Whether it is known which command starts it, as `burr-lightning resume` does."""
+        return self._info.launch is not None
+
+    def children(self) -> list[Self]:
+        """The runs that were forked from this one, the oldest first."""
+        with StoredRows(self._given, "Run.children", strict=False) as rows:
+            return [type(self)(folder, info, rows) for folder, info in children_of(self._folder)]
+
+    @property
+    def forkable(self) -> list[int]:
+        """The epochs that can be forked: those whose checkpoint is there."""
+        return forkable_epochs(self._folder)
+
+    def fork(
+        self,
+        epoch: int | Literal["best", "last"] = "last",
+        run_id: str | None = None,
+        hparams: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make a new run that goes on from the end of an epoch of this one.
+
+        Nothing is trained here: the same script trains the fork, where its ``BurrCallback`` is given the
+        fork's ``run_id``, and `burr-lightning resume` starts it with the command of this run. The fork has
+        this run's history up to the epoch, and its checkpoint without a copy where the file system can
+        link. With nothing changed it comes to the same weights, bit for bit. This run may be training
+        meanwhile.
+
+        Args:
+            epoch: The epoch, 0-based, of those that are `forkable`; ``"best"`` is that of the best
+                monitored value, ``"last"`` the newest.
+            run_id: The new run; ``None`` is a new id.
+            hparams: Hyperparameters that are others from there on. ``module.hparams`` has them when the
+                fork is trained; learning rate (``lr`` or ``learning_rate``), ``weight_decay``,
+                ``momentum`` and ``betas`` are put into the optimizers' groups, unless the module has an
+                `on_hparams_change` of its own. What a module has built from one in its ``__init__`` stays.
+
+        Returns:
+            The new run.
+
+        Raises:
+            RunIdError: If ``run_id`` cannot name a folder.
+            RunExistsError: If there is a run of that name.
+            EpochNotForkableError: If the epoch's checkpoint is not there, or damaged.
+            UnknownHparamError: If the run has no hyperparameter of such a name.
+            ForkError: If a value is of another kind than the run's, or cannot be kept.
+            BurrLightningError: If the rows cannot be reached; see `rows_error`.
+
+        Example:
+            >>> run = Run.open("digits")  # doctest: +SKIP
+            >>> run.fork(epoch=12, run_id="lower-lr", hparams={"lr": 1e-4})  # doctest: +SKIP
+        """
+        new = run_id if run_id is not None else new_run_id()
+        with StoredRows(self._given, "Run.fork", strict=True) as stored:
+            rows = stored.rows(self._folder, self._info)
+            wanted = Forked(self._folder, self._info, rows, epoch, new, hparams or {})
+            persister = connected(stored.place(self._folder, self._info), new)
+            try:
+                folder = fork(wanted, StateRows(persister, self._info.project, new), self._row)
+            finally:
+                persister.cleanup()
+        info = folder.info()
+        assert info is not None
+        with StoredRows(self._given, "Run.fork", strict=True) as stored:
+            return type(self)(folder, info, stored)
