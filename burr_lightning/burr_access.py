@@ -6,7 +6,7 @@ Read off apache-burr 0.43; `tests/test_lightning_access.py` fails loudly when a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from burr.core import Application, ApplicationBuilder, State
@@ -33,10 +33,11 @@ def build_application(
     sequence_id: int | None,
     tracker: LifecycleAdapter | None,
     hooks: Sequence[LifecycleAdapter],
+    parent: Mapping[str, Any] | None = None,
 ) -> Application[Any]:
     """The application of a run, standing behind ``position``, at its entry point where that is None.
 
-    That of a fork is forked, as Burr does it, so that its trackers know the two as parent and child.
+    That of a fork is forked from its ``parent``, as Burr does it, so that trackers know how they are related.
     """
     builder: ApplicationBuilder[Any] = (
         ApplicationBuilder()
@@ -44,16 +45,15 @@ def build_application(
         .with_identifiers(app_id=run_id, partition_key=project)
         .with_hooks(*hooks)
     )
-    fork = state["fork"]
-    if fork is not None and position is not None and sequence_id is not None:
+    if parent is not None and position is not None and sequence_id is not None:
         builder = builder.initialize_from(
             _Standing(state, position, sequence_id),
             resume_at_next_action=True,
             default_state={},
             default_entrypoint=entrypoint(graph),
-            fork_from_app_id=fork["run_id"],
+            fork_from_app_id=parent["run_id"],
             fork_from_partition_key=project,
-            fork_from_sequence_id=fork["sequence_id"],
+            fork_from_sequence_id=parent["sequence_id"],
         )
     else:
         stands = {PRIOR_STEP: position} if position is not None else {}

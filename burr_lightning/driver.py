@@ -34,7 +34,7 @@ from .parameter_groups import schedules
 from .reports import TrainingClock, detached
 from .settings import RunSettings
 from .shadow import tell_of_unknown_metrics
-from .state import recorded
+from .state import is_at_fork, recorded
 from .training_state import optimization, random_state, set_random_state
 from .walking import Walk
 
@@ -275,12 +275,9 @@ class Driver:
         self._commits.settle()
 
     def _tell_of_fork(self) -> None:
-        """A fork that changes hyperparameters does so once, where it begins."""
-        fork = self.state["fork"]
-        if fork is not None and not fork["told"]:
-            tell_of_fork(self._module, self._trainer.optimizers, fork, self._training)
-            self.app.update_state(self.state.update(fork={**fork, "told": True}))
-            self._commits.trainer_moves_on()
+        """A fork that changes hyperparameters does so where it begins, until a checkpoint has the change."""
+        if is_at_fork(self.state) and self.state["fork"]["hparams"]:
+            tell_of_fork(self._module, self._trainer.optimizers, self.state["fork"], self._training)
 
     def _count_batch(self) -> None:
         if self._going_on is not None:

@@ -13,6 +13,7 @@ from .layout import RunFolder
 from .pausing import Pause
 from .questions import Question
 from .shadow import in_words
+from .state import is_at_fork
 
 if TYPE_CHECKING:
     from .opening import OpenRun
@@ -48,7 +49,7 @@ def opened(run: OpenRun) -> Iterator[str]:
 def _forked(state: State[Any]) -> str:
     """Of a fork that begins, what it was forked from, and what it changes."""
     fork = state["fork"]
-    if fork is None or state["checkpoint"]["epoch"] != fork["epoch"]:
+    if not is_at_fork(state):
         return ""
     changes = ", ".join(f"{name}={value}" for name, value in fork["hparams"].items())
     return f" of {fork['run_id']!r}, which it was forked from" + (f", with {changes}" if changes else "")

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
@@ -169,9 +169,19 @@ class OpenRun:
                 standing.sequence_id,
                 tracker,
                 settings.hooks,
+                self._tracked_parent(tracker),
             )
         )
         return Driver(trainer, module, app, committer, self.folder, settings)
+
+    def _tracked_parent(self, tracker: LifecycleAdapter | None) -> dict[str, Any] | None:
+        """The run that this one was forked from, unless a local tracker does not know it.
+
+        Burr's client would make a folder for it, and Burr's page list a run in which there is nothing.
+        """
+        parent = parent_of(self.standing.state)
+        tracked = tracker_folder(tracker, parent["run_id"]) if parent is not None else None
+        return None if tracked is not None and not tracked.exists() else parent
 
     def stays_paused(self) -> bool:
         """Whether it waits for an answer since an earlier process, and this one is not to wait for it."""

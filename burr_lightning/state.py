@@ -12,7 +12,7 @@
 | `checkpoint` | the last commit: path, epoch, SHA-256, and the step of the machine that wrote it |
 | `hparams` | the module's hyperparameters |
 | `changed_hparams` | those that a human or a fork has changed, with what they are since |
-| `fork` | of a fork: its parent's `run_id`, `epoch`, `sequence_id`; `hparams` it changes; `old`; `told` |
+| `fork` | of a fork: `run_id`, `epoch`, `sequence_id`, `checkpoint` it left; `hparams` it changes; `old` ones |
 | `data` | the fingerprint of the data |
 | `validation_due` | whether Lightning validates next |
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |
@@ -84,6 +84,12 @@ def parent_of(state: State[Any]) -> dict[str, Any] | None:
     """What a run was forked from, as its folder keeps it."""
     fork = state["fork"]
     return {key: fork[key] for key in ("run_id", "epoch", "sequence_id")} if fork else None
+
+
+def is_at_fork(state: State[Any]) -> bool:
+    """Whether a fork stands where it has left its parent: its training is still that of the parent."""
+    fork, checkpoint = state["fork"], state["checkpoint"]
+    return bool(fork and checkpoint and checkpoint["path"] == fork["checkpoint"])
 
 
 def checked_keys(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from ..layout import RunFolder, RunInfo, checked_run_id, flush
 from ..locks import RunLock
 from ..optimizer_names import OF_GROUPS, RATES
 from ..rows import Row, StateRows
-from ..state import parent_of, short
+from ..state import is_at_fork, parent_of, short
 
 Epoch = int | Literal["best", "last"]
 
@@ -128,16 +129,15 @@ def _epoch(wanted: Forked, newest: Row | None, available: set[int]) -> int:
 
 
 def _give_checkpoints(wanted: Forked, folder: RunFolder, row: Row) -> None:
-    """The checkpoint of the commit, and that of the best epoch until then, where it is there."""
+    """The checkpoint of the commit, and those before it that are there: the machine may go back to them."""
     named = row.state["checkpoint"]
-    best = row.state["best"]["checkpoint"] if row.state["best"] else None
-    for relative in dict.fromkeys(filter(None, (best, named["path"], named.get("weights")))):
-        path = wanted.folder.path / relative
-        try:
-            give(path, folder.path / relative)
-        except FileNotFoundError:  # pruned by the run itself, which may be training
-            if relative == named["path"]:
-                raise _damaged(wanted, named, "its checkpoint was pruned") from None
+    for path in wanted.folder.checkpoints.iterdir():
+        name = CheckpointName.parse(path)
+        if name is not None and name.batch is None and name.commit <= row.sequence_id:
+            with suppress(FileNotFoundError):  # pruned by the run itself, which may be training
+                give(path, folder.checkpoints / path.name)
+    if not (folder.path / named["path"]).exists():
+        raise _damaged(wanted, named, "its checkpoint was pruned")
     if sha256(folder.path / named["path"]) != named["sha256"]:
         raise _damaged(wanted, named, f"its checkpoint {named['path']} is damaged")
     flush(folder.checkpoints)
@@ -157,13 +157,13 @@ def _state_of_fork(wanted: Forked, row: Row) -> State[Any]:
             raise UnknownHparamError(wanted.call, name, known)
         _refuse_other_kind(wanted, name, value, known.get(name))
     parent = {"run_id": wanted.info.run_id, "epoch": state["epoch"], "sequence_id": row.sequence_id}
-    before = state["fork"]
-    untold = before if before is not None and not before["told"] else {"hparams": {}, "old": {}}
+    parent["checkpoint"] = state["checkpoint"]["path"]
+    untold = state["fork"] if is_at_fork(state) else {"hparams": {}, "old": {}}
     to_tell = {**untold["hparams"], **new}
     old = {**{name: known[name] for name in new if name in known}, **untold["old"]}
     changed = {**(state["changed_hparams"] or {}), **new}
     return state.update(
-        fork={**parent, "hparams": to_tell, "old": old, "told": not to_tell},
+        fork={**parent, "hparams": to_tell, "old": old},
         hparams={**known, **short(new)},
         changed_hparams=changed or None,
     )
