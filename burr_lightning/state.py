@@ -12,7 +12,7 @@
 | `checkpoint` | the last commit: path, epoch, SHA-256, and the step of the machine that wrote it |
 | `hparams` | the module's hyperparameters |
 | `changed_hparams` | those that a human or a fork has changed, with what they are since |
-| `fork` | of a fork: `run_id`, `epoch`, `sequence_id`, `checkpoint` it left; `hparams` it changes; `old` ones |
+| `fork` | where a fork has left its parent, and the `hparams` that it changes, from `old` ones |
 | `data` | the fingerprint of the data |
 | `validation_due` | whether Lightning validates next |
 | `can_stop` | whether Lightning's `min_epochs` and `min_steps` are met |

@@ -44,9 +44,9 @@ class Forked:
         return f"Run({self.info.run_id!r}).fork(epoch={self.epoch!r}, run_id={self.run_id!r}{hparams})"
 
 
-def forkable_epochs(folder: RunFolder) -> list[int]:
-    """The epochs whose checkpoint is there, in order."""
-    return sorted({name.epoch for name in _checkpoints(folder)})
+def forkable_epochs(folder: RunFolder, info: RunInfo) -> list[int]:
+    """The epochs whose checkpoint is there, in order; of a fork, none that was its parent's alone."""
+    return sorted({name.epoch for name in _checkpoints(folder, info)})
 
 
 def fork(wanted: Forked, rows_of_fork: StateRows, newest: Row | None) -> RunFolder:
@@ -90,24 +90,35 @@ def fork(wanted: Forked, rows_of_fork: StateRows, newest: Row | None) -> RunFold
     return folder
 
 
-def _checkpoints(folder: RunFolder) -> dict[CheckpointName, Path]:
+def _checkpoints(folder: RunFolder, info: RunInfo) -> dict[CheckpointName, Path]:
+    first = info.parent["sequence_id"] if info.parent else 0
     paths = folder.checkpoints.iterdir() if folder.checkpoints.is_dir() else ()
     named = {name: path for path in paths if (name := CheckpointName.parse(path))}
-    return {name: path for name, path in named.items() if name.batch is None and not name.weights}
+    return {
+        name: path
+        for name, path in named.items()
+        if name.batch is None and not name.weights and name.commit >= first
+    }
 
 
 def _row_of(wanted: Forked, newest: Row | None) -> Row:
     """The row of the commit at the end of the epoch."""
-    there = _checkpoints(wanted.folder)
+    there = _checkpoints(wanted.folder, wanted.info)
     available = {name.epoch for name in there}
     epoch = _epoch(wanted, newest, available)
     name = of_epoch(there, epoch)
     row = wanted.rows.at(name.commit) if name is not None else None
     if name is None or row is None or row.state["checkpoint"] is None:
-        done = newest is not None and 0 <= epoch <= newest.state["epoch"]
-        why = "its checkpoint was pruned" if done else "the run has not trained it"
-        raise EpochNotForkableError(wanted.call, epoch, f"epoch {epoch}: {why}", available - {epoch})
+        why = f"epoch {epoch}: {_why_not(wanted.info, epoch, newest)}"
+        raise EpochNotForkableError(wanted.call, epoch, why, available - {epoch})
     return row
+
+
+def _why_not(info: RunInfo, epoch: int, newest: Row | None) -> str:
+    if info.parent is not None and 0 <= epoch < info.parent["epoch"]:
+        return f"{info.parent['run_id']!r} has trained it, so fork that run"
+    done = newest is not None and 0 <= epoch <= newest.state["epoch"]
+    return "its checkpoint was pruned" if done else "the run has not trained it"
 
 
 def _epoch(wanted: Forked, newest: Row | None, available: set[int]) -> int:
@@ -144,7 +155,7 @@ def _give_checkpoints(wanted: Forked, folder: RunFolder, row: Row) -> None:
 
 
 def _damaged(wanted: Forked, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
-    others = {*forkable_epochs(wanted.folder)} - {named["epoch"]}
+    others = {*forkable_epochs(wanted.folder, wanted.info)} - {named["epoch"]}
     return EpochNotForkableError(wanted.call, named["epoch"], f"epoch {named['epoch']}: {why}", others)
 
 

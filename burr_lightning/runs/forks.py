@@ -45,7 +45,7 @@ class ForkableRun:
     @property
     def forkable(self) -> list[int]:
         """The epochs that can be forked: those whose checkpoint is there."""
-        return forkable_epochs(self._folder)
+        return forkable_epochs(self._folder, self._info)
 
     def fork(
         self,
