@@ -145,6 +145,7 @@ class TestRuns:
             "epoch": 2,
             "monitor": {"metric": "val_loss", "mode": None},
             "best": {"epoch": 1, "value": 0.25},
+            "parent": None,
             "rows_error": None,
         }
 

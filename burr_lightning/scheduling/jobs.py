@@ -47,6 +47,8 @@ class Job:
     """Seconds before the first of these starts; it doubles each time."""
     damaged: str | None = None
     """What is wrong with its file: then the rest is made up, and nothing may start it."""
+    fork: str | None = None
+    """What the command finds in ``BURR_LIGHTNING_FORK``, ``None`` for nothing."""
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Job:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..layout import RunInfo
+from ..layout import FORK_VARIABLE, RUN_ID_VARIABLE, RunInfo
 from ..locks import is_held
 from .attempts import Attempts
 from .deciding import Facts, RunFacts
@@ -129,7 +129,8 @@ class Queued:
         """A job that starts again what started these runs."""
         first = min(runs, key=lambda run: run.info.created)
         launch: Mapping[str, Any] = first.info.launch or {}
-        run_id = launch.get("environment", {}).get("BURR_LIGHTNING_RUN_ID")
+        environment = launch.get("environment", {})
+        run_id = environment.get(RUN_ID_VARIABLE)
         if run_id is None and len(self._started_with(first)) == 1:
             run_id = first.folder.run_id
         keys = tuple(sorted(run.key for run in runs))
@@ -142,6 +143,7 @@ class Queued:
             time.time(),
             RETRIES,
             BACKOFF,
+            fork=environment.get(FORK_VARIABLE),
         )
         for name in (job.id, f"{first.folder.project}{APART}{job.id}"):
             known = self.queue.folder(name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..layout import HOME_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE
+from ..layout import FORK_VARIABLE, HOME_VARIABLE, JOB_VARIABLE, RUN_ID_VARIABLE
 from .attempts import Attempt, Attempts
 from .jobs import Job, JobFolder
 from .queued import Queued
@@ -138,5 +138,8 @@ def environment_of(job: Job, root: Path) -> dict[str, str]:
     added = {HOME_VARIABLE: str(root), JOB_VARIABLE: job.id}
     if job.run_id is not None:
         added[RUN_ID_VARIABLE] = job.run_id
-    kept = {name: value for name, value in os.environ.items() if name != RUN_ID_VARIABLE}
+    if job.fork is not None:
+        added[FORK_VARIABLE] = job.fork
+    of_others = (RUN_ID_VARIABLE, FORK_VARIABLE)
+    kept = {name: value for name, value in os.environ.items() if name not in of_others}
     return {**kept, **added}
