@@ -23,7 +23,7 @@ from . import messages
 from .acting.swapping import swap_again
 from .commits import Checkpoints
 from .errors import ResumeError
-from .going_on import refuse_other_module
+from .going_on import holds_enough, refuse_other_module
 from .graph_checks import refuse_what_is_not_kept
 from .hparams import change_again
 from .layout import (
@@ -200,6 +200,8 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
                 f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
                 f"run_id to start a run from that checkpoint."
             )
+        if not holds_enough(checkpoint[KEY], self.app.uid, goes_on=not self._fitting.standing.finished):
+            return
         self._kept = checkpoint[KEY]
         self._fitting.driver.loaders_made.make_again(
             self._kept["loaders_made"], to_swap=self._kept.get("swap", False)

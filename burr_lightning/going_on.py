@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from . import lightning_data as data
 from . import lightning_loops as loops
-from .errors import ResumeError
+from .errors import OlderCheckpointError, ResumeError
 from .fingerprint import draws_random_numbers
 from .running_metrics import RunningMeans
 from .training_state import frozen, optimization, put_back, random_state, set_frozen, set_random_state
@@ -18,6 +18,12 @@ from .training_state import frozen, optimization, put_back, random_state, set_fr
 log = logging.getLogger(__name__)
 
 _SHOWN = 3
+
+_NEEDED = frozenset({
+    *("random", "logged", "metric_states", "running_means", "gradients", "schedulers", "reload_epochs"),
+    *("frozen", "lasting_workers", "optimization", "loaders_made", "wants_to_stop", "recorded"),
+})  # fmt: skip
+"""What a checkpoint must hold of ours; what came later has a default where it is read."""
 
 
 class GoingOn:
@@ -112,6 +118,18 @@ def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:
                 "(persistent_workers=True): after a resume they are others, and the run is not exact. "
                 "Without that argument it is."
             )
+
+
+def holds_enough(kept: dict[str, Any], run_id: str, *, goes_on: bool) -> bool:
+    """Whether a checkpoint holds what a run needs to go on.
+
+    Raises:
+        OlderCheckpointError: If it was written by a version that kept less, and the run goes on.
+    """
+    missing = _NEEDED - kept.keys()
+    if missing and goes_on:
+        raise OlderCheckpointError(run_id, missing)
+    return not missing
 
 
 def refuse_other_module(trainer: Trainer, module: LightningModule, run_id: str) -> None:

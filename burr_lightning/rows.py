@@ -24,6 +24,9 @@ _CHUNK = 8
 DIGEST = "__digest"
 """The key of a row that says what else is in it; see `row_digest`."""
 
+_SINCE_DIGESTS = "seconds"
+"""A key that every row has which was written since rows have digests: one without both is of before."""
+
 _DEFAULTS = initial_state({}, None, None)
 _COVERED = tuple(_DEFAULTS)
 
@@ -260,8 +263,13 @@ def _numbers_alike(value: Any) -> Any:
 
 
 def _is_as_written(stored: Any) -> bool:
-    """Whether a row holds what was written; rows of a newer version, with more keys, are not judged."""
-    digest = str(stored["state"].get(DIGEST))
+    """Whether a row holds what was written.
+
+    Rows of a newer version, with more keys, are not judged, nor those that are older than digests.
+    """
+    if DIGEST not in stored["state"]:
+        return _SINCE_DIGESTS not in stored["state"]
+    digest = str(stored["state"][DIGEST])
     keys = digest.partition(":")[0]
     if keys.isdecimal() and int(keys) > len(_COVERED):
         return True

@@ -101,6 +101,24 @@ class CommitError(BurrLightningError, RuntimeError):
         )
 
 
+class OlderCheckpointError(ResumeError):
+    """A checkpoint was written by an early version, which kept too little for a run to go on.
+
+    Attributes:
+        run_id: The run.
+        missing: What it does not hold.
+    """
+
+    def __init__(self, run_id: str, missing: Iterable[str]) -> None:
+        self.run_id, self.missing = run_id, sorted(missing)
+        super().__init__(
+            f"Run {run_id!r}: its checkpoint was written by an early version of burr_lightning, which kept "
+            f"less than a run needs to go on (it lacks {', '.join(self.missing)}). End the run with that "
+            f"version; or take its weights out with 'burr-lightning export {run_id} --weights FILE', load "
+            f"them into the module, and start a new run with another run_id."
+        )
+
+
 class NoCheckpointError(BurrLightningError, LookupError):
     """A checkpoint was asked for that is not there, or holds too little."""
 
