@@ -35,7 +35,7 @@ LAYERS = [
         ),
     },
     {"commits"},
-    {"answering", "runs", "scheduling", "stopping"},
+    {"answering", "runs", "scheduling", "stopping", "storage"},
     {
         *(
             "settings",

@@ -5,6 +5,7 @@ from .fork import EpochNotForkableError, ForkError, RunExistsError, UnknownHpara
 from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
 from .replay import EpochNotReplayableError, ReplayError
 from .review import AnswerError, NotAskedError
+from .storage import ExistsError, ExportError, NoWeightsError
 from .stored import (
     CommitError,
     DataChangedError,
@@ -28,6 +29,8 @@ __all__ = [
     "DataChangedError",
     "EpochNotForkableError",
     "EpochNotReplayableError",
+    "ExistsError",
+    "ExportError",
     "ExpressionError",
     "ForkError",
     "HistoryError",
@@ -37,6 +40,7 @@ __all__ = [
     "MetricsError",
     "MissingExtraError",
     "NoCheckpointError",
+    "NoWeightsError",
     "NotAskedError",
     "OlderCheckpointError",
     "PersisterError",
