@@ -13,6 +13,16 @@ def known_runs(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
     return {folder: info for folder in run_folders(root, project) if (info := folder.info())}
 
 
+def meant_runs(known: dict[RunFolder, RunInfo], wanted: str) -> list[RunFolder]:
+    """The runs that a name may mean: an id, ``latest``, or a beginning of an id."""
+    meant = [folder for folder in known if folder.run_id == wanted]
+    if not meant and wanted == "latest" and known:
+        meant = [max(known, key=lambda folder: known[folder].created)]
+    if not meant and wanted:
+        meant = [folder for folder in known if folder.run_id.startswith(wanted)]
+    return meant
+
+
 def only_run(
     meant: list[RunFolder], known: dict[RunFolder, RunInfo], wanted: str, root: Path
 ) -> tuple[RunFolder, RunInfo]:

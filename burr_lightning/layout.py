@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import RunIdError
+from .errors import HalfDeletedError, RunIdError
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
 RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
@@ -137,9 +137,17 @@ class RunFolder:
         self.path = root / project / run_id
         self.checkpoints = self.path / "checkpoints"
         self.lock = self.path / "lock"
+        self.half_deleted = self.path / "deleted.json"
+        """What ``run.json`` is called from the moment on that the run is deleted, until it is gone."""
 
     def create(self) -> None:
-        """Make the folder, unless it is there."""
+        """Make the folder, unless it is there.
+
+        Raises:
+            HalfDeletedError: If the run is deleted in part.
+        """
+        if self.half_deleted.exists():
+            raise HalfDeletedError(self.run_id, self.project, str(self.root))
         self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def write_info(self, info: RunInfo) -> None:
@@ -149,6 +157,11 @@ class RunFolder:
     def info(self) -> RunInfo | None:
         """What was written of the run, ``None`` where there is no such run."""
         stored = read_json(self.path / "run.json")
+        return known(RunInfo, stored) if stored else None
+
+    def info_of_half_deleted(self) -> RunInfo | None:
+        """What was written of a run that is deleted in part, ``None`` where there is none."""
+        stored = read_json(self.half_deleted)
         return known(RunInfo, stored) if stored else None
 
     def write_outcome(self, outcome: Outcome) -> None:
@@ -180,9 +193,18 @@ def run_folders(root: Path, project: str | None) -> list[RunFolder]:
     Raises:
         PermissionError: If the root cannot be read.
     """
+    return _folders_with("run.json", root, project)
+
+
+def half_deleted_folders(root: Path, project: str | None) -> list[RunFolder]:
+    """The folders of runs that are deleted in part."""
+    return _folders_with("deleted.json", root, project)
+
+
+def _folders_with(name: str, root: Path, project: str | None) -> list[RunFolder]:
     if root.is_dir():
         os.listdir(root)  # to glob, a folder that cannot be read is an empty one
-    pattern = f"{project or '*'}/*/run.json"
+    pattern = f"{project or '*'}/*/{name}"
     return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
 
 

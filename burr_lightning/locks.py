@@ -21,11 +21,14 @@ class RunLock:
     Args:
         path: The lock's file; it is made when needed, and stays.
         run_id: The run, for the error.
+        quiet: Whether the file stays as it was: it says which process has trained the run last, and the
+            queue reads that.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
-        self._path, self._run_id = path, run_id
+    def __init__(self, path: Path, run_id: str, *, quiet: bool = False) -> None:
+        self._path, self._run_id, self._quiet = path, run_id, quiet
         self._descriptor: int | None = None
+        self._made = False
 
     def acquire(self) -> None:
         """Own the run until `release`, or until this process dies.
@@ -33,25 +36,45 @@ class RunLock:
         Raises:
             RunLockedError: If another process owns it; the error names that process.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         deadline = time.monotonic() + _PATIENCE
-        while not _locked(descriptor, fcntl.LOCK_EX):
+        while (descriptor := self._taken()) is None:
             if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
-                os.close(descriptor)
-                raise RunLockedError(self._run_id, holder or "a process that did not say which")
+                who = holder(self._path) or "a process that did not say which"
+                raise RunLockedError(self._run_id, who)
             time.sleep(0.02)
-        os.ftruncate(descriptor, 0)
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {started}".encode(), 0)
+        if not self._quiet:
+            os.ftruncate(descriptor, 0)
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            who = f"process {os.getpid()} on {socket.gethostname()}, since {started}"
+            os.pwrite(descriptor, who.encode(), 0)
         self._descriptor = descriptor
         _HELD.add(self)
 
     def release(self) -> None:
         """Let another process own the run; nothing happens where the lock is not held."""
         if self._descriptor is not None:
+            if self._quiet and self._made:
+                self._path.unlink(missing_ok=True)
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
+
+    def __enter__(self) -> RunLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _taken(self) -> int | None:
+        """The open file with the lock on it, ``None`` where another process has it."""
+        self._made = not self._path.exists()
+        if not self._quiet:  # a run that was deleted while this process waited begins anew
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        if _locked(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, self._path):
+            return descriptor
+        os.close(descriptor)
+        return None
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -82,6 +105,22 @@ def is_held(path: Path) -> bool:
         return not _locked(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def holder(path: Path) -> str:
+    """What the newest holder of a lock wrote about itself, empty where there was none."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one of that name, and not one that was deleted meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _locked(descriptor: int, kind: int) -> bool:

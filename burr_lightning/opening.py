@@ -26,7 +26,7 @@ from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
 from .state import parent_of
-from .tracked import forget_undone, own, owner_of, set_aside, tracker_folder
+from .tracked import forget_undone, own, owner_of, owns, set_aside, tracker_folder
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class OpenRun:
             self._lock.acquire()
         try:
             if self.folder is not None:
+                self.folder.create()  # it may have been deleted while this process waited for the lock
                 rows = self._rows()
                 self._refuse_lost_rows(self.folder, rows)
                 tracker = self._tracker()
@@ -110,7 +111,7 @@ class OpenRun:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
         newest = self.standing.sequence_id
-        if tracked is not None and (known or newest is not None) and self._owns(tracked, folder):
+        if tracked is not None and (known or newest is not None) and owns(tracked, folder):
             _writing_tracker(lambda: own(tracked, folder.root))
             forget_undone(tracked, -1 if newest is None else newest)
         elif tracked is not None:
@@ -131,13 +132,6 @@ class OpenRun:
         )
         if not self.standing.finished:
             folder.clear_outcome()
-
-    def _owns(self, tracked: Path, folder: RunFolder) -> bool:
-        """Whether what the tracker has is this run's: of this folder, or of one that it was moved from."""
-        owner = owner_of(tracked)
-        if owner is None or owner == folder.root:
-            return owner is not None
-        return not RunFolder(owner, folder.project, folder.run_id).path.exists()
 
     def _set_aside(self, tracked: Path) -> Path | None:
         """Keep another run of the same name apart, unless it is being trained right now."""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
 
-from .layout import RunInfo, read_json, write_json
+from .layout import RunFolder, RunInfo, read_json, write_json
 
 _GRAPH = "graph.json"
-_OWNER = "burr_lightning.json"
+OWNER = "burr_lightning.json"
+"""The file in a tracker's folder that says which root the run belongs to."""
+UNDONE = "undone.jsonl"
+_UNTIL = "-until-"
+_SET_ASIDE = re.compile(_UNTIL + r"\d{8}-\d{6}-\d{6}")
 
 
 def tracked_graph(info: RunInfo | None) -> dict[str, Any] | None:
@@ -50,7 +56,7 @@ def forget_undone(folder: Path, sequence_id: int) -> None:
     for line in log.read_bytes().splitlines(keepends=True):
         (done if _step_of(line) <= sequence_id else undone).append(line)
     if undone:
-        with open(folder / "undone.jsonl", "ab") as kept:
+        with open(folder / UNDONE, "ab") as kept:
             kept.writelines(undone)
         shortened = log.with_suffix(".tmp")
         shortened.write_bytes(b"".join(done))
@@ -76,20 +82,34 @@ def set_aside(folder: Path) -> Path | None:
     if not log.exists():
         return None
     written = datetime.fromtimestamp(log.stat().st_mtime)
-    kept = folder.with_name(f"{folder.name}-until-{written:%Y%m%d-%H%M%S-%f}")
+    kept = folder.with_name(f"{folder.name}{_UNTIL}{written:%Y%m%d-%H%M%S-%f}")
     return folder.rename(kept)
+
+
+def earlier_of(folder: Path) -> list[Path]:
+    """What `set_aside` has kept of earlier runs of the same name."""
+    found = folder.parent.glob(f"{escape(folder.name)}{_UNTIL}*")
+    return sorted(path for path in found if _SET_ASIDE.fullmatch(path.name[len(folder.name) :]))
 
 
 def owner_of(folder: Path) -> Path | None:
     """The root folder of the run that a tracker's folder belongs to, ``None`` where it does not say."""
     try:
-        stored = read_json(folder / _OWNER)
+        stored = read_json(folder / OWNER)
     except (NotADirectoryError, json.JSONDecodeError):
         return None
     return Path(stored["root"]) if stored else None
 
 
+def owns(tracked: Path, folder: RunFolder) -> bool:
+    """Whether what a tracker has is this run's: of this folder, or of one that it was moved from."""
+    owner = owner_of(tracked)
+    if owner is None or owner == folder.root:
+        return owner is not None
+    return not RunFolder(owner, folder.project, folder.run_id).path.exists()
+
+
 def own(folder: Path, root: Path) -> None:
     """Say whose run a tracker's folder belongs to: all root folders share Burr's."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / _OWNER, {"root": str(root)})
+    write_json(folder / OWNER, {"root": str(root)})

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from burr_lightning.cli import main
 from burr_lightning.layout import Outcome, RunFolder, RunInfo
-from burr_lightning.locks import RunLock
+from burr_lightning.locks import RunLock, holder
 from burr_lightning.questions import Answer, Field, Question
 from burr_lightning.reviews import Reviews
 from burr_lightning.scheduling.attempts import Attempt, Attempts
@@ -37,7 +37,7 @@ from burr_lightning.scheduling.errors import (
     NotExecutableError,
 )
 from burr_lightning.scheduling.jobs import Job, JobFolder, Over, Queue
-from burr_lightning.scheduling.lease import holder, taken
+from burr_lightning.scheduling.lease import taken
 from burr_lightning.scheduling.queued import Queued
 from burr_lightning.scheduling.runs_of import KnownRun
 from burr_lightning.scheduling.submitting import cancel

@@ -14,6 +14,7 @@ from .compare import compare
 from .export import export
 from .fork import fork
 from .graph import graph
+from .prune import prune
 from .queue import cancel, queue
 from .resume import resume
 from .review import review
@@ -45,6 +46,7 @@ main.add_command(compare)
 main.add_command(export)
 main.add_command(fork)
 main.add_command(graph)
+main.add_command(prune)
 main.add_command(queue)
 main.add_command(resume)
 main.add_command(review)

@@ -13,10 +13,11 @@ from burr.core import State
 from ..errors import CommitError
 from ..layout import RunFolder
 from ..rows import StateRows
-from ..state import committed, monitored
-from .checkpoints import CheckpointName, Checkpoints, to_prune
+from ..state import committed
+from .checkpoints import CheckpointName, Checkpoints
 from .kept import KeptCheckpoints
 from .partial import remove_partial, write_partial
+from .retention import unwanted
 from .writing import Digests, Write, write_now
 
 _NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
@@ -191,21 +192,8 @@ class Committer:
 
     def prune(self, state: State[Any]) -> None:
         """Delete what the policy no longer wants; a kill may have come between a row and this."""
-        history = state["history"]
-        metric = monitored(history, state["monitor"])
-        paths = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
-        names = [name for name in paths if name is not None]
-        values: dict[int, float] = {}
-        if metric is not None and metric.name in history:
-            column = history[metric.name]
-            values = {name.epoch: column[name.epoch] for name in names if name.epoch < len(column)}
-        best = state["best"]
-        named = {state["checkpoint"]["path"]}
-        if self.keep.keep_best and best is not None:
-            named.add(best["checkpoint"])
-        for name in to_prune(names, self.keep, metric, values):
-            if self._relative(paths[name]) not in named:
-                paths[name].unlink()
+        for path in unwanted(self._folder, self.keep, state):
+            path.unlink()
 
 
 def _succeeded(written: Future[Digests]) -> bool:

@@ -5,7 +5,7 @@ from .fork import EpochNotForkableError, ForkError, RunExistsError, UnknownHpara
 from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
 from .replay import EpochNotReplayableError, ReplayError
 from .review import AnswerError, NotAskedError
-from .storage import ExistsError, ExportError, NoWeightsError
+from .storage import ExistsError, ExportError, HalfDeletedError, NoWeightsError, StorageError
 from .stored import (
     CommitError,
     DataChangedError,
@@ -33,6 +33,7 @@ __all__ = [
     "ExportError",
     "ExpressionError",
     "ForkError",
+    "HalfDeletedError",
     "HistoryError",
     "ListenError",
     "LostRowsError",
@@ -50,6 +51,7 @@ __all__ = [
     "RunIdError",
     "RunLockedError",
     "RunNotFoundError",
+    "StorageError",
     "TrainerError",
     "UnknownHparamError",
     "UnknownMetricError",

@@ -40,3 +40,34 @@ class NoWeightsError(ExportError, LookupError):
             f"Run {run_id!r}: {why}. Epochs whose weights are there: {known}; see them with 'burr-lightning "
             f"export {run_id}'. More are kept with Checkpoints(keep_last=..., keep_best=...)."
         )
+
+
+class StorageError(BurrLightningError, OSError):
+    """Files of a run cannot be deleted.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, run_id: str, error: OSError) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"Run {run_id!r}: {error}. What was deleted before that is gone, the rest is as it was. Make "
+            f"access there and give the same command again."
+        )
+
+
+class HalfDeletedError(BurrLightningError, RuntimeError):
+    """A run is to begin, or to go on, that is deleted in part.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, run_id: str, project: str, root: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"Run {run_id!r} is deleted in part, by a command that was cut off or still runs. Have it end "
+            f"with 'burr-lightning delete {run_id} --project {project} --root-dir {root} --yes'; then the "
+            f"name is free."
+        )

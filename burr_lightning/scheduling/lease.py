@@ -59,14 +59,6 @@ def say_who(descriptor: int) -> None:
     os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {started}".encode(), 0)
 
 
-def holder(path: Path) -> str:
-    """What the newest holder wrote about itself, empty where there was none."""
-    try:
-        return path.read_text(errors="replace").strip()
-    except FileNotFoundError:
-        return ""
-
-
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

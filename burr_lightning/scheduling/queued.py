@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..layout import FORK_VARIABLE, RUN_ID_VARIABLE, RunInfo
-from ..locks import is_held
+from ..locks import holder, is_held
 from .attempts import Attempts
 from .deciding import Facts, RunFacts
 from .jobs import APART, Job, JobFolder, Queue
-from .lease import holder
 from .runs_of import KnownRun, RunIndex
 
 RETRIES = 3

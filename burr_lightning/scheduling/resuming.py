@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ..known_runs import known_runs, only_run
+from ..known_runs import known_runs, meant_runs, only_run
 from ..layout import home
+from ..locks import holder
 from ..reviews import Reviews
 from .attempts import Attempt
 from .deciding import Facts, decide
 from .errors import JobDamagedError, JobRunningError, NoLaunchError, UnansweredError, told
 from .jobs import JobFolder
-from .lease import holder, taken
+from .lease import taken
 from .queued import Queued, has_launch
 from .runs_of import KnownRun
 from .watching import Watch
@@ -91,12 +92,7 @@ def _job(queued: Queued, wanted: str, root: Path, project: str | None) -> JobFol
 
 def _run(wanted: str, root: Path, project: str | None) -> KnownRun:
     known = known_runs(root, project)
-    meant = [folder for folder in known if folder.run_id == wanted]
-    if not meant and wanted == "latest" and known:
-        meant = [max(known, key=lambda folder: known[folder].created)]
-    if not meant and wanted:
-        meant = [folder for folder in known if folder.run_id.startswith(wanted)]
-    return KnownRun(*only_run(meant, known, wanted, root))
+    return KnownRun(*only_run(meant_runs(known, wanted), known, wanted, root))
 
 
 def _refuse(facts: Facts, queued: Queued, folder: JobFolder) -> None:

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from ..layout import checked_run_id, new_run_id
+from ..locks import holder
 from .deciding import decide, seen
 from .errors import (
     BackoffError,
@@ -24,7 +25,7 @@ from .errors import (
     told,
 )
 from .jobs import APART, Job, JobFolder, Over, Queue
-from .lease import holder, taken
+from .lease import taken
 from .queued import BACKOFF, RETRIES, Queued
 
 
