@@ -164,6 +164,14 @@ class RunFolder:
         stored = read_json(self.half_deleted)
         return known(RunInfo, stored) if stored else None
 
+    def begin_to_delete(self) -> None:
+        """Be no run any more, in one step; what is left is known by a file of another name."""
+        (self.path / "run.json").rename(self.half_deleted)
+
+    def do_not_delete(self) -> None:
+        """Be a run again."""
+        self.half_deleted.rename(self.path / "run.json")
+
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""
         write_json(self.path / "outcome.json", asdict(outcome))

@@ -64,6 +64,13 @@ class MongoStandIn(socketserver.ThreadingTCPServer):
                 self.documents.append(document)
         return {"n": len(command["documents"]) - len(errors), **({"writeErrors": errors} if errors else {})}
 
+    def on_delete(self, command: dict[str, Any]) -> dict[str, Any]:
+        before = len(self.documents)
+        for wanted in (statement["q"].items() for statement in command["deletes"]):
+            kept = [row for row in self.documents if any(row.get(key) != value for key, value in wanted)]
+            self.documents[:] = kept
+        return {"n": before - len(self.documents)}
+
     def on_find(self, command: dict[str, Any]) -> dict[str, Any]:
         wanted = command["filter"].items()
         found = [row for row in self.documents if all(row.get(key) == value for key, value in wanted)]

@@ -7,9 +7,9 @@ from pathlib import Path
 FIXTURES = Path(__file__).parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))
 
-from make_store import PLACE, train  # noqa: E402
+from make_store import PLACE, Line, train  # noqa: E402
 
-__all__ = ["STORES", "train", "unpacked"]
+__all__ = ["STORES", "Line", "train", "unpacked"]
 
 STORES = ["oldest_store", "older_store"]
 """The first version that could store a run, whose rows have no digests and whose checkpoints hold little; and

@@ -389,7 +389,17 @@ main()
 
 class TestProcess:
     @pytest.mark.parametrize(
-        "arguments", [["--help"], ["--version"], ["runs", "--help"], ["show", "--help"], ["verify", "--help"]]
+        "arguments",
+        [
+            ["--help"],
+            ["--version"],
+            ["runs", "--help"],
+            ["show", "--help"],
+            ["verify", "--help"],
+            ["export", "--help"],
+            ["prune", "--help"],
+            ["delete", "--help"],
+        ],
     )
     def test_help_imports_nothing_heavy(self, arguments: list[str]) -> None:
         done = python(WITHOUT, "torch,lightning,burr,numpy,pandas", *arguments)
@@ -399,7 +409,13 @@ class TestProcess:
 
     @pytest.mark.parametrize(
         "command",
-        [["runs"], ["show", "digits-good"], ["show", "latest", "--json"], ["verify", "digits-good"]],
+        [
+            ["runs"],
+            ["show", "digits-good"],
+            ["show", "latest", "--json"],
+            ["verify", "digits-good"],
+            ["export", "digits-good"],
+        ],
     )
     def test_commands_do_without_torch_and_lightning(self, stored: Path, command: list[str]) -> None:
         done = python(WITHOUT, "torch,lightning", *command, "--root-dir", str(stored))
@@ -442,7 +458,7 @@ def test_version() -> None:
     assert said("--version") == f"burr-lightning, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["runs", "show", "verify"])
+@pytest.mark.parametrize("command", ["runs", "show", "verify", "export", "prune", "delete"])
 def test_every_command_and_option_is_explained(command: str) -> None:
     import click
 

@@ -5,10 +5,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import torch
 from click.testing import CliRunner
-from older_stores import STORES, train, unpacked
+from older_stores import STORES, Line, train, unpacked
+from servers import stored_rows
 
-from burr_lightning import Run
+from burr_lightning import Run, list_runs
 from burr_lightning.cli import main
 from burr_lightning.errors import OlderCheckpointError, UnreadableRowError
 
@@ -53,6 +55,36 @@ def test_it_is_drawn_and_compared(store):
     assert "train_epoch" in said("graph", "old")
     compared = json.loads(said("compare", "old", "--stop", 'plateau("val_loss", patience=1)', "--json"))
     assert "old" in json.dumps(compared)
+
+
+def test_its_weights_and_its_history_are_taken_out(store, own_home):
+    assert "the weights of epoch 2" in said("export", "old", "--weights", "w.pt", "--history", "h.csv")
+    weights = torch.load("w.pt", weights_only=True)
+    Line().load_state_dict(weights)
+    assert len((own_home / "h.csv").read_text().splitlines()) == 4
+
+
+def test_it_is_pruned(store):
+    found = json.loads(said("prune", "old", "--keep-last", "1", "--yes", "--json"))
+    assert [file["why"] for file in found["runs"][0]["files"]] == ["epoch 1"]
+    assert Run.open("old").verify().sound
+
+
+def test_it_is_forked(own_home):
+    unpacked("older_store", own_home)
+    fork = Run.open("old").fork(epoch=1, run_id="fork")
+    assert train(4, run_id="fork").state["epoch"] == 3
+    assert Run.open("fork").verify().sound
+    assert fork.parent.run_id == "old"
+
+
+def test_it_is_deleted_with_its_rows(store, own_home):
+    said("delete", "old", "--yes")
+    assert list_runs() == []
+    assert stored_rows(f"sqlite:///{own_home}/runs/state.sqlite", "old") == []
+    # The first version did not write down whose a tracker's folder is.
+    assert (own_home / "home/.burr/lightning/old").exists() == (store == "oldest_store")
+    assert train(1).run.verify().sound
 
 
 def test_the_run_goes_on_where_its_checkpoints_hold_enough(own_home):

@@ -11,6 +11,7 @@ import click
 
 from ..errors import BurrLightningError
 from .compare import compare
+from .delete import delete
 from .export import export
 from .fork import fork
 from .graph import graph
@@ -43,6 +44,7 @@ def main() -> None:
 
 main.add_command(cancel)
 main.add_command(compare)
+main.add_command(delete)
 main.add_command(export)
 main.add_command(fork)
 main.add_command(graph)

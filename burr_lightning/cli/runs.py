@@ -47,6 +47,17 @@ def runs(
         _say_unread(found)
     else:
         _say_none(project, root_dir)
+    _say_half_deleted(project, root_dir)
+
+
+def _say_half_deleted(project: str | None, root_dir: Path | None) -> None:
+    from ..layout import half_deleted_folders, home
+
+    for folder in half_deleted_folders(home(root_dir), project):
+        rest = f"{folder.run_id} --project {folder.project}"
+        click.echo(
+            f"{folder.run_id} is deleted in part. To end that: burr-lightning delete {rest} --yes", err=True
+        )
 
 
 def _say_none(project: str | None, root_dir: Path | None) -> None:

@@ -5,7 +5,15 @@ from .fork import EpochNotForkableError, ForkError, RunExistsError, UnknownHpara
 from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
 from .replay import EpochNotReplayableError, ReplayError
 from .review import AnswerError, NotAskedError
-from .storage import ExistsError, ExportError, HalfDeletedError, NoWeightsError, StorageError
+from .storage import (
+    ExistsError,
+    ExportError,
+    HalfDeletedError,
+    NotDeletedError,
+    NoWeightsError,
+    RowsNotDeletedError,
+    StorageError,
+)
 from .stored import (
     CommitError,
     DataChangedError,
@@ -43,10 +51,12 @@ __all__ = [
     "NoCheckpointError",
     "NoWeightsError",
     "NotAskedError",
+    "NotDeletedError",
     "OlderCheckpointError",
     "PersisterError",
     "ReplayError",
     "ResumeError",
+    "RowsNotDeletedError",
     "RunExistsError",
     "RunIdError",
     "RunLockedError",

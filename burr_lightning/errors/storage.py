@@ -8,6 +8,8 @@ from pathlib import Path
 from .base import BurrLightningError
 from .listed import newest_listed
 
+_ACCESS = "Make access there (a password is given with --persister) and give the same command again."
+
 
 class ExportError(BurrLightningError, RuntimeError):
     """Something of a run cannot be written to a file."""
@@ -70,4 +72,32 @@ class HalfDeletedError(BurrLightningError, RuntimeError):
             f"Run {run_id!r} is deleted in part, by a command that was cut off or still runs. Have it end "
             f"with 'burr-lightning delete {run_id} --project {project} --root-dir {root} --yes'; then the "
             f"name is free."
+        )
+
+
+class NotDeletedError(BurrLightningError, RuntimeError):
+    """A run cannot be deleted: somebody needs it.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, run_id: str, why: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"Run {run_id!r} was not deleted: {why}")
+
+
+class RowsNotDeletedError(BurrLightningError, RuntimeError):
+    """The rows of a run that is to be deleted are out of reach.
+
+    Attributes:
+        run_id: The run.
+        store: Where they are, without a password.
+    """
+
+    def __init__(self, run_id: str, store: str, why: str, rule: str = _ACCESS) -> None:
+        self.run_id, self.store = run_id, store
+        super().__init__(
+            f"Run {run_id!r}: its rows in {store} cannot be deleted ({why}), and the rest stays with them. "
+            f"{rule} To delete all but the rows, give --keep-rows."
         )

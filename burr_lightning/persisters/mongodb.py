@@ -16,7 +16,7 @@ _MILLISECONDS = {"serverSelectionTimeoutMS": 5000, "connectTimeoutMS": 5000, "so
 
 
 class MongoDBRows(MongoDBBasePersister):
-    """Burr's MongoDB persister, which also knows the newest step of a run."""
+    """Burr's MongoDB persister, which also knows the newest step of a run, and deletes all of one."""
 
     def __init__(self, client: MongoClient[Any]) -> None:
         database = client.get_default_database(DATABASE)
@@ -35,6 +35,15 @@ class MongoDBRows(MongoDBBasePersister):
         of_run = {"partition_key": partition_key, "app_id": app_id}
         newest = self.collection.find_one(of_run, {"sequence_id": 1}, sort=[("sequence_id", -1)])
         return newest["sequence_id"] if newest else None
+
+    def count_rows(self, partition_key: str, app_id: str) -> int:
+        """How many rows a run has."""
+        of_run = {"partition_key": partition_key, "app_id": app_id}
+        return sum(1 for _ in self.collection.find(of_run, {"sequence_id": 1}))
+
+    def delete_rows(self, partition_key: str, app_id: str) -> None:
+        """Delete all rows of a run."""
+        self.collection.delete_many({"partition_key": partition_key, "app_id": app_id})
 
     def cleanup(self) -> None:
         """Close the connection; Burr's own asks for an attribute that it does not have."""

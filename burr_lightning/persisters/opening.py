@@ -24,11 +24,14 @@ def connected(place: Place, run_id: str) -> RetryingPersister:
         run_id: The run.
     """
     if isinstance(place, PersisterUrl):
-        return RetryingPersister(lambda: _opened(place), run_id, str(place), reconnects=True, hide=place.hide)
+        return RetryingPersister(
+            lambda: opened_to_write(place), run_id, str(place), reconnects=True, hide=place.hide
+        )
     return RetryingPersister(lambda: place, run_id, f"its {type(place).__name__}", reconnects=False)
 
 
-def _opened(url: PersisterUrl) -> BaseStatePersister:
+def opened_to_write(url: PersisterUrl) -> BaseStatePersister:
+    """The persister of a URL; a table of rows is made where there is none."""
     if url.path is not None:
         from .sqlite import open_sqlite
 
@@ -61,7 +64,7 @@ def opened_to_read(url: PersisterUrl) -> BaseStatePersister:
 
         return read_postgresql(url.text) or InMemoryPersister()
     if url.scheme in ("redis", "rediss"):
-        return _opened(url)
+        return opened_to_write(url)
     from .mongodb import read_mongodb
 
     return read_mongodb(url.text)

@@ -13,7 +13,7 @@ _OPTIONS = {"connect_timeout": "5", "tcp_user_timeout": "10000", "application_na
 
 
 class PostgreSQLRows(PostgreSQLPersister):
-    """Burr's PostgreSQL persister, which also knows the newest step of a run."""
+    """Burr's PostgreSQL persister, which also knows the newest step of a run, and deletes all of one."""
 
     def newest_sequence_id(self, partition_key: str, app_id: str) -> int | None:
         """The newest step of a run that has a row."""
@@ -24,6 +24,24 @@ class PostgreSQLRows(PostgreSQLPersister):
             )
             newest: int | None = cursor.fetchone()[0]
         return newest
+
+    def count_rows(self, partition_key: str, app_id: str) -> int:
+        """How many rows a run has."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*) FROM {self.table_name} WHERE partition_key = %s AND app_id = %s",
+                (partition_key, app_id),
+            )
+            count: int = cursor.fetchone()[0]
+        return count
+
+    def delete_rows(self, partition_key: str, app_id: str) -> None:
+        """Delete all rows of a run, in one transaction."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {self.table_name} WHERE partition_key = %s AND app_id = %s",
+                (partition_key, app_id),
+            )
 
 
 def open_postgresql(url: str) -> PostgreSQLRows:

@@ -60,6 +60,28 @@ class RedisRows(RedisBasePersister):
         newest = self.connection.zscore(partition_key, app_id)
         return None if newest is None else int(newest)
 
+    def count_rows(self, partition_key: str, app_id: str) -> int:
+        """How many rows a run has."""
+        keys = self._keys(partition_key, app_id)
+        return int(self.connection.exists(*keys)) if keys else 0
+
+    def delete_rows(self, partition_key: str, app_id: str) -> None:
+        """Delete all rows of a run, and the number of its newest one, in one transaction."""
+        keys = self._keys(partition_key, app_id)
+        if not keys:
+            return
+        with self.connection.pipeline(transaction=True) as transaction:
+            transaction.delete(*keys)
+            transaction.zrem(partition_key, app_id)
+            transaction.execute()
+
+    def _keys(self, partition_key: str, app_id: str) -> list[str]:
+        """The keys that the rows of a run may have, not those of all that is in the database."""
+        newest = self.newest_sequence_id(partition_key, app_id)
+        # Burr's own persister may have been killed between a row and the number of the newest.
+        steps = range(newest + 2) if newest is not None else range(0)
+        return [self.create_key(app_id, partition_key, step) for step in steps]  # type: ignore[no-untyped-call]
+
 
 def open_redis(url: str) -> RedisRows:
     """Connect to a server.

@@ -13,7 +13,7 @@ BUSY_SECONDS = 5.0
 
 
 class SQLiteRows(SQLitePersister):
-    """Burr's SQLite persister, which also knows the newest step of a run whose newest row is damaged."""
+    """Burr's SQLite persister, which also knows the newest step of a run, and deletes all of one."""
 
     connection: sqlite3.Connection
 
@@ -25,6 +25,21 @@ class SQLiteRows(SQLitePersister):
         )
         newest: int | None = found.fetchone()[0]
         return newest
+
+    def count_rows(self, partition_key: str, app_id: str) -> int:
+        """How many rows a run has."""
+        found = self.connection.execute(
+            f"SELECT count(*) FROM {self.table_name} WHERE partition_key = ? AND app_id = ?",
+            (partition_key, app_id),
+        )
+        count: int = found.fetchone()[0]
+        return count
+
+    def delete_rows(self, partition_key: str, app_id: str) -> None:
+        """Delete all rows of a run, in one transaction."""
+        self.connection.execute(
+            f"DELETE FROM {self.table_name} WHERE partition_key = ? AND app_id = ?", (partition_key, app_id)
+        )
 
 
 def open_sqlite(path: Path) -> SQLiteRows:
