@@ -14,7 +14,7 @@ _TOUCHES = {"os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
 
 
 def delete(run_id, home, dies_at=None):
-    """Delete a run; the process kills itself at the touch ``dies_at``, 1-based, of something under ``home``."""
+    """Delete a run; the process kills itself at one touch of something under ``home``, counted from 1."""
     points = count(1)
 
     def touched(event, arguments):
