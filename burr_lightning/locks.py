@@ -70,7 +70,12 @@ class RunLock:
         self._made = not self._path.exists()
         if not self._quiet:  # a run that was deleted while this process waited begins anew
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            if self._quiet:
+                raise
+            return None
         if _locked(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, self._path):
             return descriptor
         os.close(descriptor)

@@ -17,11 +17,12 @@ from forks import Child
 from read_only import cli as without_rights
 from read_only import read_only
 from servers import PASSWORD, stored_rows
+from touches import at_first_touch
 from trains_beside import LOSSES, fit, goes_on, training
 
 from burr_lightning import Run, list_runs
 from burr_lightning.cli import main
-from burr_lightning.errors import HalfDeletedError, NotDeletedError
+from burr_lightning.errors import HalfDeletedError, NotDeletedError, RunLockedError
 from burr_lightning.layout import home
 from burr_lightning.locks import RunLock
 from burr_lightning.persisters import PersisterUrl
@@ -180,7 +181,8 @@ class TestRows:
         with Redis.from_url(redis.url) as client:
             newest = int(client.zscore("lightning", "cut"))
             client.hset(f"lightning:cut:{newest + 1}", "state", "{}")
-        facts("cut", "--yes", "--persister", redis.url)
+            facts("cut", "--yes", "--persister", redis.url)
+            assert client.zscore("lightning", "cut") is None
         assert stored_rows(redis.url, "cut") == []
 
     def test_a_url_for_other_runs_is_not_where_these_are(self, run, own_home):
@@ -272,6 +274,7 @@ class TestWhoIsInTheWay:
 
     def test_a_job_that_is_to_start_it(self, run):
         put_into_queue([sys.executable, "train.py"], home(None), run_id="digits")
+        assert cli("digits").exit_code == 1
         refused = cli("digits", "--yes")
         assert refused.exit_code == 1
         assert "the job 'digits' of the queue is queued (it was not started yet)" in refused.stderr
@@ -367,6 +370,32 @@ class TestCutOff:
         rest.mkdir()
         facts("digits", "--yes")
         assert not rest.exists()
+
+
+class TestWhoBeginsMeanwhile:
+    """A script that starts the run in the instant in which it is deleted begins it anew."""
+
+    @pytest.fixture
+    def is_deleted(self, run, own_home):
+        def by_another_process():
+            child = Child(deleted.delete, "digits", own_home)
+            assert child.rest()[-1][:2] == ("done", 0)
+            assert child.ended() == 0
+
+        return by_another_process
+
+    def test_before_it_opens_the_lock(self, run, is_deleted):
+        with at_first_touch("open", str(run.folder / "lock"), is_deleted):
+            again = fit("digits", 2)
+        assert list(again.history["val_loss"]) == LOSSES[:2]
+        assert again.run.verify().sound
+
+    def test_before_it_has_the_lock(self, run, is_deleted):
+        with at_first_touch("fcntl.flock", "", is_deleted):
+            again = fit("digits", 2)
+        assert list(again.history["val_loss"]) == LOSSES[:2]
+        with pytest.raises(RunLockedError), RunLock(again.folder / "lock", "digits"):
+            RunLock(again.folder / "lock", "digits").acquire()
 
 
 class TestReadOnly:

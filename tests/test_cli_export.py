@@ -16,6 +16,7 @@ import pandas
 import pytest
 import torch
 from click.testing import CliRunner
+from touches import at_first_touch
 from trains_beside import LOSSES, fit, training
 
 from burr_lightning import Checkpoints, Run
@@ -96,6 +97,16 @@ class TestWeights:
         assert "no SHA-256 is kept" in done.stderr
         [kept] = (own_home / "runs/lightning/light/checkpoints").glob("*-weights.ckpt")
         assert same(weights_in("w.pt"), kept)
+
+    def test_a_full_checkpoint_is_taken_before_one_of_the_weights_alone(self, own_home):
+        fit("light", 3, checkpoints=Checkpoints(keep_last=3, save_weights_only_best=True))
+        assert len(list((own_home / "runs/lightning/light/checkpoints").glob("epoch=00001*"))) == 2
+        said("light", "--weights", "w.pt", "--epoch", 1)  # it has a digest
+
+    def test_one_that_is_pruned_in_that_instant_is_looked_for_again(self, run):
+        newest = run.last_checkpoint
+        with at_first_touch("open", str(newest), newest.unlink):
+            assert "the weights of epoch 3" in said("digits", "--weights", "w.pt", "--epoch", "last")
 
     def test_without_a_monitored_metric_they_are_the_last(self):
         fit("bare", 2, monitor=None)
