@@ -19,6 +19,7 @@ _GRAPH = "graph.json"
 OWNER = "burr_lightning.json"
 """The file in a tracker's folder that says which root the run belongs to."""
 UNDONE = "undone.jsonl"
+"""The file in a tracker's folder that holds the steps which were run again."""
 _UNTIL = "-until-"
 _SET_ASIDE = re.compile(_UNTIL + r"\d{8}-\d{6}-\d{6}")
 
@@ -86,10 +87,17 @@ def set_aside(folder: Path) -> Path | None:
     return folder.rename(kept)
 
 
-def earlier_of(folder: Path) -> list[Path]:
-    """What `set_aside` has kept of earlier runs of the same name."""
-    found = folder.parent.glob(f"{escape(folder.name)}{_UNTIL}*")
-    return sorted(path for path in found if _SET_ASIDE.fullmatch(path.name[len(folder.name) :]))
+def earlier_of(tracked: Path, folder: RunFolder) -> list[Path]:
+    """What `set_aside` has kept of earlier runs of the same name and root; nothing of other runs.
+
+    Args:
+        tracked: Where the tracker keeps the run.
+        folder: The run's own folder.
+    """
+    found = tracked.parent.glob(f"{escape(tracked.name)}{_UNTIL}*")
+    aside = [path for path in found if _SET_ASIDE.fullmatch(path.name[len(tracked.name) :])]
+    runs = folder.path.parent
+    return sorted(path for path in aside if owns_or_emptied(path, folder) and not (runs / path.name).exists())
 
 
 def owner_of(folder: Path) -> Path | None:
@@ -107,6 +115,11 @@ def owns(tracked: Path, folder: RunFolder) -> bool:
     if owner is None or owner == folder.root:
         return owner is not None
     return not RunFolder(owner, folder.project, folder.run_id).path.exists()
+
+
+def owns_or_emptied(tracked: Path, folder: RunFolder) -> bool:
+    """Whether a tracker's folder is the run's, or one from which everything was deleted already."""
+    return owns(tracked, folder) or not any(tracked.iterdir())
 
 
 def own(folder: Path, root: Path) -> None:

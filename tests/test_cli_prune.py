@@ -139,9 +139,11 @@ class TestLeftovers:
         logs = own_home / "home/.burr/lightning"
         (own_home / "runs").rename(own_home / "elsewhere")
         fit("digits", 2, root_dir=own_home / "elsewhere2")  # another of the same name sets the log aside
-        fit("digits-until-tomorrow", 1)
+        other_run = "digits-until-20260101-120000-000001"  # a name that looks like one
+        fit(other_run, 1)
         fit("digits", 2)
         aside = sorted(path.name for path in logs.iterdir() if path.name.startswith("digits-until-2"))
+        aside.remove(other_run)
         assert len(aside) == 2
         owner = logs / aside[1] / "burr_lightning.json"
         owner.write_text(json.dumps({"root": str(own_home / "runs")}))
@@ -151,7 +153,14 @@ class TestLeftovers:
         assert {Path(file["file"]).parent.name for file in files} == {aside[1]}
         assert not owner.parent.exists()
         assert other.exists()
-        assert (logs / "digits-until-tomorrow/log.jsonl").exists()
+        assert (logs / other_run / "log.jsonl").exists()
+        emptied = logs / "digits-until-20260101-120000-000002"  # a kill came before the folder itself
+        emptied.mkdir()
+        not_ours = logs / "digits-until-tomorrow"
+        not_ours.mkdir()
+        facts("digits", "--yes")
+        assert not emptied.exists()
+        assert not_ours.exists()
 
 
 class TestDamage:

@@ -13,7 +13,7 @@ from ..persisters import PersisterUrl
 from ..persisters.deleting import count_rows
 from ..runs.family import children_of
 from ..stored_rows import StoredRows
-from ..tracked import earlier_of, owner_of, owns
+from ..tracked import earlier_of, owner_of, owns_or_emptied
 from .in_use import refuse_in_use
 from .sizes import Freed, files_in
 
@@ -112,16 +112,9 @@ def _trackers(folder: RunFolder, info: RunInfo) -> tuple[tuple[Path, ...], dict[
     if info.tracker is None:
         return (), {}
     tracker = Path(info.tracker)
-    others = RunFolder(folder.root, folder.project, tracker.name)
-    earlier = [path for path in earlier_of(tracker) if not (others.path.parent / path.name).exists()]
-    own = tuple(path for path in [tracker, *earlier] if path.is_dir() and _is_own(path, folder))
+    own = [tracker] if tracker.is_dir() and owns_or_emptied(tracker, folder) else []
     kept = {}
     if tracker.is_dir() and tracker not in own:
         owner = owner_of(tracker)
         kept[tracker] = f"it is of the run in {owner}" if owner else "it does not say whose it is"
-    return own, kept
-
-
-def _is_own(tracker: Path, folder: RunFolder) -> bool:
-    """Whether a tracker's folder is the run's, or one from which everything was deleted already."""
-    return owns(tracker, folder) or not any(tracker.iterdir())
+    return (*own, *earlier_of(tracker, folder)), kept

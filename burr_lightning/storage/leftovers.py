@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..layout import RunFolder, RunInfo
-from ..tracked import UNDONE, earlier_of, owns
+from ..tracked import OWNER, UNDONE, earlier_of, owns
 from .sizes import files_in
 
 _SETTLED = 3600.0
@@ -36,11 +36,10 @@ def _tracked(tracker: Path, folder: RunFolder) -> Iterator[tuple[Path, str]]:
     undone = tracker / UNDONE
     if undone.is_file() and owns(tracker, folder):
         yield undone, "set aside: steps that were run again"
-    for earlier in earlier_of(tracker):
-        if owns(earlier, folder):
-            yield from (
-                (path, "set aside: an earlier run of that name") for path in sorted(files_in(earlier))
-            )
+    for earlier in earlier_of(tracker, folder):
+        # What says whose it is goes last: who is killed before that can go on with it.
+        files = sorted(files_in(earlier), key=lambda path: (path.name == OWNER, path))
+        yield from ((path, "set aside: an earlier run of that name") for path in files)
 
 
 def _is_settled(path: Path) -> bool:

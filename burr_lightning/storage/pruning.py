@@ -13,8 +13,10 @@ from ..errors import BurrLightningError, ResumeError, RunLockedError, StorageErr
 from ..layout import RunFolder
 from ..locks import RunLock, holder, is_held
 from ..runs import Run
+from ..tracked import earlier_of
 from .leftovers import leftovers
-from .sizes import Freed
+from .removing import remove_folder
+from .sizes import Freed, files_in
 from .weights import folder_of
 
 _Paths = list[tuple[Path, str]]
@@ -80,7 +82,7 @@ def prune(look: Callable[[], Run], run: Run, keep: Checkpoints) -> Pruning:
             files = _counted(paths, Freed(path for path, _ in paths))
             for file in files:
                 file.path.unlink(missing_ok=True)
-            _remove_empty({file.path.parent for file in files}, folder)
+            _remove_emptied(folder)
     except RunLockedError as error:
         return Pruning(run.run_id, run.project, (), _trained_by(error.holder))
     except BurrLightningError:
@@ -144,8 +146,11 @@ def _counted(paths: _Paths, freed: Freed) -> tuple[Unneeded, ...]:
     return tuple(Unneeded(path, why, freed.of(path)) for path, why in paths)
 
 
-def _remove_empty(folders: set[Path], folder: RunFolder) -> None:
-    """Folders outside the run's, of earlier runs of its name, that hold nothing any more."""
-    for path in folders:
-        if not path.is_relative_to(folder.path) and not any(path.iterdir()):
-            path.rmdir()
+def _remove_emptied(folder: RunFolder) -> None:
+    """What a tracker had of earlier runs of that name is gone: its folders go too."""
+    info = folder.info()
+    if info is None or info.tracker is None:
+        return
+    for earlier in earlier_of(Path(info.tracker), folder):
+        if not any(files_in(earlier)):
+            remove_folder(earlier, last=[])
