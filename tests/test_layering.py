@@ -27,6 +27,8 @@ LAYERS = [
             "known_runs",
             "launch",
             "optimizer_names",
+            "live_tracker",
+            "step_log",
             "annotated",
             "questions",
             "reviews",
