@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording"},
+    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording", "thinning"},
     {"conditions"},
     {
         *(

@@ -21,6 +21,7 @@ from .show import show
 from .submit import submit
 from .ui import ui
 from .verify import verify
+from .watch import watch
 from .work import work
 
 
@@ -51,4 +52,5 @@ main.add_command(show)
 main.add_command(ui)
 main.add_command(submit)
 main.add_command(verify)
+main.add_command(watch)
 main.add_command(work)

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .completing import run_ids
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -20,6 +22,11 @@ def root_dir_option(command: _Command) -> _Command:
         type=click.Path(file_okay=False, path_type=Path),
         help="Where runs are kept. Without it: BURR_LIGHTNING_HOME of the environment, else ./burr_runs.",
     )(command)
+
+
+def run_argument(command: _Command) -> _Command:
+    """``RUN``: a run, as `find_run` takes it."""
+    return click.argument("run_id", metavar="RUN", shell_complete=run_ids)(command)
 
 
 def where_options(command: _Command) -> _Command:
