@@ -111,7 +111,8 @@ class Frame:
     def _fields(self) -> Iterator[tuple[str, Text | str]]:
         look, run = self.look, self.look.run
         yield "run", f"{run.run_id}, project {run.project}"
-        yield "status", status_text(look.status).append(f", {look.owner}" if look.owner else "", style="dim")
+        owner = f", {shown(look.owner)}" if look.owner else ""
+        yield "status", Text.assemble(status_text(look.status), owner)
         if run.stop_reason is not None and look.has_ended:
             yield "why it stopped", run.stop_reason
         if run.error is not None and look.has_ended:
