@@ -11,6 +11,7 @@ import click
 
 from ..errors import BurrLightningError
 from .compare import compare
+from .completion import completion
 from .fork import fork
 from .graph import graph
 from .queue import cancel, queue
@@ -43,6 +44,7 @@ def main() -> None:
 main.add_command(cancel)
 main.add_command(compare)
 main.add_command(fork)
+main.add_command(completion)
 main.add_command(graph)
 main.add_command(queue)
 main.add_command(resume)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from .completing import run_ids
+from .completing import projects, run_ids
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -32,7 +32,10 @@ def run_argument(command: _Command) -> _Command:
 def where_options(command: _Command) -> _Command:
     """``--project`` and ``--root-dir``: which runs are looked through."""
     project = click.option(
-        "--project", metavar="P", help="Look at the runs of this project only, not at those of all projects."
+        "--project",
+        metavar="P",
+        shell_complete=projects,
+        help="Look at the runs of this project only, not at those of all projects.",
     )
     return project(root_dir_option(command))
 
