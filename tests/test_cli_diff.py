@@ -139,7 +139,7 @@ class TestWhatDiffers:
         assert found["not_compared"] == {"machine": "Burr's local tracker has nothing of b"}
 
     def test_the_same_values_that_are_no_numbers_are_the_same(self, fit):
-        script = {"val_loss": [float("nan"), float("inf")]}
+        script = {"val_loss": [float("inf"), float("nan")]}
         fit("a", script=script)
         fit("b", script=script)
         assert differences("a", "b")[0] == {}
