@@ -13,6 +13,7 @@ from ..errors import BurrLightningError
 from .compare import compare
 from .completion import completion
 from .diff import diff
+from .doctor import doctor
 from .fork import fork
 from .graph import graph
 from .queue import cancel, queue
@@ -45,6 +46,7 @@ def main() -> None:
 main.add_command(cancel)
 main.add_command(compare)
 main.add_command(diff)
+main.add_command(doctor)
 main.add_command(fork)
 main.add_command(completion)
 main.add_command(graph)

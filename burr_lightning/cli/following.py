@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ..runs import Run, Status
 from ..scheduling.lease import holder
 from ..step_log import LoggedStep, StepLog
 from ..stored_rows import StoredRows
+from .taken_warnings import TakenWarnings
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class FollowedRun:
             self._log = StepLog(Path(info.tracker) if info.tracker else None)
         owner = holder(self._folder.lock) or "a process" if is_held(self._folder.lock) else None
         rows = _NewestRow(self._persister, self._row)
-        with _Warnings() as warnings, rows:
+        with TakenWarnings() as warnings, rows:
             run = Run(self._folder, info, rows)
         self._row = rows.known
         steps = self._log.steps()
@@ -102,22 +102,3 @@ class _NewestRow(StoredRows):
         row, error = self.read(folder, info, self.known)
         self.known = row or self.known
         return self.known, error
-
-
-class _Warnings(logging.Handler):
-    """Takes what this library warns of meanwhile: the terminal is taken by the picture."""
-
-    newest: str | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.newest = record.getMessage()
-
-    def __enter__(self) -> _Warnings:
-        self._logger = logging.getLogger(__package__.partition(".")[0])
-        self._propagated, self._logger.propagate = self._logger.propagate, False
-        self._logger.addHandler(self)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._logger.removeHandler(self)
-        self._logger.propagate = self._propagated
