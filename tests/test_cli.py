@@ -398,7 +398,14 @@ class TestProcess:
 
     @pytest.mark.parametrize(
         "command",
-        [["runs"], ["show", "digits-good"], ["show", "latest", "--json"], ["verify", "digits-good"]],
+        [
+            ["runs"],
+            ["show", "digits-good"],
+            ["show", "latest", "--json"],
+            ["verify", "digits-good"],
+            ["watch", "digits-good", "--once"],
+            ["diff", "digits-good", "plain"],
+        ],
     )
     def test_commands_do_without_torch_and_lightning(self, stored: Path, command: list[str]) -> None:
         done = python(WITHOUT, "torch,lightning", *command, "--root-dir", str(stored))

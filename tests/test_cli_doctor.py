@@ -294,6 +294,23 @@ def test_an_extra_that_is_missing_is_a_note(tmp_path):
     assert "✗ torch is not installed: pip install --upgrade burr-lightning" in broken.stdout
 
 
+def test_where_burr_is_missing_the_versions_are_told():
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'burr':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from burr_lightning.cli import main\n"
+        "main(['doctor'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("versions         python ")
+    assert "✗ it could not be looked at: No module named 'burr'" in done.stdout
+
+
 def test_a_place_that_no_home_is_in(monkeypatch):
     monkeypatch.setenv("BURR_LIGHTNING_HOME", str(Path("elsewhere").absolute()))
     assert "is not there yet" in notes()[0]

@@ -12,6 +12,7 @@ import click
 from ..errors import BurrLightningError
 from .compare import compare
 from .completion import completion
+from .demo import demo
 from .diff import diff
 from .doctor import doctor
 from .fork import fork
@@ -27,14 +28,18 @@ from .verify import verify
 from .watch import watch
 from .work import work
 
+_INTERRUPTED = 130
+
 
 class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of this library is one line on stderr."""
+        """Run a command; an error of this library is one line on stderr, and Ctrl-C a code of its own."""
         try:
             return super().invoke(ctx)
         except BurrLightningError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,10 +50,11 @@ def main() -> None:
 
 main.add_command(cancel)
 main.add_command(compare)
+main.add_command(completion)
+main.add_command(demo)
 main.add_command(diff)
 main.add_command(doctor)
 main.add_command(fork)
-main.add_command(completion)
 main.add_command(graph)
 main.add_command(queue)
 main.add_command(resume)

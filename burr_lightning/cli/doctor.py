@@ -54,28 +54,34 @@ def doctor(context: click.Context, root_dir: Path | None, persister: str | None,
 
 def _findings(root: Path, persister: str | None) -> Iterator[Finding]:
     from ..errors import BurrLightningError
-    from ..runs import list_runs
     from .checkup.finding import Finding
+    from .checkup.versions import check_versions
+
+    yield from check_versions()
+    try:
+        yield from _of_store(root, persister)
+    except (OSError, ImportError, BurrLightningError) as error:
+        # A package is missing, as the versions say, or a folder may not be read, as the permissions say.
+        yield Finding("the rest", "problem", f"it could not be looked at: {error}")
+
+
+def _of_store(root: Path, persister: str | None) -> Iterator[Finding]:
+    from ..runs import list_runs
     from .checkup.leftovers import check_leftovers
     from .checkup.locked import check_locks, check_queue
     from .checkup.storage import check_permissions, check_storage
     from .checkup.stored import check_database, check_runs
-    from .checkup.versions import check_versions
 
-    yield from check_versions()
     yield from check_storage(root)
     if not root.is_dir():
         return
     yield from check_permissions(root)
-    try:
-        yield from check_database(root)
-        runs = list_runs(root_dir=root, persister=persister)
-        yield from check_runs(runs)
-        yield from check_leftovers(root, runs)
-        yield from check_locks(root, runs)
-        yield from check_queue(root)
-    except (OSError, BurrLightningError) as error:
-        yield Finding("storage", "problem", f"the rest could not be looked at: {error}")
+    yield from check_database(root)
+    runs = list_runs(root_dir=root, persister=persister)
+    yield from check_runs(runs)
+    yield from check_leftovers(root, runs)
+    yield from check_locks(root, runs)
+    yield from check_queue(root)
 
 
 def _facts(root: Path, findings: list[Finding]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def extras() -> dict[str, list[str]]:
     for need in _needs():
         if need.extra is not None and need.extra not in _NOT_SHOWN:
             wrong = _wrong(need)
-            found.setdefault(need.extra, []).extend([wrong] if wrong else [])
+            missing = found.setdefault(need.extra, [])
+            missing += [wrong] if wrong and wrong not in missing else []
     return found
 
 
