@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from ... import __version__
 from .finding import Finding
 
 _US = "burr-lightning"
@@ -33,7 +32,7 @@ def versions() -> dict[str, str | None]:
     """The versions that count, ``None`` for what is not installed."""
     return {
         "python": platform.python_version(),
-        _US: __version__,
+        _US: installed(_US),
         **{package: installed(package) for package in _SHOWN},
     }
 
