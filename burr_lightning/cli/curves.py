@@ -41,6 +41,21 @@ def curves(history: MetricHistory, monitor: str | None, to: Console, height: int
     return _drawn(drawn, len(history), size, colour=colour) if drawn else []
 
 
+class DrawnCurves:
+    """Curves that are drawn again where there is something new, and else given as they were."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._lines: list[str] = []
+
+    def lines(self, history: MetricHistory, monitor: str | None, to: Console, height: int) -> list[str]:
+        """What `curves` gives."""
+        size = (to.width, height)
+        if not self._of or self._of[0] is not history or self._of[1:] != size:
+            self._of, self._lines = (history, *size), curves(history, monitor, to, height)
+        return self._lines
+
+
 def _drawn(drawn: dict[str, list[float]], epochs: int, size: tuple[int, int], *, colour: bool) -> list[str]:
     import plotext
 

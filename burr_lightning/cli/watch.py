@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from .curves import DrawnCurves
 from .options import finite, json_option, persister_option, run_argument, where_options
 from .output import console, print_json, print_table
 
@@ -76,7 +77,7 @@ def watch(
         print_json(_frame(followed).facts())
     elif once:
         to = console()
-        print_table(to, _frame(followed).rendered(to))
+        print_table(to, _frame(followed).rendered(to, None, DrawnCurves()))
     else:
         context.exit(_watched(followed, every))
 
@@ -113,9 +114,10 @@ def _frames(followed: FollowedRun, every: float) -> Iterator[Frame]:
 def _live(frames: Iterator[Frame], to: Console) -> Status:
     from rich.live import Live
 
+    drawn = DrawnCurves()
     with _told_to_end(), Live(console=to, auto_refresh=False, vertical_overflow="crop") as live:
         for frame in frames:
-            live.update(frame.rendered(to, to.height - 1), refresh=True)
+            live.update(frame.rendered(to, to.height - 1, drawn), refresh=True)
     return frame.look.status
 
 
@@ -125,7 +127,7 @@ def _written(frames: Iterator[Frame], to: Console) -> Status:
         if frame.signature != before:
             if before is not None:
                 click.echo()
-            print_table(to, frame.rendered(to, with_curves=frame.look.has_ended))
+            print_table(to, frame.rendered(to, None, DrawnCurves() if frame.look.has_ended else None))
             before = frame.signature
     return frame.look.status
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..questions import shown
-from .curves import curves
+from .curves import DrawnCurves
 from .events import Event, events_of, newest
 from .facts import summary
 from .output import LABEL_WIDTH, NONE, duration, number, pairs, status_text
@@ -79,25 +79,27 @@ class Frame:
             ],
         }
 
-    def rendered(self, to: Console, height: int | None = None, *, with_curves: bool = True) -> RenderableType:
+    def rendered(
+        self, to: Console, height: int | None = None, drawn_curves: DrawnCurves | None = None
+    ) -> RenderableType:
         """The picture.
 
         Args:
             to: Where it will be shown.
             height: How many lines there are, ``None`` for as many as it takes.
-            with_curves: Whether the learning curves are part of it.
+            drawn_curves: Draws the learning curves; ``None`` leaves them out.
         """
         fields = _grid(self._fields())
         left = height - len(to.render_lines(fields)) if height is not None else 1000
         most_events = _MOST_EVENTS if height is None else _FEWEST_EVENTS
         lines = min(left - most_events - 1, _HIGHEST_CURVES)
-        drawn = self._curves(to, lines) if with_curves and lines >= _LOWEST_CURVES else []
+        drawn: list[str] = []
+        if drawn_curves is not None and lines >= _LOWEST_CURVES:
+            history, monitor = self.look.run.history, self.look.info.monitor
+            drawn = drawn_curves.lines(history, monitor, to, lines)
         left -= len(drawn)
         events = newest(self.events, min(left - 1, _MOST_EVENTS))
         return Group(fields, *map(Text.from_ansi, drawn), *self._events(events))
-
-    def _curves(self, to: Console, height: int) -> list[str]:
-        return curves(self.look.run.history, self.look.info.monitor, to, height)
 
     def _events(self, events: list[Event]) -> Iterator[Text]:
         if events:
