@@ -21,6 +21,7 @@ from burr.tracking import LocalTrackingClient
 
 from .actions import PhaseFeed
 from .graphs import entrypoint
+from .live_tracker import LiveTracker
 from .state import PhaseReport
 
 
@@ -221,4 +222,4 @@ class OpenPhase:
 
 def local_tracker(project: str) -> LocalTrackingClient:
     """Burr's own tracker in Burr's own place, where ``burr`` shows it with no configuration."""
-    return LocalTrackingClient(project=project)
+    return LiveTracker(project)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import MissingExtraError, UnknownMetricError
-from .history_forms import as_dicts, as_recording, decoded, encoded
+from .history_forms import as_dicts, as_recording, decoded, encoded, newer_checks
 from .metric import Mode, MonitoredMetric, SinceBest
 from .metric_log import Check, Column, MetricLog, Statistic
 from .recording import Recording
@@ -274,6 +274,15 @@ class MetricHistory:
             for row in chunk["checks"]:
                 log.append(decoded(row, chunk["names"]), chunk["directions"])
         return MetricHistory._at_tip(log)
+
+    def with_chunks(self, chunks: Sequence[Mapping[str, Any]]) -> MetricHistory | None:
+        """This history and what is newer in `chunk`s, the oldest first; ``None`` where they do not fit it."""
+        newer = newer_checks(self._log.checks, self._size, chunks)
+        history = self
+        for (epoch, ends, metrics, step, seconds), directions in newer or ():
+            when: dict[str, Any] = {"step": step, "seconds": seconds}
+            history = history.append(epoch, metrics, ends_epoch=ends, directions=directions, **when)
+        return history if newer is not None else None
 
     def __eq__(self, other: object) -> bool:
         """Whether the same was logged at the same checks; the clock is not compared."""

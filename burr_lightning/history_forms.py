@@ -82,3 +82,28 @@ def decoded(row: Sequence[Any], names: Sequence[str]) -> Check:
     epoch, ends_epoch, values, *when = row
     pairs = zip(names, values, strict=True)
     return Check(epoch, bool(ends_epoch), {n: float(v) for n, v in pairs if v is not None}, *when)
+
+
+def newer_checks(
+    known: Sequence[Check], size: int, chunks: Sequence[Mapping[str, Any]]
+) -> list[tuple[Check, Mapping[str, Mode]]] | None:
+    """The checks in chunks that come after those that are known; ``None`` where they do not continue them.
+
+    Args:
+        known: The checks of a history.
+        size: How many of them count.
+        chunks: What rows hold of a history, the oldest first.
+    """
+    newer: list[tuple[Check, Mapping[str, Mode]]] = []
+    number = chunks[0]["first"] if chunks else 0
+    if number > size:
+        return None
+    for chunk in chunks:
+        for row in chunk["checks"]:
+            check = decoded(row, chunk["names"])
+            if number >= size:
+                newer.append((check, chunk["directions"]))
+            elif not known[number].says_what(check):
+                return None
+            number += 1
+    return newer if number >= size else None

@@ -107,6 +107,9 @@ class RunInfo:
     parent: dict[str, Any] | None = None
     """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``; ``None`` for no fork. It has the
     parent's project."""
+    limits: dict[str, Any] | None = None
+    """Lightning's own limits of the process that trained it last: ``max_epochs``, ``max_steps`` and
+    ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Outcome:
     """The action that was open then."""
 
 
-_Stored = TypeVar("_Stored", RunInfo, Outcome)
+_Stored = TypeVar("_Stored")
 
 
 class RunFolder:
@@ -188,7 +191,7 @@ class RunFolder:
 
 def known(kind: type[_Stored], stored: dict[str, Any]) -> _Stored | None:
     """What a file holds, without what a newer version has added; ``None`` where it lacks what it must."""
-    names = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     try:
         return kind(**{name: value for name, value in stored.items() if name in names})
     except TypeError:

@@ -31,6 +31,22 @@ def reached_limit(trainer: Trainer, epochs: int, steps: int, *, asked_by_us: boo
     return None
 
 
+def limits_of(trainer: Trainer) -> dict[str, float | None]:
+    """Lightning's own limits, for those who look on; ``None`` for each that there is not.
+
+    Returns:
+        ``max_epochs``, ``max_steps``, and ``max_time`` in seconds.
+    """
+    epochs = trainer.max_epochs if trainer.max_epochs not in (None, -1) else None
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    times = [left + timer.time_elapsed() for timer in timers if (left := timer.time_remaining()) is not None]
+    return {
+        "max_epochs": epochs + _epochs_to_be_added(trainer) if epochs is not None else None,
+        "max_steps": trainer.max_steps if trainer.max_steps != -1 else None,
+        "max_time": round(min(times), 3) if times else None,
+    }
+
+
 def _epochs_to_be_added(trainer: Trainer) -> int:
     """How many epochs callbacks will add to ``max_epochs`` in ``on_fit_start``, and have not yet."""
     return sum(

@@ -20,6 +20,7 @@ from .errors import BurrLightningError, LostRowsError, RunLockedError
 from .hooks import TrainerHook
 from .launch import launch
 from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
+from .lightning_limits import limits_of
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
@@ -70,7 +71,7 @@ class OpenRun:
             stored = StoredCommits(self.folder, rows) if self.folder and rows else None
             self.standing = standing_of(settings, stored, trainer, module)
             if self.folder is not None:
-                self._write_info(self.folder, tracker)
+                self._write_info(self.folder, tracker, limits_of(trainer))
             committer = None
             if self.folder is not None and rows is not None:
                 newest = self.standing.sequence_id
@@ -107,7 +108,9 @@ class OpenRun:
             return local_tracker(self.settings.project) if tracker else None
         return tracker
 
-    def _write_info(self, folder: RunFolder, tracker: LifecycleAdapter | None) -> None:
+    def _write_info(
+        self, folder: RunFolder, tracker: LifecycleAdapter | None, limits: dict[str, Any]
+    ) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
         newest = self.standing.sequence_id
@@ -128,6 +131,7 @@ class OpenRun:
                 (known.launch if known else None) or launch(),
                 os.environ.get(JOB_VARIABLE) or (known.job if known else None),
                 known.parent if known else parent_of(self.standing.state),
+                limits,
             )
         )
         if not self.standing.finished:

@@ -42,6 +42,10 @@ class Row:
     created: str
     """When it was written, as the persister says it."""
 
+    def is_of(self, sequence_id: int, created: str) -> bool:
+        """Whether it is the row of that step that was written then."""
+        return (self.sequence_id, self.created) == (sequence_id, created)
+
 
 @dataclass(frozen=True)
 class StoredRow:
@@ -93,8 +97,12 @@ class StateRows:
         if history.checks - first >= _CHUNK:
             self._anchor = (sequence_id, history)
 
-    def newest(self) -> Row | None:
+    def newest(self, known: Row | None = None) -> Row | None:
         """The newest row that can be read, ``None`` where the run has none.
+
+        Args:
+            known: A row of the same run that was read before: of the history, only what is newer is read
+                then, so that looking again costs the same however long the run is.
 
         Raises:
             UnreadableRowError: If there are rows, and none can be read.
@@ -102,7 +110,8 @@ class StateRows:
         damaged = None
         for _, stored in self._newest_first():
             if not isinstance(stored, UnreadableRowError):
-                return self._row(stored)
+                same = known is not None and known.is_of(stored["sequence_id"], str(stored["created_at"]))
+                return known if same else self._row(stored, known)
             log.warning("%s Meanwhile the row before it is taken.", stored)
             damaged = damaged or stored
         if damaged is not None:
@@ -192,27 +201,42 @@ class StateRows:
         except UnreadableRowError as error:
             return error
 
-    def _row(self, stored: Any) -> Row:
+    def _row(self, stored: Any, known: Row | None = None) -> Row:
         stored_state: State[Any] = stored["state"]
         # A row of an older version lacks the keys that are newer.
         state = stored_state.update(**{key: _DEFAULTS[key] for key in _COVERED if key not in stored_state})
         best = state["best"]
         state = state.update(
-            history=self._history(state["history"]),
+            history=self._longer(known, state["history"]) or self._history(state["history"]),
             metrics={name: float(value) for name, value in state["metrics"].items()},
             best={**best, "value": _number(best["value"])} if best else None,
         ).wipe(delete=[key for key in state if key.startswith("__")])
         return Row(stored["sequence_id"], stored["position"], state, str(stored["created_at"]))
 
-    def _history(self, newest: dict[str, Any]) -> MetricHistory:
-        chunks = [newest, *(stored["state"]["history"] for stored in self._before(newest))]
-        return MetricHistory.from_chunks(chunks[::-1])
+    def _longer(self, known: Row | None, newest: dict[str, Any]) -> MetricHistory | None:
+        """The history of a known row with what is newer, ``None`` where the newest one is not that."""
+        if known is None:
+            return None
+        history: MetricHistory = known.state["history"]
+        return history.with_chunks(self._parts(newest, history.checks))
 
-    def _before(self, newest: dict[str, Any]) -> list[Any]:
-        """The rows that hold the history before a row's own part of it, the newest first."""
+    def _history(self, newest: dict[str, Any]) -> MetricHistory:
+        return MetricHistory.from_chunks(self._parts(newest, 0))
+
+    def _parts(self, newest: dict[str, Any], checks: int) -> list[dict[str, Any]]:
+        """The parts of a history, the oldest first; see `_before`."""
+        return [newest, *(stored["state"]["history"] for stored in self._before(newest, checks))][::-1]
+
+    def _before(self, newest: dict[str, Any], checks: int = 0) -> list[Any]:
+        """The rows that hold the history before a row's own part of it, the newest first.
+
+        Args:
+            newest: That part.
+            checks: So many checks are known: the row that has the last of them is the last that is read.
+        """
         found: list[Any] = []
-        before = newest["before"]
-        while before is not None:
+        part = newest
+        while part["first"] >= checks and (before := part["before"]) is not None:
             stored = self._readable(before)
             if stored is None or isinstance(stored, UnreadableRowError):
                 state = "gone" if stored is None else "damaged"
@@ -221,7 +245,7 @@ class StateRows:
                     f"before it with it. Restore the database, or start a new run."
                 )
             found.append(stored)
-            before = stored["state"]["history"]["before"]
+            part = stored["state"]["history"]
         return found
 
     def _load(self, sequence_id: int | None) -> Any:

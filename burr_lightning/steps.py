@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class Step:
     failed: bool
     epoch: int | None
     """The epoch that a phase belongs to."""
+    batches: int | None = None
+    """How many batches a phase had, ``None`` where that is not known."""
 
     @property
     def seconds(self) -> float | None:
@@ -68,31 +70,47 @@ def read_steps(folder: Path) -> MachinePath:
         return MachinePath()
     with open(path, encoding="utf-8") as log:
         for line in log:
-            entry = _entry(line)
-            if entry.get("type") == "begin_entry":
-                started = datetime.fromisoformat(entry["start_time"])
-                number = entry["sequence_id"]
-                steps[number] = Step(number, entry["action"], started, None, False, None)
-            elif entry.get("type") == "end_entry" and entry["sequence_id"] in steps:
-                begun, result = steps[entry["sequence_id"]], entry["result"] or {}
-                steps[begun.sequence_id] = Step(
-                    begun.sequence_id,
-                    begun.action,
-                    begun.started,
-                    datetime.fromisoformat(entry["end_time"]),
-                    entry["exception"] is not None,
-                    result["epoch"] if {"epoch", "first_batch"} <= result.keys() else None,
-                )
+            entry = log_entry(line)
+            if (step := step_of(entry, steps)) is not None:
+                steps[step.sequence_id] = step
     return MachinePath(steps.values())
 
 
-def _entry(line: str) -> dict[str, Any]:
+def step_of(entry: Mapping[str, Any], known: Mapping[int, Step]) -> Step | None:
+    """The step that an entry of a log begins or ends, ``None`` for an entry of another kind.
+
+    Args:
+        entry: The entry.
+        known: The steps that have begun, by number: an end without its beginning tells of none.
+    """
+    if entry.get("type") == "begin_entry":
+        started = datetime.fromisoformat(entry["start_time"])
+        return Step(entry["sequence_id"], entry["action"], started, None, False, None)
+    if entry.get("type") != "end_entry" or entry["sequence_id"] not in known:
+        return None
+    result = entry["result"] or {}
+    is_phase = {"epoch", "first_batch"} <= result.keys()
+    return replace(
+        known[entry["sequence_id"]],
+        ended=datetime.fromisoformat(entry["end_time"]),
+        failed=entry["exception"] is not None,
+        epoch=result["epoch"] if is_phase else None,
+        batches=_batches(result) if is_phase else None,
+    )
+
+
+def _batches(result: Mapping[str, Any]) -> int | None:
+    first, last = result["first_batch"], result.get("last_batch")
+    return last - first + 1 if first is not None and last is not None and last >= first else None
+
+
+def log_entry(line: str | bytes) -> dict[str, Any]:
     """One line of the log; the last one is torn where the process was killed while writing it."""
     try:
         entry: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
+    except ValueError:
         return {}
-    return entry
+    return entry if isinstance(entry, dict) else {}
 
 
 @dataclass(frozen=True)

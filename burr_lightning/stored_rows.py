@@ -58,9 +58,15 @@ class StoredRows:
         Raises:
             BurrLightningError: If the rows cannot be reached, see ``strict``.
         """
+        return self.read(folder, info)
+
+    def read(
+        self, folder: RunFolder, info: RunInfo, known: Row | None = None
+    ) -> tuple[Row | None, str | None]:
+        """What `newest` gives; of a run of which a row is known, what is newer is read."""
         elsewhere = self.given is None and info.persister is not None
         try:
-            return self.rows(folder, info).newest(), None
+            return self.rows(folder, info).newest(known), None
         except BurrLightningError as error:
             damaged = isinstance(error, ResumeError) and not isinstance(error, PersisterError)
             if self._strict and not (elsewhere or damaged):

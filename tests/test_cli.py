@@ -415,6 +415,8 @@ class TestProcess:
             ["show", "latest", "--json"],
             ["verify", "digits-good"],
             ["export", "digits-good"],
+            ["watch", "digits-good", "--once"],
+            ["diff", "digits-good", "plain"],
         ],
     )
     def test_commands_do_without_torch_and_lightning(self, stored: Path, command: list[str]) -> None:

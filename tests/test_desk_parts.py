@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from burr_lightning.desk.forms import inputs_of, typed_values
 from burr_lightning.desk.path_view import path_items
-from burr_lightning.desk.thinning import thinned
 from burr_lightning.desk.timeline import WIDTH, timeline
 from burr_lightning.desk.words import command_line, iso, minute, moment, writable
 from burr_lightning.questions import Field, Question
 from burr_lightning.steps import Step
+from burr_lightning.thinning import thinned
 
 BEGAN = datetime(2026, 1, 1)
 VALUES = st.one_of(st.none(), st.floats(-1e6, 1e6))

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording"},
+    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording", "thinning"},
     {"conditions"},
     {
         *(
@@ -27,6 +27,8 @@ LAYERS = [
             "known_runs",
             "launch",
             "optimizer_names",
+            "live_tracker",
+            "step_log",
             "annotated",
             "questions",
             "reviews",

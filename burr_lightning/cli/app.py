@@ -11,7 +11,11 @@ import click
 
 from ..errors import BurrLightningError
 from .compare import compare
+from .completion import completion
 from .delete import delete
+from .demo import demo
+from .diff import diff
+from .doctor import doctor
 from .export import export
 from .fork import fork
 from .graph import graph
@@ -24,16 +28,21 @@ from .show import show
 from .submit import submit
 from .ui import ui
 from .verify import verify
+from .watch import watch
 from .work import work
+
+_INTERRUPTED = 130
 
 
 class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of this library is one line on stderr."""
+        """Run a command; an error of this library is one line on stderr, and Ctrl-C a code of its own."""
         try:
             return super().invoke(ctx)
         except BurrLightningError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +55,10 @@ main.add_command(cancel)
 main.add_command(compare)
 main.add_command(delete)
 main.add_command(export)
+main.add_command(completion)
+main.add_command(demo)
+main.add_command(diff)
+main.add_command(doctor)
 main.add_command(fork)
 main.add_command(graph)
 main.add_command(prune)
@@ -57,4 +70,5 @@ main.add_command(show)
 main.add_command(ui)
 main.add_command(submit)
 main.add_command(verify)
+main.add_command(watch)
 main.add_command(work)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .completing import run_ids
 from .options import json_option, persister_option, where_options
 from .output import console, print_field, print_json, print_table
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     epilog="Example: burr-lightning compare digits-1 digits-2 --stop 'plateau(\"val_loss\", patience=3)' "
     "--stop 'generalization_loss(\"val_loss\", 5) | max_epochs(40)'"
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=run_ids)
 @click.option(
     "--stop",
     "stops",

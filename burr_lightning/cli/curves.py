@@ -3,53 +3,73 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from ..questions import shown
+from ..thinning import thinned
+
 if TYPE_CHECKING:
     from ..history import MetricHistory
 
 _HEIGHT = 12
 _WIDEST, _MOST_TICKS = 100, 8
+_MOST_POINTS = 1000
+"""Points of a curve that are drawn: more than the widest picture has columns."""
 _COLOURS = ("blue+", "orange+", "cyan+", "magenta+", "green+")
 
 
-def curves(history: MetricHistory, monitor: str | None, to: Console) -> list[str]:
+def curves(history: MetricHistory, monitor: str | None, to: Console, height: int = _HEIGHT) -> list[str]:
     """The monitored metric and those that measure the same, as lines of text; else what was logged first.
 
     Args:
         history: The metrics.
         monitor: The monitored metric, ``None`` for none.
         to: Where they will be shown.
+        height: How many lines they may take.
     """
     from ..plots import groups_of
 
     groups = [names for names in groups_of(history).values() if monitor is None or monitor in names]
     drawn = {name: _finite(history[name]) for name in groups[0]} if groups else {}
     drawn = {name: values for name, values in drawn.items() if not all(map(math.isnan, values))}
-    return _drawn(drawn, len(history), min(to.width, _WIDEST), colour=to.is_terminal) if drawn else []
+    colour = to.color_system is not None and not to.no_color
+    size = min(to.width, _WIDEST), height
+    return _drawn(drawn, len(history), size, colour=colour) if drawn else []
 
 
-def _drawn(drawn: dict[str, list[float]], epochs: int, width: int, *, colour: bool) -> list[str]:
+class DrawnCurves:
+    """Curves that are drawn again where there is something new, and else given as they were."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._lines: list[str] = []
+
+    def lines(self, history: MetricHistory, monitor: str | None, to: Console, height: int) -> list[str]:
+        """What `curves` gives."""
+        size = (to.width, height)
+        if not self._of or self._of[0] is not history or self._of[1:] != size:
+            self._of, self._lines = (history, *size), curves(history, monitor, to, height)
+        return self._lines
+
+
+def _drawn(drawn: dict[str, list[float]], epochs: int, size: tuple[int, int], *, colour: bool) -> list[str]:
     import plotext
 
     plotext.clear_figure()
     plotext.theme("clear")  # the terminal's own background
-    plotext.plotsize(width, _HEIGHT)
+    plotext.plotsize(*size)
     for name, values, drawn_in in zip(drawn, drawn.values(), cycle(_COLOURS), strict=False):
-        plotext.plot(list(range(len(values))), values, label=name, marker="braille", color=drawn_in)
+        at, kept = thinned(range(len(values)), [None if math.isnan(v) else v for v in values], _MOST_POINTS)
+        points = [math.nan if value is None else value for value in kept]
+        plotext.plot(at, points, label=shown(name), marker="braille", color=drawn_in)
     plotext.xticks(list(range(0, epochs, max(1, math.ceil(epochs / _MOST_TICKS)))))
     plotext.xlabel("epoch")
     lines = str(plotext.build()).rstrip().splitlines()
-    return (
-        lines
-        if colour and "NO_COLOR" not in os.environ
-        else [plotext.uncolorize(line).rstrip() for line in lines]
-    )
+    return lines if colour else [plotext.uncolorize(line).rstrip() for line in lines]
 
 
 def _finite(values: Sequence[float]) -> list[float]:

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from ..amounts import file_size
+from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
 from .output import console, print_json, print_whole
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_ids", metavar="RUN...", nargs=-1, required=True)
+@click.argument("run_ids", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run_ids)
 @click.option("--yes", is_flag=True, help="Delete it. Without it nothing is deleted.")
 @click.option(
     "--keep-rows", is_flag=True, help="Leave its rows where they are: in a store that is gone, say."

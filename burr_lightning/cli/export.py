@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from ..amounts import file_size
+from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
 from .output import NONE, console, print_json, print_table
 
@@ -31,7 +32,7 @@ def _epoch(context: click.Context, option: click.Parameter, text: str | None) ->
 
 
 @click.command(epilog="Example: burr-lightning export digits --weights best.pt --history digits.csv")
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run_ids)
 @click.option("--weights", metavar="FILE", type=_FILE, help="Write the weights of an epoch, a state_dict.")
 @click.option(
     "--epoch",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
 from .output import pairs, print_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: burr-lightning fork digits@12 lower-lr --set lr=1e-4")
-@click.argument("place", metavar="RUN[@EPOCH]")
+@click.argument("place", metavar="RUN[@EPOCH]", shell_complete=complete_run_ids)
 @click.argument("new", metavar="NEW", required=False)
 @click.option(
     "--set",

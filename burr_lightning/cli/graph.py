@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import BurrLightningError
+from .completing import run_ids
 from .options import persister_option, where_options
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PICTURES = (".svg", ".png", ".pdf")
 
 
 @click.command()
-@click.argument("what", metavar="RUN|MODULE:NAME")
+@click.argument("what", metavar="RUN|MODULE:NAME", shell_complete=run_ids)
 @click.option(
     "-o",
     "--output",

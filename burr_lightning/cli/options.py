@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .completing import projects, run_ids
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -22,10 +24,18 @@ def root_dir_option(command: _Command) -> _Command:
     )(command)
 
 
+def run_argument(command: _Command) -> _Command:
+    """``RUN``: a run, as `find_run` takes it."""
+    return click.argument("run_id", metavar="RUN", shell_complete=run_ids)(command)
+
+
 def where_options(command: _Command) -> _Command:
     """``--project`` and ``--root-dir``: which runs are looked through."""
     project = click.option(
-        "--project", metavar="P", help="Look at the runs of this project only, not at those of all projects."
+        "--project",
+        metavar="P",
+        shell_complete=projects,
+        help="Look at the runs of this project only, not at those of all projects.",
     )
     return project(root_dir_option(command))
 

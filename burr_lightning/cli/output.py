@@ -20,7 +20,7 @@ from ..questions import shown
 NONE = "–"
 """What stands where there is nothing to say."""
 
-_LABEL_WIDTH = 16
+LABEL_WIDTH = 16
 _NO_LIMIT = 100_000
 _STYLES = {
     "running": "cyan",
@@ -66,7 +66,7 @@ def print_table(to: Console, table: RenderableType) -> None:
 def print_field(to: Console, label: str, value: str | Text) -> None:
     """Print a label and its value, which goes on under itself where it is long."""
     row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=_LABEL_WIDTH, style="bold")
+    row.add_column(width=LABEL_WIDTH, style="bold")
     row.add_column(overflow="fold")
     row.add_row(label, shown(value) if isinstance(value, str) else value)
     print_table(to, row)
@@ -74,7 +74,7 @@ def print_field(to: Console, label: str, value: str | Text) -> None:
 
 def print_whole(to: Console, label: str, value: str) -> None:
     """Print a label and a value that stays in one piece, so that it can be copied: a file's path."""
-    to.print(Text.assemble((label.ljust(_LABEL_WIDTH + 1), "bold"), shown(value)), soft_wrap=True)
+    to.print(Text.assemble((label.ljust(LABEL_WIDTH + 1), "bold"), shown(value)), soft_wrap=True)
 
 
 def status_text(status: str) -> Text:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..amounts import file_size
+from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
 from .output import NONE, console, print_json, print_table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_ids", metavar="[RUN]...", nargs=-1)
+@click.argument("run_ids", metavar="[RUN]...", nargs=-1, shell_complete=complete_run_ids)
 @click.option("--all-runs", is_flag=True, help="All runs, or with --project all of that project.")
 @click.option(
     "--keep-last", metavar="N", type=click.IntRange(min=1), default=2, show_default=True,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from .completing import run_ids
 from .options import where_options
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=run_ids)
 @where_options
 def resume(run: str, project: str | None, root_dir: Path | None) -> None:
     """Go on with one run, now and in this terminal, with the command that started it.

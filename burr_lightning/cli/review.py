@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from .completing import run_ids
 from .options import json_option, persister_option, where_options
 from .output import NONE, console, pairs, print_field, print_json, print_table, print_whole
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=run_ids)
 @click.option("--verdict", metavar="V", help="The verdict, one of the options; nothing is asked then.")
 @click.option(
     "--set",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .facts import details
 from .machine_path import path_text
-from .options import json_option, persister_option, where_options
+from .options import json_option, persister_option, run_argument, where_options
 from .output import (
     NONE,
     console,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @where_options
 @persister_option
 @json_option

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import BurrLightningError
-from .options import json_option, persister_option, where_options
+from .options import json_option, persister_option, run_argument, where_options
 from .output import NONE, console, print_json, print_table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Trouble(click.ClickException):
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@run_argument
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.option(
     "--replay",

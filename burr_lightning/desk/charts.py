@@ -9,7 +9,7 @@ from ..history import MetricHistory
 from ..plots import groups_of, spans_magnitudes
 from ..recording import Recording
 from ..runs import Run
-from .thinning import thinned
+from ..thinning import thinned
 
 
 def charts_of(run: Run) -> dict[str, Any]:
