@@ -1,7 +1,7 @@
 """Makes the figures of the examples in ``docs/images`` again, by running the examples.
 
-Run it as ``python docs/example_figures.py``. They run in a temporary home folder. Look at the figures before
-you commit them.
+Run it as ``python docs/example_figures.py``, or with the names of some examples behind it. They run in a
+temporary home folder. Look at the figures before you commit them.
 """
 
 from __future__ import annotations
@@ -23,20 +23,28 @@ DRAWN_BY = (
     "warm_restarts",
     "curriculum",
     "training_pipeline",
+    "measured_stages",
 )
 
 
 def main() -> None:
-    """Run each example, and keep its figure; with few colors it takes a third of the room."""
-    for name in DRAWN_BY:
+    """Run each example, and keep its figure, and those that it has drawn into a run's folder."""
+    for name in sys.argv[1:] or DRAWN_BY:
         with tempfile.TemporaryDirectory() as home:
             kept = {key: value for key, value in os.environ.items() if not key.startswith("BURR_")}
             command = [sys.executable, str(EXAMPLES / f"{name}.py")]
             subprocess.run(command, cwd=home, env={**kept, "HOME": home}, check=True)
-            picture = DOCS / "images" / f"{name}.png"
-            with Image.open(Path(home) / f"{name}.png") as drawn:
-                drawn.convert("RGB").quantize(96).save(picture, optimize=True)
-            print(f"{picture}: {picture.stat().st_size:,} bytes")
+            keep(Path(home) / f"{name}.png", f"{name}.png")
+            for drawn in sorted(Path(home).rglob("figures/*.png")):
+                keep(drawn, f"{name}_{drawn.name}")
+
+
+def keep(drawn: Path, name: str) -> None:
+    """Put a figure among the images; with few colors it takes a third of the room."""
+    picture = DOCS / "images" / name
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(96).save(picture, optimize=True)
+    print(f"{picture}: {picture.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

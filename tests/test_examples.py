@@ -66,9 +66,26 @@ def searches(said):
     assert f"'accuracy': {max(judged) / 100:.3f}"[:-1] in said
 
 
+def measures(said):
+    """The values that the mixin has logged are those by hand, and its figures are of the best epoch."""
+    assert re.search(r"only_head -> .* begin_last_layer -> .* begin_everything -> .* best_model", said)
+    assert re.findall(r"begin_(\w+): .*'frozen': (\d)", said) == [("last_layer", "6"), ("everything", "4")]
+    values = re.findall(r"^val_\w+: ([\d.]+), by hand ([\d.]+)$", said, re.MULTILINE)
+    assert [float(value) for value, _ in values] == pytest.approx(
+        [float(hand) for _, hand in values], abs=2e-6
+    )
+    assert min(float(value) for value, _ in values) > 0.85
+    run = Run.open("measured-stages", "digits")
+    assert int(re.search(r"Best epoch: (\d+)", said).group(1)) == run.best["epoch"]
+    assert run.history["val_f1"].index(max(run.history["val_f1"])) == run.best["epoch"]
+    drawn = [Path(figure).name for figure in re.findall(r"Figure: +(\S+)", said)]
+    assert drawn == ["val_confusion.png", "val_roc.png", "measured_stages.png"]
+
+
 SHOWS = {
     "curriculum": teaches,
     "human_in_the_loop": asks,
+    "measured_stages": measures,
     "rollback_on_divergence": recovers,
     "staged_finetuning": finetunes,
     "training_pipeline": searches,

@@ -90,11 +90,10 @@ class MetricsCallback(Callback):
         batch_idx: int,
         dataloader_idx: int | None = None,
     ) -> None:
-        """A step has ended, and with it perhaps what its loader gives."""
-        self._step_ends(pl_module, outputs)
-        if dataloader_idx is not None and not trainer.sanity_checking:
-            batches = trainer.num_val_batches[dataloader_idx]
-            self._loader_gave(trainer, pl_module, Place("val", dataloader_idx), batch_idx, batches)
+        """A step has ended."""
+        self._loader_step_ends(
+            trainer, pl_module, outputs, batch_idx, Place(_validation(trainer), dataloader_idx)
+        )
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A validation has ended."""
@@ -126,11 +125,8 @@ class MetricsCallback(Callback):
         batch_idx: int,
         dataloader_idx: int | None = None,
     ) -> None:
-        """A step has ended, and with it perhaps what its loader gives."""
-        self._step_ends(pl_module, outputs)
-        if dataloader_idx is not None:
-            batches = trainer.num_test_batches[dataloader_idx]
-            self._loader_gave(trainer, pl_module, Place("test", dataloader_idx), batch_idx, batches)
+        """A step has ended."""
+        self._loader_step_ends(trainer, pl_module, outputs, batch_idx, Place("test", dataloader_idx))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A test has ended."""
@@ -155,11 +151,15 @@ class MetricsCallback(Callback):
         if isinstance(module, HasMetrics):
             module.epoch_metrics().step_ends(module.device, outputs)
 
-    def _loader_gave(
-        self, trainer: Trainer, module: LightningModule, place: Place, batch_idx: int, batches: int | float
+    def _loader_step_ends(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch_idx: int, place: Place
     ) -> None:
         """Log for one of several loaders after its last batch: Lightning then counts it among that one's."""
-        if isinstance(module, HasMetrics) and batch_idx + 1 == batches:
+        self._step_ends(module, outputs)
+        if place.loader is None or place.stage == "check" or not isinstance(module, HasMetrics):
+            return
+        batches = trainer.num_test_batches if place.stage == "test" else trainer.num_val_batches
+        if batch_idx + 1 == batches[place.loader]:
             self._log(trainer, module, module.epoch_metrics(), place, {"add_dataloader_idx": True})
 
     def _stage_ends(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
