@@ -340,3 +340,59 @@ def test_the_default_review_changes_the_rate_of_a_module_that_has_it(make_traine
     assert module.hparams.lr == 0.025
     assert module.told == [({"lr": 0.1}, {"lr": 0.025})]
     assert module.burr.state["learning_rates"] == [0.025]
+
+
+def staged(**members):
+    return type("Mine", (BurrMixin, ScriptedModule), members)(val_loss=[1.0])
+
+
+@pytest.mark.parametrize("name", ["eval", "train", "setup", "on_train_epoch_start"])
+def test_a_stage_does_not_hide_a_method_of_lightning(name, make_trainer):
+    @stage(until=max_epochs(1))
+    def body(self):
+        pass
+
+    with pytest.raises(MachineError, match=f"the stage hides LightningModule.{name}"):
+        make_trainer(max_epochs=1).fit(staged(**{name: body}), scripted_loader(), scripted_loader())
+
+
+def test_a_stage_does_not_hide_a_layer_of_the_module(make_trainer):
+    class Mine(BurrMixin, ScriptedModule):
+        def __init__(self):
+            super().__init__(val_loss=[1.0])
+            self.head = torch.nn.Linear(1, 1)
+
+        @stage(until=max_epochs(1))
+        def head(self):
+            pass
+
+    with pytest.raises(MachineError, match=r"Mine\.head: the stage hides the module's own self\.head"):
+        make_trainer(max_epochs=1).fit(Mine(), scripted_loader(), scripted_loader())
+
+
+def test_stages_and_a_machine_of_its_own_are_too_much(make_trainer):
+    class Mine(BurrMixin, ScriptedModule):
+        @stage(until=max_epochs(1))
+        def first(self):
+            pass
+
+        def configure_machine(self):
+            return default_machine()
+
+    with pytest.raises(MachineError, match="whose machine leaves out the stages first"):
+        make_trainer(max_epochs=1).fit(Mine(val_loss=[1.0]), scripted_loader(), scripted_loader())
+
+
+def test_a_body_that_would_not_run_is_refused_where_it_is_marked():
+    async def later(self):
+        pass
+
+    def bit_by_bit(self):
+        yield
+
+    def with_more(self, lr):
+        pass
+
+    for body, why in ((later, "async"), (bit_by_bit, "generator"), (with_more, "self alone")):
+        with pytest.raises(MachineError, match=why):
+            stage(until=max_epochs(1))(body)

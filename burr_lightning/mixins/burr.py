@@ -16,7 +16,7 @@ from ..callback import BurrCallback
 from ..errors import MachineError
 from ..hparams import put_into_groups
 from .bases import refuse_uncooperative, refuse_wrong_order
-from .stages import machine_of_stages
+from .stages import machine_of_stages, refuse_hidden_names, refuse_left_out
 from .view import RunOfModule
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ class BurrMixin(_Base):
 
     def configure_burr(self) -> BurrCallback:
         """The callback that this module brings."""
+        refuse_hidden_names(self)
         machine = self.configure_machine()
+        refuse_left_out(type(self), machine)
         conditions = {"stop_when": self.stop_when, "review_when": self.review_when}
         given = {name: condition for name, condition in conditions.items() if condition is not None}
         if machine is not None and given:

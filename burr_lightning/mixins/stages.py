@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from burr.core import Condition, State
 from burr.core.graph import Graph
+from lightning.pytorch import LightningModule
 
 from ..actions import OrdinaryAction, Training
 from ..errors import MachineError
@@ -27,7 +29,8 @@ def stage(until: Condition | None = None) -> Callable[[_Method], _Method]:
             run. ``None``, for the last one only, leaves that to Lightning's own limits.
 
     Raises:
-        MachineError: If ``until`` is no condition, as where the brackets were left out: ``@stage``.
+        MachineError: If ``until`` is no condition, as where the brackets were left out: ``@stage``; and if
+            the method cannot be called with ``self`` alone, or is an async one or a generator.
 
     Example:
         >>> from burr_lightning.conditions import plateau
@@ -44,10 +47,53 @@ def stage(until: Condition | None = None) -> Callable[[_Method], _Method]:
         )
 
     def mark(method: _Method) -> _Method:
+        _refuse_what_is_no_body(method)
         setattr(method, _MARK, (until,))
         return method
 
     return mark
+
+
+def _refuse_what_is_no_body(method: Any) -> None:
+    """See that a method can be called with nothing, and does what it does then.
+
+    Raises:
+        MachineError: If not.
+    """
+    name = getattr(method, "__name__", repr(method))
+    if not inspect.isfunction(method):
+        raise MachineError(f"@stage(until=...) on {name}: it must be the mark of a method of the class.")
+    if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        raise MachineError(
+            f"@stage(until=...) on {name}: its body would never run, for it is an async function or a "
+            f"generator. Write a plain method."
+        )
+    needed = [each for each in inspect.signature(method).parameters.values() if each.default is each.empty]
+    if len([each for each in needed if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]) > 1:
+        raise MachineError(
+            f"@stage(until=...) on {name}{inspect.signature(method)}: the body is called with self alone. "
+            f"Take what it needs from self."
+        )
+
+
+def refuse_hidden_names(module: LightningModule) -> None:
+    """See that no stage hides what Lightning or the module calls by its name.
+
+    Raises:
+        MachineError: If one does.
+    """
+    for each in stages_of(type(module)):
+        own = (module._modules, module._parameters, module._buffers)
+        if any(each.name in kind for kind in own):
+            what = f"the module's own self.{each.name}"
+        elif hasattr(LightningModule, each.name):
+            what = f"LightningModule.{each.name}"
+        else:
+            continue
+        raise MachineError(
+            f"{type(module).__name__}.{each.name}: the stage hides {what}, which could not be used any more. "
+            f"Give one of the two another name, as begin_{each.name}."
+        )
 
 
 class EnterStage(OrdinaryAction):
@@ -100,3 +146,19 @@ def machine_of_stages(cls: type) -> Graph | None:
     """
     stages = stages_of(cls)
     return staged_machine(stages) if stages else None
+
+
+def refuse_left_out(cls: type, machine: Graph | None) -> None:
+    """See that the machine of a class has all of its stages.
+
+    Raises:
+        MachineError: If it has not, as where `configure_machine` returns another one.
+    """
+    actions = machine.actions if machine is not None else []
+    entered = {action.method for action in actions if isinstance(action, EnterStage)}
+    left_out = [each.name for each in stages_of(cls) if each.name not in entered]
+    if left_out:
+        raise MachineError(
+            f"{cls.__name__} defines configure_machine, whose machine leaves out the stages "
+            f"{', '.join(left_out)}. Take the marks away, or have it return super().configure_machine()."
+        )
