@@ -27,7 +27,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
     MulticlassROC,
 )
-from torchmetrics.wrappers import ClasswiseWrapper
+from torchmetrics.wrappers import BootStrapper, ClasswiseWrapper, MinMaxMetric, Running
 
 from burr_lightning import BurrCallback, Checkpoints
 from burr_lightning.conditions import plateau
@@ -412,6 +412,25 @@ def test_metrics_that_were_given_nothing_are_not_logged_and_it_is_said_once(make
 
 
 # With what a module has itself
+
+
+@pytest.mark.parametrize("wrapper", [MinMaxMetric, BootStrapper, Running])
+def test_wrappers_that_do_not_count_their_updates_are_logged(make_trainer, loaders, wrapper):
+    accuracy = MulticlassAccuracy(10, average="micro")
+    _, trainer = logged(make_trainer, loaders, {"val": MetricCollection({"m": wrapper(accuracy)})})
+    names = {MinMaxMetric: {"val_raw", "val_min", "val_max"}, BootStrapper: {"val_mean", "val_std"}}
+    assert names.get(wrapper, {"val_m"}) <= set(trainer.callback_metrics)
+
+
+def test_a_wrapper_that_was_given_nothing_is_not_logged(make_trainer, loaders):
+    class Nothing(Net):
+        def validation_step(self, batch, batch_idx):
+            super().validation_step(batch, batch_idx)
+
+    wrapper = ClasswiseWrapper(MulticlassAccuracy(10, average=None))
+    metrics = {"val": MetricCollection({"each": wrapper})}
+    _, trainer = logged(make_trainer, loaders, metrics, Nothing)
+    assert not [name for name in trainer.callback_metrics if "multiclassaccuracy" in name]
 
 
 class Busy(Net):

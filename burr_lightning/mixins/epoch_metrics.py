@@ -55,6 +55,7 @@ class EpochMetrics:
         self._place: Place | None = None
         self._updated_in_step = False
         self._had_data = False
+        self._fed: set[Place] = set()
         self.values: dict[str, Any] = {}
         """The newest value of each metric, by the name it is logged under."""
         self.directions: dict[str, Mode] = {}
@@ -76,6 +77,7 @@ class EpochMetrics:
         for place, collection in self._running.items():
             if place.stage == stage:
                 collection.reset()
+                self._fed.discard(place)
         if stage == "train" and self.takes(stage):
             self._collection(Place(stage))  # whose state a commit inside an epoch is put back into
 
@@ -121,6 +123,7 @@ class EpochMetrics:
         if any(metric.device != device for metric in collection.values(copy_state=False)):
             collection.to(device)
         collection.update(*detached(args), **detached(kwargs))
+        self._fed.add(place)
 
     def step_ends(self, device: torch.device, outputs: Any) -> None:
         """A step has ended.
@@ -153,9 +156,11 @@ class EpochMetrics:
     def has_data(self, place: Place) -> bool:
         """Whether a step there has given its metrics anything."""
         collection = self._running.get(place)
-        return collection is not None and any(
-            metric.update_called for metric in collection.values(copy_state=False)
-        )
+        if collection is None:
+            return False
+        # A wrapper may call itself updated when it was not, and the other way round: its parts know, and we.
+        parts = [part for part in collection.modules() if isinstance(part, Metric) and part._defaults]
+        return place in self._fed or any(part.update_called for part in parts)
 
     def lacks_data(self, stage: Stage) -> bool:
         """Whether an epoch of a stage that has metrics for certain has ended without a batch for them."""
@@ -188,6 +193,7 @@ class EpochMetrics:
             elif metric is not None and place.stage == "val":
                 self.drawable[name] = Computed(metric, move_data_to_device(value, "cpu"), epoch)
         collection.reset()
+        self._fed.discard(place)
         return numbers
 
     def end_stage(self, stage: Stage) -> None:
