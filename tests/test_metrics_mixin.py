@@ -424,12 +424,11 @@ def test_wrappers_that_do_not_count_their_updates_are_logged(make_trainer, loade
 
 def test_a_wrapper_that_was_given_nothing_is_not_logged(make_trainer, loaders):
     class Nothing(Net):
-        def validation_step(self, batch, batch_idx):
-            super().validation_step(batch, batch_idx)
+        def training_step(self, batch, batch_idx):
+            return torch.nn.functional.cross_entropy(self.network(batch[0]), batch[1])
 
     wrapper = ClasswiseWrapper(MulticlassAccuracy(10, average=None))
-    metrics = {"val": MetricCollection({"each": wrapper})}
-    _, trainer = logged(make_trainer, loaders, metrics, Nothing)
+    _, trainer = logged(make_trainer, loaders, {"train": MetricCollection({"each": wrapper})}, Nothing)
     assert not [name for name in trainer.callback_metrics if "multiclassaccuracy" in name]
 
 

@@ -159,8 +159,9 @@ class EpochMetrics:
         if collection is None:
             return False
         # A wrapper may call itself updated when it was not, and the other way round: its parts know, and we.
-        parts = [part for part in collection.modules() if isinstance(part, Metric) and part._defaults]
-        return place in self._fed or any(part.update_called for part in parts)
+        parts = [part for part in collection.modules() if isinstance(part, Metric)]
+        wrapped = [part for part in parts if sum(isinstance(each, Metric) for each in part.modules()) == 1]
+        return place in self._fed or any(part.update_called for part in wrapped)
 
     def lacks_data(self, stage: Stage) -> bool:
         """Whether an epoch of a stage that has metrics for certain has ended without a batch for them."""
