@@ -396,3 +396,20 @@ def test_a_body_that_would_not_run_is_refused_where_it_is_marked():
     for body, why in ((later, "async"), (bit_by_bit, "generator"), (with_more, "self alone")):
         with pytest.raises(MachineError, match=why):
             stage(until=max_epochs(1))(body)
+
+
+def test_the_next_module_of_a_trainer_brings_its_own_machine_and_run():
+    class First(BurrMixin, Net):
+        run_id = "first"
+        stop_when = max_epochs(1)
+
+    class Second(BurrMixin, Net):
+        run_id = "second"
+        stop_when = max_epochs(2)
+
+    trainer = Trainer(max_epochs=3, logger=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(First(), *digit_loaders(samples=128))
+    trainer.fit_loop.epoch_progress.reset()
+    trainer.fit(Second(), *digit_loaders(samples=128))
+    assert Run.open("first").epoch == 0
+    assert Run.open("second").stop_reason == "max_epochs(2): 2 epochs are over"

@@ -28,6 +28,9 @@ else:
 class CallbackOfModule(BurrCallback):
     """The callback that a module has brought."""
 
+    brought_by: int
+    """The identity of that module: the next one that the trainer is given brings its own."""
+
 
 class BurrMixin(_Base):
     """Makes a `LightningModule` bring its own `BurrCallback`: no callback in the Trainer is needed.
@@ -101,7 +104,9 @@ class BurrMixin(_Base):
                 f"or into @stage(until=...)."
             )
         options = {**given, "run_id": self.run_id, "monitor": self.monitor, **self.burr_options}
-        return CallbackOfModule(machine=machine, **options)
+        callback = CallbackOfModule(machine=machine, **options)
+        callback.brought_by = id(self)
+        return callback
 
     def configure_callbacks(self) -> list[Callback]:
         """The module's other callbacks, and ours, unless the Trainer has one of the user's."""
@@ -109,10 +114,12 @@ class BurrMixin(_Base):
         callbacks: list[Callback] = [others] if isinstance(others, Callback) else [*others]
         in_trainer = self.trainer.callbacks  # type: ignore[attr-defined]
         there = [callback for callback in in_trainer if isinstance(callback, BurrCallback)]
-        if not there and not any(isinstance(callback, BurrCallback) for callback in callbacks):
-            return [*callbacks, self.configure_burr()]
-        own = [callback for callback in there if isinstance(callback, CallbackOfModule)]
-        return [*callbacks, *own]
+        of_modules = [callback for callback in there if isinstance(callback, CallbackOfModule)]
+        of_user = len(there) > len(of_modules)
+        if of_user or any(isinstance(callback, BurrCallback) for callback in callbacks):
+            return callbacks
+        own: list[Callback] = [each for each in of_modules if each.brought_by == id(self)]
+        return [*callbacks, *(own or [self.configure_burr()])]
 
     # What a module sees of its run
 
