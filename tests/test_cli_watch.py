@@ -301,12 +301,12 @@ class Terminal(Lines):
         super().__init__(ours)
 
     def rest(self):
-        text = "\n".join([*self.seen, self._rest.decode()])
         try:
             while read := os.read(self._descriptor, 65536):
-                text += read.decode(errors="replace")
+                self._rest += read  # decoded at the end: what is read may end within a sign
         except OSError:  # its end
             pass
+        text = "\n".join([*self.seen, self._rest.decode(errors="replace")])
         os.close(self._descriptor)
         return self.process.wait(DEADLINE), text
 
