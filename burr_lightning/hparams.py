@@ -11,6 +11,9 @@ from torch.optim import Optimizer
 from .actions import Training
 from .optimizer_names import OF_GROUPS, RATES
 
+_OF_LIGHTNING_CLI = {"_class_path", "_instantiator"}
+"""What LightningCLI adds, so that `load_from_checkpoint` can make the module again."""
+
 
 @runtime_checkable
 class ToldOfHparams(Protocol):
@@ -18,6 +21,12 @@ class ToldOfHparams(Protocol):
 
     def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
         """Some were changed."""
+
+
+def of_module(module: LightningModule) -> dict[str, Any]:
+    """The hyperparameters of a module, none where it has saved none."""
+    hparams = getattr(module, "hparams", {})
+    return {name: value for name, value in hparams.items() if name not in _OF_LIGHTNING_CLI}
 
 
 def changes(module: LightningModule, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from . import lightning_limits as limits
 from .commits import StoredCommits
 from .errors import ResumeError
 from .graphs import follow, is_terminal, leaves_training
+from .hparams import of_module
 from .settings import RunSettings
 from .shadow import as_configured_now
 from .state import best_of, initial_state, short
@@ -51,7 +52,7 @@ def standing_of(
         ResumeError: If the machine does not have the action that the run stopped after, or no
             checkpoint of the run can be used.
     """
-    hparams = dict(getattr(module, "hparams", {}))
+    hparams = of_module(module)
     point = commits.resume_point() if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))

@@ -16,6 +16,7 @@ from ..callback import BurrCallback
 from ..errors import MachineError
 from ..hparams import put_into_groups
 from .bases import refuse_uncooperative, refuse_wrong_order
+from .callback_of_module import CallbackOfModule, brought_by, drives
 from .stages import machine_of_stages, refuse_hidden_names, refuse_left_out
 from .view import RunOfModule
 
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     _Base = LightningModule
 else:
     _Base = object  # a second LightningModule among the bases would be in the way of the user's own
-
-
-class CallbackOfModule(BurrCallback):
-    """The callback that a module has brought."""
-
-    brought_by: int
-    """The identity of that module: the next one that the trainer is given brings its own."""
 
 
 class BurrMixin(_Base):
@@ -104,22 +98,17 @@ class BurrMixin(_Base):
                 f"or into @stage(until=...)."
             )
         options = {**given, "run_id": self.run_id, "monitor": self.monitor, **self.burr_options}
-        callback = CallbackOfModule(machine=machine, **options)
-        callback.brought_by = id(self)
-        return callback
+        return CallbackOfModule(self, machine=machine, **options)
 
     def configure_callbacks(self) -> list[Callback]:
         """The module's other callbacks, and ours, unless the Trainer has one of the user's."""
         others = super().configure_callbacks()
         callbacks: list[Callback] = [others] if isinstance(others, Callback) else [*others]
         in_trainer = self.trainer.callbacks  # type: ignore[attr-defined]
-        there = [callback for callback in in_trainer if isinstance(callback, BurrCallback)]
-        of_modules = [callback for callback in there if isinstance(callback, CallbackOfModule)]
-        of_user = len(there) > len(of_modules)
-        if of_user or any(isinstance(callback, BurrCallback) for callback in callbacks):
-            return callbacks
-        own: list[Callback] = [each for each in of_modules if each.brought_by == id(self)]
-        return [*callbacks, *(own or [self.configure_burr()])]
+        own = [callback for callback in in_trainer if brought_by(self, callback)]
+        if own or any(drives(self, callback) for callback in [*in_trainer, *callbacks]):
+            return [*callbacks, *own]
+        return [*callbacks, self.configure_burr()]
 
     # What a module sees of its run
 
