@@ -8,12 +8,14 @@ import torch
 from burr.core import Condition, State, action
 from burr.core.graph import Graph, GraphBuilder
 from exact_parts import Net, X, Y, adam, data, digits, loader, scheduled, sgd
+from exact_trainings import Adversaries
 from exactness import Case, Script
 from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 from torchdata.stateful_dataloader import StatefulDataLoader
+from torchmetrics import MeanMetric, MetricCollection
 
 from burr_lightning import Checkpoints
 from burr_lightning.actions import (
@@ -41,7 +43,7 @@ from burr_lightning.machines import (
     staged_finetuning,
     warm_restarts,
 )
-from burr_lightning.mixins import BurrMixin, stage
+from burr_lightning.mixins import BurrMixin, MetricsMixin, stage
 from burr_lightning.mixins.stages import machine_of_stages
 from burr_lightning.pausing import Block
 
@@ -372,6 +374,32 @@ class Stages(BurrMixin, Net):
 def staged_by_methods() -> Script:
     net = Stages(nn.BatchNorm1d(16), configure=scheduled(lambda o: StepLR(o, 1, 0.8), adam))
     return Script(net, data(shuffle=True), burr={"machine": machine_of_stages(Stages)})
+
+
+class StagedAdversaries(BurrMixin, MetricsMixin, Adversaries):
+    """Two optimizers by hand; the judge trains first, then both, a part of it at a rate of its own."""
+
+    def configure_metrics(self) -> MetricCollection:
+        return MetricCollection({"mean": MeanMetric()})
+
+    @stage(until=max_epochs(2))
+    def only_judge(self) -> None:
+        self.freeze("generator", "judge.3.bias")
+
+    @stage(until=max_epochs(2))
+    def both(self) -> None:
+        self.unfreeze("generator", lr=0.003)
+        self.unfreeze("judge.3.bias", lr=0.05)
+
+    def training_step(self, batch, batch_idx):
+        self.update_metrics(batch[0])
+        return super().training_step(batch, batch_idx)
+
+
+@machine("only_judge", "both", epochs=5, schedules=True)
+def staged_by_methods_and_optimized_by_hand() -> Script:
+    burr = {"machine": machine_of_stages(StagedAdversaries)}
+    return Script(StagedAdversaries(), {"train_dataloaders": loader(shuffle=True)}, burr=burr)
 
 
 class Changed(BurrMixin, Net):
