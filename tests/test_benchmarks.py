@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import growth
+import metrics_mixin
 import stopping
 
 
@@ -28,3 +29,12 @@ def test_replaying_is_measured_for_all_conditions():
     whole, each = stopping.replay_seconds(3, 50)
     assert len(each) == 10
     assert 0 < whole < 10 * sum(each.values())
+
+
+def test_metrics_of_the_mixin_cost_about_what_those_by_hand_do_and_have_their_values():
+    spent, logged = zip(
+        *(metrics_mixin.epoch_of(way, 4) for way in ("by hand, no groups", "mixin")), strict=True
+    )
+    assert len(logged[0]) == 10
+    assert logged[1] == logged[0]
+    assert spent[1] < 2 * spent[0]
