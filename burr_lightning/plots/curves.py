@@ -7,6 +7,7 @@ from textwrap import fill
 from typing import Any
 
 from ..amounts import number
+from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..steps import Step
 from .band import draw_band, fit_stages, height_of
@@ -84,7 +85,8 @@ def plot_run(
 
 def _groups(history: MetricHistory, metrics: Sequence[str]) -> dict[str, list[str]]:
     for name in metrics:
-        history[name]  # raises where nothing has logged it
+        if name not in history:
+            raise UnknownMetricError(name, history.names, "The figure")
     if not metrics:
         return groups_of(history)
     groups: dict[str, list[str]] = {}

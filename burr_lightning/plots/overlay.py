@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,13 +32,15 @@ class RunCurves:
     """The monitored metric."""
     directions: Mapping[str, Mode] = field(default_factory=dict)
     """Whether lower or higher is better; a metric without one has no best epoch."""
+    begins: int = 0
+    """The epoch from which on it is drawn: of a fork, the last one that another line shows already."""
 
 
 def plot_runs(runs: Sequence[RunCurves], metrics: Sequence[str] = ()) -> Any:
     """Several runs on top of each other: each metric on an axis of its own, each run in one look.
 
     Where it is known whether lower or higher is better, the best epoch of each run has a star, and that of
-    the first metric is in the legend.
+    the first metric is in the legend. A fork is drawn from where it has left its parent.
 
     Args:
         runs: The runs; their names are different.
@@ -100,16 +103,24 @@ def _best(run: RunCurves, metric: str) -> tuple[int, float] | None:
     return better(zip(epochs, values, strict=True), key=lambda pair: pair[1], default=None)
 
 
+def _own(run: RunCurves, metric: str) -> tuple[list[int], list[float]]:
+    """The epochs and values of a line."""
+    epochs, values = logged(run.history, metric)
+    first = bisect_left(epochs, run.begins)
+    return epochs[first:], values[first:]
+
+
 def _draw(axis: Any, metric: str, runs: Sequence[RunCurves]) -> None:
     shown: list[float] = []
     for index, run in enumerate(runs):
         if metric not in run.history:
             continue
-        epochs, values = logged(run.history, metric)
+        epochs, values = _own(run, metric)
         look = line_look(index)
         marked = every(len(epochs), index)
         axis.plot(epochs, values, markersize=3.5, linewidth=1.4, markevery=marked, label=run.name, **look)
-        if found := _best(run, metric):
+        found = _best(run, metric)
+        if found is not None and found[0] >= run.begins:
             star = {"color": look["color"], "markersize": 11, "markeredgecolor": "black", "linestyle": "none"}
             axis.plot(*found, marker="*", zorder=5, label="_best", markeredgewidth=0.6, **star)
         shown += values

@@ -96,7 +96,7 @@ def places(steps: Sequence[Step]) -> list[Span]:
     """
     shares = Counter(step.epoch for step in steps)
     drawn: Counter[int | None] = Counter()
-    found, at = [], -0.5
+    found, at = [], next((step.epoch for step in steps if step.epoch is not None), 0) - 0.5
     for step in steps:
         width = 0.0
         if step.epoch is not None:

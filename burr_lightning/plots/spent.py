@@ -79,7 +79,7 @@ def spent(
         assert step.ended is not None
         found.append(Stretch(phase_of(step) or "actions", step.started, step.ended, step.failed))
         following = ended[number + 1].started if number + 1 < len(ended) else _last(step.ended, waits)
-        between = "commit" if committed is not None and step.sequence_id in committed else "gap"
+        between: Kind = "commit" if committed is not None and step.sequence_id in committed else "gap"
         found += _between(step.ended, following, waits, between)
     return _with_away(found, ended, waits)
 

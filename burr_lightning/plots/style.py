@@ -25,6 +25,8 @@ MARKERS = "os^Dv<>"
 
 WIDTH = 7.2
 """Inches, the text of a printed page: a figure is printed as large as it is drawn, and its texts as well."""
+DOTS = 150
+"""Of a picture, per inch."""
 SMALL, TEXT, TITLE = 7.5, 8.5, 9.5
 """Points."""
 _MARKED = 40

@@ -41,6 +41,9 @@ _KINDS: dict[Kind, tuple[str, str, str]] = {
 _NOT_APART = "{} Lightning's hooks and the loading of data: they are not measured apart."
 _NARROWEST = 0.003
 """The share of the axis that a bar has at least, where it would not be seen."""
+_FEW = 50
+"""Bars that are that wide."""
+_FAILED = {"facecolor": FAILED, "hatch": None}
 _AIR = 8
 """Pixels around a text."""
 
@@ -145,12 +148,12 @@ def _draw_shares(figure: Any, axis: Any, bars: Mapping[str, Mapping[Kind, float]
 def _draw_lanes(axis: Any, parts: Sequence[Placed], totals: Mapping[Kind, float], *, known: bool) -> None:
     length, whole = parts[-1].at + parts[-1].width, sum(totals.values())
     for row, kind in enumerate(totals):
-        least = _NARROWEST * length if kind in ("actions", "human", "away") else 0.0
+        own = [part for part in parts if part.stretch.kind == kind]
         for failed in (False, True):
-            own = [part for part in parts if part.stretch.kind == kind and part.stretch.failed == failed]
-            look = {**_look(kind), "facecolor": FAILED} if failed else _look(kind)
-            least = _NARROWEST * length if failed else least
-            axis.broken_barh([(part.at, max(part.width, least)) for part in own], (row - 0.38, 0.76), **look)
+            # Where there are many, that each can be seen would make them look like most of the time.
+            least = _NARROWEST * length if failed or len(own) <= _FEW else 0.0
+            spans = [(p.at, max(p.width, least)) for p in own if p.stretch.failed == failed]
+            axis.broken_barh(spans, (row - 0.38, 0.76), **{**_look(kind), **(_FAILED if failed else {})})
     names = {kind: _KINDS[kind][0] for kind in totals}
     if not known and "gap" in names:
         names["gap"] = "gaps between actions"

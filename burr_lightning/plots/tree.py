@@ -114,7 +114,13 @@ def _add_legend(figure: Any, statuses: Sequence[str], has_best: bool) -> None:
     handles = []
     for status in dict.fromkeys(statuses):
         color, marker, dash = _LOOKS.get(status, _OTHER)
-        look = {"color": color, "marker": marker, "linestyle": dash, "linewidth": 2.4, "markersize": 6}
+        look: dict[str, Any] = {
+            "color": color,
+            "marker": marker,
+            "linestyle": dash,
+            "linewidth": 2.4,
+            "markersize": 6,
+        }
         handles.append(Line2D([], [], label=status, **look))
     if has_best:
         handles.append(
