@@ -54,7 +54,7 @@ def draw_band(
 def _draw_lane(axis: Any, row: int, lane: Lane, color: str, *, edge: float) -> None:
     if lane.bars:
         hatch = "////" if lane.phase == "validate" and edge else None
-        look = {"facecolor": color, "edgecolor": "white", "linewidth": edge, "hatch": hatch}
+        look = {"facecolor": color, "edgecolor": "white", "linewidth": edge, "hatch": hatch, "snap": False}
         axis.broken_barh(lane.bars, (row - 0.36, 0.72), **look)
     for points, marker, shade in ((lane.points, "D", color), (lane.failed, "X", FAILED)):
         if points:
@@ -87,8 +87,10 @@ def fit_stages(figure: Any, axis: Any, stages: Sequence[StageSpan]) -> None:
         text.set_text(str(number))
         if not _fits(axis, text, stage):
             text.set_visible(False)
-    named = ", ".join(f"{number} {stage.name}" for number, stage in enumerate(stages, 1))
-    plain(axis.xaxis.label).set_text(f"epoch\n{fill(f'stages: {named}', 95)}")
+    # With spaces that do not break, no number is parted from its name.
+    named = ", ".join(f"{number}\N{NO-BREAK SPACE}{stage.name}" for number, stage in enumerate(stages, 1))
+    words = fill(f"stages: {named}", 100, max_lines=4, placeholder=" …")
+    plain(figure.supxlabel(words, fontsize=SMALL))
 
 
 def _fits(axis: Any, text: Any, stage: StageSpan) -> bool:

@@ -30,6 +30,8 @@ from .style import (
 _NOTHING = Marks()
 _CURVES = 1.7
 """Inches."""
+_LONG = 200
+"""Epochs."""
 
 
 def plot_run(
@@ -108,24 +110,30 @@ def _draw_curves(
     monitor: str | None,
     best: Mapping[str, Any] | None,
 ) -> None:
-    shown = []
+    shown: dict[str, Any] = {}
     for name, look in looks.items():
         epochs, values = logged(history, name)
-        width, marked = (2.2 if name == monitor else 1.3), every(len(epochs), look)
-        axis.plot(
-            epochs, values, markersize=3.5, linewidth=width, markevery=marked, label=name, **line_look(look)
-        )
-        shown.append(name)
+        width, marked = _width(len(epochs), is_monitored=name == monitor), every(len(epochs), look)
+        line = {"markersize": 3.5, "linewidth": width, "markevery": marked, **line_look(look)}
+        [shown[name]] = axis.plot(epochs, values, label=name, **line)
         if name == monitor and best is not None and best["value"] is not None:
             where = f"best: {number(best['value'])} (epoch {best['epoch']})"
             star = {"color": BLACK, "markersize": 11, "markeredgecolor": "white", "linestyle": "none"}
-            axis.plot(best["epoch"], best["value"], marker="*", zorder=5, label=where, **star)
-            shown.append(where)
+            [shown[where]] = axis.plot(
+                best["epoch"], best["value"], marker="*", zorder=5, label=where, **star
+            )
+    if not shown:
+        axis.text(0.5, 0.5, "No metric has been logged yet.", ha="center", transform=axis.transAxes)
     plain(axis.set_ylabel(label, fontsize=TEXT))
     if spans_magnitudes([value for name in looks for value in history[name]]):
         axis.set_yscale("log")
     light_grid(axis)
     above(axis, shown)
+
+
+def _width(epochs: int, *, is_monitored: bool) -> float:
+    """How wide a line is, in points: the monitored metric's wider, and those of long runs narrower."""
+    return (2.2 if is_monitored else 1.3) * (1.0 if epochs < _LONG else 0.6)
 
 
 def _draw_rules(axis: Any, marked: Sequence[MarkedLane]) -> None:

@@ -7,7 +7,7 @@ every mark a shape of its own beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import MissingExtraError
@@ -89,29 +89,28 @@ def plain(text: Any) -> Any:
     return text
 
 
-def above(axis: Any, names: Sequence[str]) -> None:
+def above(axis: Any, lines: Mapping[str, Any]) -> None:
     """The legend of an axis, above it, where no curve is.
 
     Args:
         axis: The axis.
-        names: What its lines are called, as they are.
+        lines: Its lines, by what they are called; matplotlib would hide those that begin with an underscore.
     """
-    handles = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
-    if not handles:
+    if not lines:
         return
     legend = axis.legend(
-        handles,
-        [str(number) for number in range(len(handles))],
+        list(lines.values()),
+        [str(number) for number in range(len(lines))],
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
-        ncols=columns(names),
+        ncols=columns(list(lines)),
         fontsize=TEXT,
         frameon=False,
         borderaxespad=0.1,
         columnspacing=1.2,
         handlelength=3,
     )
-    for text, name in zip(legend.get_texts(), names, strict=True):
+    for text, name in zip(legend.get_texts(), lines, strict=True):
         plain(text).set_text(name)
 
 

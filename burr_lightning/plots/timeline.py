@@ -117,6 +117,7 @@ def _look(kind: Kind) -> dict[str, Any]:
         "hatch": hatch or None,
         "edgecolor": "white" if kind != "away" else GRAY,
         "linewidth": 0,
+        "snap": False,  # bars that are narrower than a dot make it paler, and none is left out
     }
 
 

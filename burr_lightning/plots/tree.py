@@ -59,7 +59,8 @@ def plot_tree(branches: Sequence[Branch], title: str = "") -> Any:
     for row, branch in enumerate(rows):
         _draw_branch(axis, row, branch, row_of)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.set_xlim(-0.9, max((branch.ends for branch in rows), default=0.0) + 0.4)
+    last = max((branch.ends for branch in rows), default=0.0)
+    axis.set_xlim(-0.5 - max(0.4, 0.02 * last), last + max(0.4, 0.02 * last))
     whole_epochs(axis)
     light_grid(axis, "x")
     axis.set_xlabel("epoch", fontsize=TEXT)
