@@ -24,6 +24,7 @@ from .style import (
     line_look,
     new_figure,
     plain,
+    shortened,
     whole_epochs,
 )
 
@@ -124,7 +125,7 @@ def _draw_curves(
             )
     if not shown:
         axis.text(0.5, 0.5, "No metric has been logged yet.", ha="center", transform=axis.transAxes)
-    plain(axis.set_ylabel(label, fontsize=TEXT))
+    plain(axis.set_ylabel(shortened(label), fontsize=TEXT))
     if spans_magnitudes([value for name in looks for value in history[name]]):
         axis.set_yscale("log")
     light_grid(axis)

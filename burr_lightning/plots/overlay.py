@@ -13,7 +13,18 @@ from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..metric import Mode
 from .groups import logged, names_of, spans_magnitudes
-from .style import TEXT, WIDTH, columns, every, light_grid, line_look, new_figure, plain, whole_epochs
+from .style import (
+    TEXT,
+    WIDTH,
+    columns,
+    every,
+    light_grid,
+    line_look,
+    new_figure,
+    plain,
+    shortened,
+    whole_epochs,
+)
 
 _MOST = 6
 """Metrics that are drawn where nobody says which."""
@@ -124,7 +135,7 @@ def _draw(axis: Any, metric: str, runs: Sequence[RunCurves]) -> None:
             star = {"color": look["color"], "markersize": 11, "markeredgecolor": "black", "linestyle": "none"}
             axis.plot(*found, marker="*", zorder=5, label="_best", markeredgewidth=0.6, **star)
         shown += values
-    plain(axis.set_ylabel(metric, fontsize=TEXT))
+    plain(axis.set_ylabel(shortened(metric, 30), fontsize=TEXT))
     if spans_magnitudes(shown):
         axis.set_yscale("log")
     whole_epochs(axis)

@@ -8,6 +8,7 @@ every mark a shape of its own beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from ..errors import MissingExtraError
@@ -29,6 +30,12 @@ DOTS = 150
 """Of a picture, per inch."""
 SMALL, TEXT, TITLE = 7.5, 8.5, 9.5
 """Points."""
+_HANDLE, _LETTER = 0.75, TEXT * 0.56 / 72
+"""Inches of a legend that the sample of a line takes with the space around it, and a letter on average."""
+_LONGEST = 48
+"""Letters of a name in the legend above an axis."""
+LABEL = 22
+"""Letters of a name beside an axis."""
 _MARKED = 40
 """Epochs, of which each point of a curve has its mark."""
 
@@ -70,7 +77,7 @@ def every(points: int, number: int) -> Any:
     return (number * max(1, step // 3) % step, step)
 
 
-def shortened(text: str, length: int = 22) -> str:
+def shortened(text: str, length: int = LABEL) -> str:
     """A text that is no longer than that: its beginning and its end.
 
     Example:
@@ -103,7 +110,7 @@ def above(axis: Any, lines: Mapping[str, Any]) -> None:
         [str(number) for number in range(len(lines))],
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
-        ncols=columns(list(lines)),
+        ncols=columns([shortened(name, _LONGEST) for name in lines], WIDTH - 2.6),
         fontsize=TEXT,
         frameon=False,
         borderaxespad=0.1,
@@ -111,18 +118,27 @@ def above(axis: Any, lines: Mapping[str, Any]) -> None:
         handlelength=3,
     )
     for text, name in zip(legend.get_texts(), lines, strict=True):
-        plain(text).set_text(name)
+        plain(text).set_text(shortened(name, _LONGEST))
 
 
-def columns(names: Sequence[str], width: float = WIDTH - 1.0) -> int:
-    """How many columns of a legend fit side by side.
+def columns(names: Sequence[str], width: float) -> int:
+    """How many columns of a legend fit side by side, as matplotlib fills them: one after another.
 
     Args:
         names: What stands in it.
         width: Inches that there are for it.
+
+    Example:
+        >>> columns(["val_loss", "train_loss"], 6.0), columns(["x" * 60, "y" * 60], 6.0)
+        (2, 1)
     """
-    widest = 0.55 + max((len(name) for name in names), default=0) * TEXT * 0.56 / 72
-    return max(1, min(len(names), int(width / widest)))
+    wide = [_HANDLE + len(name) * _LETTER for name in names]
+    for count in range(len(names), 1, -1):
+        rows, longer = divmod(len(names), count)
+        ends = list(accumulate(rows + (column < longer) for column in range(count)))
+        if sum(max(wide[a:b]) for a, b in zip([0, *ends], ends, strict=False)) <= width:
+            return count
+    return 1
 
 
 def light_grid(axis: Any, along: str = "both") -> None:
