@@ -38,7 +38,7 @@ class Recorder(RendererAgg):
         else:
             box = Bbox.from_bounds(left, bottom - descent, wide, high)
         if s.strip():
-            self.texts.append(DrawnText(s, box))
+            self.texts.append(DrawnText(f"as mathematics: {s}" if ismath else s, box))
         super().draw_text(gc, x, y, s, prop, angle, ismath=ismath, mtext=mtext)
 
 

@@ -4,6 +4,7 @@ import pytest
 from drawn import drawn_texts
 from plotted import history
 
+from burr_lightning import MetricHistory
 from burr_lightning.errors import UnknownMetricError
 from burr_lightning.plots import Branch, RunCurves, plot_runs, plot_tree
 from burr_lightning.plots.branches import family, ordered
@@ -60,6 +61,14 @@ def test_metrics_are_drawn_in_the_order_that_is_asked_for_and_an_unknown_one_is_
     assert [axis.get_ylabel() for axis in plot_runs(runs, ["z", "x"]).axes] == ["z", "x"]
     with pytest.raises(UnknownMetricError, match=r"'nope'.*x, y, z"):
         plot_runs(runs, ["nope"])
+
+
+def test_a_run_that_blows_up_leaves_the_others_to_be_seen():
+    diverged = MetricHistory().append(0, {"loss": 1.0}).append(1, {"loss": 1e9})
+    loss, other = plot_runs(
+        [RunCurves("a", history(3, "loss", "other")), RunCurves("b", diverged)], ["loss", "other"]
+    ).axes
+    assert (loss.get_yscale(), other.get_yscale()) == ("log", "linear")
 
 
 # The tree of forks

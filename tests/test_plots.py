@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from drawn import colors, cut_off, drawn_texts, overlapping
 from matplotlib.text import Text
-from plotted import LONG, history, steps
+from plotted import BEGAN, LONG, history, steps
 
 from burr_lightning import BurrCallback, Checkpoints, MetricHistory, Run
 from burr_lightning.actions import Call, TrainEpoch, Validate
@@ -17,6 +17,7 @@ from burr_lightning.machines import Stage, staged_machine
 from burr_lightning.plots import Branch, Marks, RunCurves, plot_run, plot_runs, plot_timeline, plot_tree
 from burr_lightning.plots.path import phase_of
 from burr_lightning.plots.style import FAILED, PALETTE, line_look
+from burr_lightning.steps import Step
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 NAMES = ("train_loss", "val_loss", "val_acc", f"val_of_the_other_data_{'x' * 60}_acc")
@@ -175,6 +176,12 @@ def test_a_fork_says_what_it_was_forked_from_and_its_own_steps_begin_there(stage
     assert stage == "train_all", "no other stage began in it"
     bars = [path.get_extents().x0 for row in band.collections for path in row.get_paths()]
     assert min(bars) == pytest.approx(3.5)
+
+
+def test_what_a_fork_does_before_its_first_epoch_is_drawn_there():
+    own = [Step(9, "note", BEGAN, BEGAN, False, None), Step(10, "train_epoch", BEGAN, BEGAN, False, 5)]
+    _, points = lanes(plot_run("fork", history(6, "loss"), own, None, None).axes[-1])
+    assert points == {"note": [4.5]}
 
 
 def test_only_the_metrics_that_are_asked_for_are_drawn(staged):
