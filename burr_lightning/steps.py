@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from burr.tracking import LocalTrackingClient
+
+from .tracked import PhaseKind, phase_kinds
 
 _LONGEST_BLOCK = 24
 """How many steps may repeat together; more would read no better, and cost more to find."""
@@ -30,6 +32,13 @@ class Step:
     """The epoch that a phase belongs to."""
     batches: int | None = None
     """How many batches a phase had, ``None`` where that is not known."""
+    phase: PhaseKind | None = field(default=None, compare=False)
+    """Whether it is a phase of training or of validation, ``None`` for an ordinary action. That is in the
+    graph and not in the log, so steps that are alike in all else are equal."""
+    stage: str | None = None
+    """The stage that it began."""
+    trained: float | None = None
+    """Seconds of training until the end of a phase, of all processes of the run."""
 
     @property
     def seconds(self) -> float | None:
@@ -68,11 +77,12 @@ def read_steps(folder: Path) -> MachinePath:
     path = folder / LocalTrackingClient.LOG_FILENAME
     if not path.exists():
         return MachinePath()
+    phases = phase_kinds(folder)
     with open(path, encoding="utf-8") as log:
         for line in log:
             entry = log_entry(line)
             if (step := step_of(entry, steps)) is not None:
-                steps[step.sequence_id] = step
+                steps[step.sequence_id] = replace(step, phase=phases.get(step.action))
     return MachinePath(steps.values())
 
 
@@ -90,12 +100,15 @@ def step_of(entry: Mapping[str, Any], known: Mapping[int, Step]) -> Step | None:
         return None
     result = entry["result"] or {}
     is_phase = {"epoch", "first_batch"} <= result.keys()
+    stage = result.get("stage")
     return replace(
         known[entry["sequence_id"]],
         ended=datetime.fromisoformat(entry["end_time"]),
         failed=entry["exception"] is not None,
         epoch=result["epoch"] if is_phase else None,
         batches=_batches(result) if is_phase else None,
+        stage=stage.get("name") if isinstance(stage, dict) else None,
+        trained=result.get("seconds") if is_phase else None,
     )
 
 

@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
@@ -22,6 +22,8 @@ UNDONE = "undone.jsonl"
 """The file in a tracker's folder that holds the steps which were run again."""
 _UNTIL = "-until-"
 _SET_ASIDE = re.compile(_UNTIL + r"\d{8}-\d{6}-\d{6}")
+_VALIDATES = re.compile(r"class (Validate\b|\w+\([^)]*\bValidate\b)")
+PhaseKind = Literal["train", "validate"]
 
 
 def tracked_graph(info: RunInfo | None) -> dict[str, Any] | None:
@@ -29,6 +31,17 @@ def tracked_graph(info: RunInfo | None) -> dict[str, Any] | None:
     if info is None or info.tracker is None:
         return None
     return read_json(Path(info.tracker) / _GRAPH)
+
+
+def phase_kinds(folder: Path) -> dict[str, PhaseKind]:
+    """Which phases of Lightning's loop a run's actions stand for, by their code in the tracker's graph."""
+    graph = read_json(folder / _GRAPH) or {}
+    codes = {action["name"]: str(action.get("code") or "") for action in graph.get("actions", [])}
+    return {
+        name: "validate" if _VALIDATES.match(code.lstrip()) else "train"
+        for name, code in codes.items()
+        if "class PhaseAction(" in code
+    }
 
 
 def tracker_folder(tracker: LifecycleAdapter | None, run_id: str) -> Path | None:

@@ -37,7 +37,7 @@ LAYERS = [
         ),
     },
     {"commits"},
-    {"answering", "runs", "scheduling", "stopping", "storage"},
+    {"answering", "figures", "runs", "scheduling", "stopping", "storage"},
     {
         *(
             "settings",

@@ -7,6 +7,7 @@ from burr_lightning import BurrCallback, Run, list_runs
 from burr_lightning.errors import RunNotFoundError
 from burr_lightning.history import MetricHistory
 from burr_lightning.plots import plot_run
+from burr_lightning.plots.style import FAILED
 from burr_lightning.runs import find_run
 from burr_lightning.steps import MachinePath, Step
 from burr_lightning.testing import ScriptedModule, scripted_loader
@@ -157,8 +158,8 @@ def test_steps_that_failed_are_red_and_the_same_actions_that_did_not_are_not():
     axis = plot_run("a", MetricHistory().append(0, {"loss": 1.0}), steps, None, None).axes[-1]
     drawn = [(list(line.get_xdata()), line.get_color()) for line in axis.lines]
     [usual] = {color for points, color in drawn if points == [-0.5]}
-    assert drawn == [([-0.5], usual), ([0.5], "#e45756")]
-    assert usual != "#e45756"
+    assert drawn == [([-0.5], usual), ([0.5], FAILED)]
+    assert usual != FAILED
 
 
 def test_what_lightning_logs_twice_is_drawn_once():

@@ -19,6 +19,7 @@ from .doctor import doctor
 from .export import export
 from .fork import fork
 from .graph import graph
+from .plot import plot
 from .prune import prune
 from .queue import cancel, queue
 from .resume import resume
@@ -61,6 +62,7 @@ main.add_command(diff)
 main.add_command(doctor)
 main.add_command(fork)
 main.add_command(graph)
+main.add_command(plot)
 main.add_command(prune)
 main.add_command(queue)
 main.add_command(resume)

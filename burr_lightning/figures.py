@@ -1,0 +1,179 @@
+"""Figures of stored runs: learning curves, a timeline, several runs at once, the tree of forks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .amounts import number
+from .metric import Mode
+from .plots import Branch, Marks, RunCurves, Wait, plot_run, plot_runs, plot_timeline, plot_tree
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+_LONGEST = 180
+"""Characters of a title."""
+
+
+def curves_figure(run: Run, metrics: Sequence[str] = ()) -> Any:
+    """The learning curves of a run, with its stages, actions, commits, forks and stops under them.
+
+    Args:
+        run: The run.
+        metrics: Which metrics are drawn; none for all.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+        UnknownMetricError: If nothing has logged one of ``metrics``.
+
+    Example:
+        >>> curves_figure(Run.open("digits")).savefig("digits.png")  # doctest: +SKIP
+    """
+    monitor = _monitor(run)
+    return plot_run(_title(run), run.history, run.path, monitor, run.best, marks_of(run), metrics=metrics)
+
+
+def timeline_figure(run: Run) -> Any:
+    """Where the time of a run went; see `burr_lightning.plots.plot_timeline`.
+
+    Args:
+        run: The run; one that Burr's local tracker did not record has nothing to be drawn.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> timeline_figure(Run.open("digits")).savefig("digits-timeline.png")  # doctest: +SKIP
+    """
+    known = run.rows_error is None
+    committed = {commit.sequence_id for commit in run.commits} if known else None
+    return plot_timeline(_title(run), run.path, waits_of(run), committed)
+
+
+def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
+    """Several runs on top of each other; see `burr_lightning.plots.plot_runs`.
+
+    A fork whose parent is among them is drawn from where it has left it.
+
+    Args:
+        runs: The runs.
+        metrics: What is drawn, in this order; none draws what they monitor, and then what they share.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+        UnknownMetricError: If no run has logged one of ``metrics``.
+
+    Example:
+        >>> overlay_figure(list_runs("digits"), ["val_loss"]).savefig("digits.png")  # doctest: +SKIP
+    """
+    ids = [run.run_id for run in runs]
+    shown = {(run.project, run.run_id) for run in runs}
+    curves = [
+        RunCurves(
+            run.run_id if ids.count(run.run_id) == 1 else f"{run.project}/{run.run_id}",
+            run.history,
+            _monitor(run),
+            _directions(run),
+            run.parent.epoch if run.parent is not None and (run.project, run.parent.run_id) in shown else 0,
+        )
+        for run in runs
+    ]
+    return plot_runs(curves, metrics)
+
+
+def tree_figure(runs: Sequence[Run], title: str = "") -> Any:
+    """Runs and their forks as a tree; see `burr_lightning.plots.plot_tree`.
+
+    Args:
+        runs: The runs, of one project.
+        title: What stands over the figure.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> tree_figure(list_runs("digits")).savefig("forks.png")  # doctest: +SKIP
+    """
+    return plot_tree([branch_of(run) for run in runs], title)
+
+
+def marks_of(run: Run) -> Marks:
+    """What is marked in a run's curves; commits only where its rows can be read."""
+    shadow: Mapping[str, Any] = run.state["shadow"] if run.state is not None else {}
+    commits = run.commits if run.rows_error is None else []
+    return Marks(
+        commits=tuple(commit.epoch for commit in commits if commit.exists),
+        origin=(run.parent.run_id, run.parent.epoch) if run.parent is not None else None,
+        forks=tuple((fork.run_id, fork.parent.epoch) for fork in run.children() if fork.parent is not None),
+        shadow={name: entry["epoch"] for name, entry in shadow.items() if entry["epoch"] is not None},
+        stop=run.epoch if run.stop_reason is not None else None,
+    )
+
+
+def waits_of(run: Run) -> list[Wait]:
+    """When a human was waited for; where one still is, until now."""
+    return [
+        Wait(
+            datetime.fromtimestamp(asked.question.asked),
+            datetime.fromtimestamp(asked.answer.answered) if asked.answer is not None else datetime.now(),
+        )
+        for asked in run.reviews
+    ]
+
+
+def branch_of(run: Run) -> Branch:
+    """A run as a line of a tree of forks."""
+    best = run.best
+    return Branch(
+        run.run_id,
+        run.parent.run_id if run.parent is not None else None,
+        run.parent.epoch if run.parent is not None else -1,
+        run.epoch + 1,
+        run.status,
+        _best_in_words(run),
+        best["epoch"] if best is not None and best["value"] is not None else None,
+    )
+
+
+def _best_in_words(run: Run) -> str:
+    best, monitor = run.best, _monitor(run)
+    if best is None or best["value"] is None or monitor is None:
+        return ""
+    return f"{monitor} {number(best['value'])} (epoch {best['epoch']})"
+
+
+def _monitor(run: Run) -> str | None:
+    monitor = run.state["monitor"] if run.state is not None else None
+    return str(monitor["metric"]) if monitor else None
+
+
+def _directions(run: Run) -> dict[str, Mode]:
+    """The direction of what declared one, and of what is monitored."""
+    known = run.history.directions
+    monitor = run.state["monitor"] if run.state is not None else None
+    if monitor:
+        known[monitor["metric"]] = monitor["mode"] or known.get(monitor["metric"], "min")
+    return known
+
+
+def _title(run: Run) -> str:
+    """The run, and why it ended: an error's last line says most."""
+    why = run.stop_reason or run.status
+    if run.status == "failed" and run.error:
+        why = f"failed, {run.error.strip().splitlines()[-1]}"
+    title = " ".join(f"{run.run_id}: {why}".split())
+    return title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…"

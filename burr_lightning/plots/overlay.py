@@ -1,0 +1,162 @@
+"""The learning curves of several runs on top of each other, a metric on each axis."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..amounts import number
+from ..errors import UnknownMetricError
+from ..history import MetricHistory
+from ..metric import Mode
+from .groups import logged, names_of, spans_magnitudes
+from .style import (
+    TEXT,
+    WIDTH,
+    columns,
+    every,
+    light_grid,
+    line_look,
+    new_figure,
+    plain,
+    shortened,
+    whole_epochs,
+)
+
+_MOST = 6
+"""Metrics that are drawn where nobody says which."""
+_ROW = 2.2
+"""Inches."""
+
+
+@dataclass(frozen=True)
+class RunCurves:
+    """What is drawn of one run."""
+
+    name: str
+    """What it is called in the legend."""
+    history: MetricHistory
+    monitor: str | None = None
+    """The monitored metric."""
+    directions: Mapping[str, Mode] = field(default_factory=dict)
+    """Whether lower or higher is better; a metric without one has no best epoch."""
+    begins: int = 0
+    """The epoch from which on it is drawn: of a fork, the last one that another line shows already."""
+
+
+def plot_runs(runs: Sequence[RunCurves], metrics: Sequence[str] = ()) -> Any:
+    """Several runs on top of each other: each metric on an axis of its own, each run in one look.
+
+    Where it is known whether lower or higher is better, the best epoch of each run has a star, and that of
+    the first metric is in the legend. A fork is drawn from where it has left its parent.
+
+    Args:
+        runs: The runs; their names are different.
+        metrics: What is drawn, in this order; none draws what they monitor, and then what they share.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+        UnknownMetricError: If no run has logged one of ``metrics``.
+    """
+    _check(runs, metrics)
+    names = list(metrics) or _shared(runs)
+    wide = 2 if len(names) > 3 else 1
+    rows = max(1, math.ceil(len(names) / wide))
+    legend = [_in_legend(run, names[0]) if names else run.name for run in runs]
+    fitting = columns(legend, WIDTH)
+    height = 0.4 + _ROW * rows + 0.2 * math.ceil(len(runs) / fitting)
+    figure = new_figure("plot_runs()", height)
+    axes = figure.subplots(rows, wide, squeeze=False, sharex=True).ravel()
+    for axis, name in zip(axes, names, strict=False):
+        _draw(axis, name, runs)
+    for axis in axes[len(names) :] if names else ():
+        axis.set_visible(False)
+    for axis in axes[max(len(names) - wide, 0) :]:  # the lowest of each column
+        axis.tick_params(labelbottom=True)
+        axis.set_xlabel("epoch", fontsize=TEXT)
+    _add_legend(figure, legend, fitting)
+    return figure
+
+
+def _check(runs: Sequence[RunCurves], metrics: Sequence[str]) -> None:
+    known = {name for run in runs for name in run.history.names}
+    for name in metrics:
+        if name not in known:
+            raise UnknownMetricError(name, known, "The figure")
+
+
+def _shared(runs: Sequence[RunCurves]) -> list[str]:
+    """What the runs monitor, and then what all of them have logged."""
+    logged_by = [names_of(run.history) for run in runs]
+    monitored = [run.monitor for run in runs if run.monitor and run.monitor in run.history]
+    shared = [name for name in logged_by[0] if all(name in each for each in logged_by)] if runs else []
+    first = [name for names in logged_by for name in names][:1]
+    return (list(dict.fromkeys([*monitored, *shared])) or first)[:_MOST]
+
+
+def _in_legend(run: RunCurves, metric: str) -> str:
+    found = _best(run, metric)
+    return f"{run.name}  best {number(found[1])} (epoch {found[0]})" if found else run.name
+
+
+def _best(run: RunCurves, metric: str) -> tuple[int, float] | None:
+    """The best epoch and its value, by the values at the ends of epochs."""
+    if metric not in run.history or metric not in run.directions:
+        return None
+    epochs, values = logged(run.history, metric)
+    better = min if run.directions[metric] == "min" else max
+    return better(zip(epochs, values, strict=True), key=lambda pair: pair[1], default=None)
+
+
+def _own(run: RunCurves, metric: str) -> tuple[list[int], list[float]]:
+    """The epochs and values of a line."""
+    epochs, values = logged(run.history, metric)
+    first = bisect_left(epochs, run.begins)
+    return epochs[first:], values[first:]
+
+
+def _draw(axis: Any, metric: str, runs: Sequence[RunCurves]) -> None:
+    shown: list[float] = []
+    for index, run in enumerate(runs):
+        if metric not in run.history:
+            continue
+        epochs, values = _own(run, metric)
+        look = line_look(index)
+        marked = every(len(epochs), index)
+        axis.plot(epochs, values, markersize=3.5, linewidth=1.4, markevery=marked, label=run.name, **look)
+        found = _best(run, metric)
+        if found is not None and found[0] >= run.begins:
+            star = {"color": look["color"], "markersize": 11, "markeredgecolor": "black", "linestyle": "none"}
+            axis.plot(*found, marker="*", zorder=5, label="_best", markeredgewidth=0.6, **star)
+        shown += values
+    plain(axis.set_ylabel(shortened(metric, 30), fontsize=TEXT))
+    if spans_magnitudes(shown):
+        axis.set_yscale("log")
+    whole_epochs(axis)
+    light_grid(axis)
+
+
+def _add_legend(figure: Any, names: Sequence[str], fitting: int) -> None:
+    """A legend with names as they are; matplotlib hides those that begin with an underscore."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], markersize=3.5, linewidth=1.4, **line_look(index)) for index in range(len(names))
+    ]
+    legend = figure.legend(
+        handles,
+        [str(index) for index in range(len(names))],
+        loc="outside upper left",
+        ncols=fitting,
+        fontsize=TEXT,
+        frameon=False,
+        handlelength=3.5,
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        plain(text).set_text(name)
