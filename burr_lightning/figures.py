@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .amounts import number
 from .metric import Mode
 from .plots import Branch, Marks, RunCurves, Wait, plot_run, plot_runs, plot_timeline, plot_tree
+from .runs.words import best_in_words
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -144,16 +144,9 @@ def branch_of(run: Run) -> Branch:
         run.parent.epoch if run.parent is not None else -1,
         run.epoch + 1,
         run.status,
-        _best_in_words(run),
+        best_in_words(run),
         best["epoch"] if best is not None and best["value"] is not None else None,
     )
-
-
-def _best_in_words(run: Run) -> str:
-    best, monitor = run.best, _monitor(run)
-    if best is None or best["value"] is None or monitor is None:
-        return ""
-    return f"{monitor} {number(best['value'])} (epoch {best['epoch']})"
 
 
 def _monitor(run: Run) -> str | None:

@@ -47,7 +47,7 @@ def launch() -> dict[str, Any] | None:
     }
 
 
-def forked(launch: Mapping[str, Any] | None, parent: str, run_id: str) -> dict[str, Any] | None:
+def fork_launch(launch: Mapping[str, Any] | None, parent: str, run_id: str) -> dict[str, Any] | None:
     """The command that starts a fork: that of its parent, which then trains the fork.
 
     Args:

@@ -21,7 +21,14 @@ CASES = {**TRAININGS, **MACHINES}
 CHOSEN = [
     *("dropout_and_shuffling", "plateau_lr", "one_cycle_lr_by_step", "two_optimizers_by_hand"),
     *("stochastic_weight_averaging", "exponential_weight_averaging", "rolled_back", "frozen_and_unfrozen"),
-    *("learning_rate_set", "swapped", "finetuned_in_stages", "recovers_from_divergence", "restarted"),
+    *(
+        "rolled_back_to_other_groups",
+        "learning_rate_set",
+        "swapped",
+        "finetuned_in_stages",
+        "recovers_from_divergence",
+        "restarted",
+    ),
     *("staged_by_methods", "changed_hparams", "reviewed"),
 ]
 

@@ -120,21 +120,21 @@ def test_a_best_checkpoint_that_is_gone_is_not_named(train):
 def test_the_figure_shows_the_metrics_by_kind_the_best_epoch_and_the_steps(train, tmp_path):
     train("a", max_epochs=3)
     figure = Run.open("a").plot(tmp_path / "a.png")
-    loss, acc, steps = figure.axes
-    assert [line.get_label() for line in loss.lines] == [
-        "val_loss",
-        "best: 0.3 (epoch 1)",
-        "train_loss",
-    ]
-    assert list(loss.lines[0].get_ydata()) == [0.5, 0.3, 0.4]
+    loss, acc, below = figure.axes
+    curves = {line.get_label(): list(line.get_ydata()) for line in loss.lines}
+    assert curves.pop("_rule"), "where it stopped"
+    assert list(curves) == ["val_loss", "best: 0.3 (epoch 1)", "train_loss"]
+    assert curves["val_loss"] == [0.5, 0.3, 0.4]
     assert acc.get_ylabel() == "acc"
-    rows = [label.get_text().split()[0] for label in steps.get_yticklabels()]
-    assert rows == ["process_data", "train_epoch", "validate", "best_model"]
-    bars = [[path.get_extents().intervalx.tolist() for path in row.get_paths()] for row in steps.collections]
-    assert bars[0] == [[-0.5, 0.0], [0.5, 1.0], [1.5, 2.0]], "each epoch is trained around its number"
-    assert bars[1] == [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]
-    points = [list(line.get_xdata()) for line in steps.lines]
-    assert points == [[-0.5], [2.5]], "ordinary actions are before the first epoch and after the last one"
+    rows = [label.get_text().split("  ")[0] for label in below.get_yticklabels()]
+    actions = ["process_data", "train_epoch", "validate", "best_model"]
+    assert rows == [*actions, "commits on disk", "stopped, epoch 2"]
+    bars = [[path.get_extents().intervalx.tolist() for path in row.get_paths()] for row in below.collections]
+    assert [[-0.5, 0.0], [0.5, 1.0], [1.5, 2.0]] in bars, "each epoch is trained around its number"
+    assert [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]] in bars
+    points = [list(line.get_xdata()) for line in below.lines]
+    assert [-0.5] in points, "an ordinary action before the first epoch"
+    assert [2.5] in points, "and after the last one"
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -172,8 +172,12 @@ def test_what_lightning_logs_twice_is_drawn_once():
 
 def test_a_run_without_steps_is_drawn_without_them(train):
     train("a", tracker=False)
-    figure = Run.open("a").plot()
-    assert len(figure.axes) == 2
+    *curves, below = Run.open("a").plot().axes
+    assert [axis.get_ylabel() for axis in curves] == ["loss", "acc"]
+    assert [label.get_text().split("  ")[0] for label in below.get_yticklabels()] == [
+        "commits on disk",
+        "stopped, epoch 1",
+    ]
     assert isinstance(Run.open("a").path, MachinePath)
 
 

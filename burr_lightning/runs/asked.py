@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..answering import give_answer, waiting
-from ..layout import RunFolder, RunInfo
+from ..answering import give_answer
 from ..locks import is_held
 from ..questions import Answer, Question
 from ..reviews import Asked, Reviews
-from ..rows import Row
+from .opened import OpenedRun
 
 Status = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
-class AskedRun:
+class AskedRun(OpenedRun):
     """The part of a `Run` that says whether it waits, and that is answered."""
-
-    _folder: RunFolder
-    _info: RunInfo
-    _row: Row | None
-
-    @property
-    def run_id(self) -> str:
-        """The run's id: the Burr application's."""
-        return self._info.run_id
 
     @property
     def status(self) -> Status:
@@ -85,6 +75,3 @@ class AskedRun:
         """What `answer` does, for those who say how it came, and ``to`` which question."""
         reviews, asked = Reviews(self._folder), self._waiting()
         return give_answer(reviews, self.run_id, asked, self.status, values, via=via, **said)
-
-    def _waiting(self) -> Asked | None:
-        return waiting(self._folder, self._row.sequence_id if self._row else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..known_runs import known_runs, only_run
+from ..known_runs import known_runs, meant_runs, only_run
 from ..layout import home, run_folders
 from ..persisters import Place
 from ..stored_rows import StoredRows
@@ -61,10 +61,5 @@ def find_run(
     """
     root = home(root_dir)
     known = known_runs(root, project)
-    meant = [folder for folder in known if folder.run_id == wanted]
-    if not meant and wanted == "latest" and known:
-        meant = [max(known, key=lambda folder: known[folder].created)]
-    if not meant and wanted:
-        meant = [folder for folder in known if folder.run_id.startswith(wanted)]
     with StoredRows(persister, "find_run", strict=True) as rows:
-        return Run(*only_run(meant, known, wanted, root), rows)
+        return Run(*only_run(meant_runs(known, wanted), known, wanted, root), rows)

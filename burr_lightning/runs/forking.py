@@ -16,7 +16,7 @@ from ..commits.checkpoints import CheckpointName, of_epoch
 from ..commits.files import sha256
 from ..commits.giving import give
 from ..errors import EpochNotForkableError, ForkError, RunExistsError, UnknownHparamError
-from ..launch import forked
+from ..launch import fork_launch
 from ..layout import RunFolder, RunInfo, checked_run_id, flush
 from ..locks import RunLock
 from ..optimizer_names import OF_GROUPS, RATES
@@ -27,7 +27,7 @@ Epoch = int | Literal["best", "last"]
 
 
 @dataclass(frozen=True)
-class Forked:
+class ForkRequest:
     """A run that is to be forked, and the fork that is wanted of it."""
 
     folder: RunFolder
@@ -49,7 +49,7 @@ def forkable_epochs(folder: RunFolder, info: RunInfo) -> list[int]:
     return sorted({name.epoch for name in _checkpoints(folder, info)})
 
 
-def fork(wanted: Forked, rows_of_fork: StateRows, newest: Row | None) -> RunFolder:
+def fork(wanted: ForkRequest, rows_of_fork: StateRows, newest: Row | None) -> RunFolder:
     """Make a fork: its checkpoints, then its rows, then the file that makes it a run.
 
     One that was cut off is no run yet, and can be made again.
@@ -101,7 +101,7 @@ def _checkpoints(folder: RunFolder, info: RunInfo) -> dict[CheckpointName, Path]
     }
 
 
-def _row_of(wanted: Forked, newest: Row | None) -> Row:
+def _row_of(wanted: ForkRequest, newest: Row | None) -> Row:
     """The row of the commit at the end of the epoch."""
     there = _checkpoints(wanted.folder, wanted.info)
     available = {name.epoch for name in there}
@@ -121,7 +121,7 @@ def _why_not(info: RunInfo, epoch: int, newest: Row | None) -> str:
     return "its checkpoint was pruned" if done else "the run has not trained it"
 
 
-def _epoch(wanted: Forked, newest: Row | None, available: set[int]) -> int:
+def _epoch(wanted: ForkRequest, newest: Row | None, available: set[int]) -> int:
     if isinstance(wanted.epoch, int) and not isinstance(wanted.epoch, bool):
         return wanted.epoch
     if wanted.epoch == "last" and available:
@@ -139,7 +139,7 @@ def _epoch(wanted: Forked, newest: Row | None, available: set[int]) -> int:
     raise ForkError(f"{wanted.call}: an epoch is a number from 0 on, 'best' or 'last'.")
 
 
-def _give_checkpoints(wanted: Forked, folder: RunFolder, row: Row) -> None:
+def _give_checkpoints(wanted: ForkRequest, folder: RunFolder, row: Row) -> None:
     """The checkpoint of the commit, and those before it that are there: the machine may go back to them."""
     named = row.state["checkpoint"]
     for path in wanted.folder.checkpoints.iterdir():
@@ -154,12 +154,12 @@ def _give_checkpoints(wanted: Forked, folder: RunFolder, row: Row) -> None:
     flush(folder.checkpoints)
 
 
-def _damaged(wanted: Forked, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
+def _damaged(wanted: ForkRequest, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
     others = {*forkable_epochs(wanted.folder, wanted.info)} - {named["epoch"]}
     return EpochNotForkableError(wanted.call, named["epoch"], f"epoch {named['epoch']}: {why}", others)
 
 
-def _state_of_fork(wanted: Forked, row: Row) -> State[Any]:
+def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
     state, new = row.state, _as_rows_keep(wanted)
     known = state["hparams"]
     for name, value in new.items():
@@ -180,7 +180,7 @@ def _state_of_fork(wanted: Forked, row: Row) -> State[Any]:
     )
 
 
-def _as_rows_keep(wanted: Forked) -> dict[str, Any]:
+def _as_rows_keep(wanted: ForkRequest) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(json.dumps(dict(wanted.hparams), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -191,7 +191,7 @@ def _as_rows_keep(wanted: Forked) -> dict[str, Any]:
     return kept
 
 
-def _refuse_other_kind(wanted: Forked, name: str, value: Any, known: Any) -> None:
+def _refuse_other_kind(wanted: ForkRequest, name: str, value: Any, known: Any) -> None:
     """A number stays a number: a text in its place would fail in the middle of the training."""
     numbers = (int, float)
     is_number = isinstance(value, numbers) and not isinstance(value, bool)
@@ -201,14 +201,14 @@ def _refuse_other_kind(wanted: Forked, name: str, value: Any, known: Any) -> Non
         raise ForkError(f"{wanted.call}: {name}={value!r} must be a number{was}.")
 
 
-def _info_of_fork(wanted: Forked, state: State[Any]) -> RunInfo:
+def _info_of_fork(wanted: ForkRequest, state: State[Any]) -> RunInfo:
     run_id = wanted.run_id
     return replace(
         wanted.info,
         run_id=run_id,
         tracker=None,
         created=time.time(),
-        launch=forked(wanted.info.launch, wanted.info.run_id, run_id),
+        launch=fork_launch(wanted.info.launch, wanted.info.run_id, run_id),
         job=None,
         parent=parent_of(state),
     )

@@ -7,25 +7,17 @@ from typing import Any, Literal
 
 from typing_extensions import Self
 
-from ..layout import RunFolder, RunInfo, new_run_id
-from ..persisters import Place, connected
-from ..rows import Row, StateRows
+from ..layout import new_run_id
+from ..persisters import connected
+from ..rows import StateRows
 from ..stored_rows import StoredRows
 from .family import ForkPoint, children_of, fork_point
-from .forking import Forked, fork, forkable_epochs
+from .forking import ForkRequest, fork, forkable_epochs
+from .opened import OpenedRun
 
 
-class ForkableRun:
+class ForkableRun(OpenedRun):
     """The part of a `Run` that forks it, and that knows its parent and its forks."""
-
-    _folder: RunFolder
-    _info: RunInfo
-    _row: Row | None
-    _given: Place | None
-
-    def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
-        self._folder, self._info, self._given = folder, info, rows.given
-        self._row, self._rows_error = rows.newest(folder, info)
 
     @property
     def parent(self) -> ForkPoint | None:
@@ -88,10 +80,10 @@ class ForkableRun:
         new = run_id if run_id is not None else new_run_id()
         with StoredRows(self._given, "Run.fork", strict=True) as stored:
             rows = stored.rows(self._folder, self._info)
-            wanted = Forked(self._folder, self._info, rows, epoch, new, hparams or {})
+            wanted = ForkRequest(self._folder, self._info, rows, epoch, new, hparams or {})
             persister = connected(stored.place(self._folder, self._info), new)
             try:
-                folder = fork(wanted, StateRows(persister, self._info.project, new), self._row)
+                folder = fork(wanted, StateRows(persister, self.project, new), self._row)
             finally:
                 persister.cleanup()
         info = folder.info()

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..amounts import number
+from .words import best_in_words
 
 if TYPE_CHECKING:
     from .run import Run
@@ -48,8 +49,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
         yield "state", run.rows_error
     if run.epoch >= 0:
         yield "epoch", str(run.epoch)
-    if run.best is not None:
-        yield "best", _best(run)
+    if best := best_in_words(run):
+        yield "best", best
     if run.stop_reason is not None:
         yield "why it stopped", run.stop_reason
     if run.hparams:
@@ -62,20 +63,13 @@ def _line(run: Run) -> Iterable[str]:
     yield run.project
     yield run.status
     yield str(run.epoch) if run.epoch >= 0 else "–"
-    yield _best(run) if run.best else "–"
+    yield best_in_words(run) or "–"
     yield str(run.parent) if run.parent else "–"
     yield f"{run.created:%Y-%m-%d %H:%M}"
 
 
 def _cells(values: Iterable[str]) -> str:
     return "".join(f"<td style='text-align:left'>{escape(_cut(value))}</td>" for value in values)
-
-
-def _best(run: Run) -> str:
-    best, monitor = run.best, run.state["monitor"] if run.state else None
-    if best is None or monitor is None or best["value"] is None:
-        return f"epoch {best['epoch']}" if best else "–"
-    return f"{monitor['metric']} {number(best['value'])} (epoch {best['epoch']})"
 
 
 def _cut(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,12 @@ from burr.core import State
 
 from ..history import MetricHistory
 from ..known_runs import known_runs, only_run
-from ..layout import RunFolder, RunInfo, home
+from ..layout import home
 from ..persisters import Place
-from ..plots import plot_run
 from ..rows import StateRows
 from ..steps import MachinePath, read_steps
 from ..stored_rows import StoredRows
 from ..tracked import tracked_graph
-from ..waiting import question_in_state
 from .asked import AskedRun
 from .committed import Commit, commits_of
 from .forks import ForkableRun
@@ -36,12 +33,6 @@ class Run(AskedRun, ForkableRun):
 
     Use `Run.open`, or `list_runs`.
     """
-
-    def __init__(self, folder: RunFolder, info: RunInfo, rows: StoredRows) -> None:
-        super().__init__(folder, info, rows)
-        if self._row is not None and (question := self.question) is not None:
-            open_question = question_in_state(question)
-            self._row = replace(self._row, state=self._row.state.update(review=open_question))
 
     @classmethod
     def open(
@@ -72,11 +63,6 @@ class Run(AskedRun, ForkableRun):
         named = [folder for folder in known if folder.run_id == run_id]
         with StoredRows(persister, "Run.open", strict=True) as rows:
             return cls(*only_run(named, known, run_id, root), rows)
-
-    @property
-    def project(self) -> str:
-        """The run's project: the partition key of its rows, and the project in Burr's UI."""
-        return self._info.project
 
     def tracked_graph(self) -> dict[str, Any] | None:
         """The machine as Burr's local tracker stored it, ``None`` where it stored none."""
@@ -207,7 +193,7 @@ class Run(AskedRun, ForkableRun):
         return self.history.to_pandas()
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw the learning curves, with the machine's steps under them.
+        """Draw the learning curves, with stages, actions, commits, forks and stops under them.
 
         Args:
             path: Where to write the picture, by its ending PNG, SVG or PDF; ``None`` writes none.
@@ -218,8 +204,9 @@ class Run(AskedRun, ForkableRun):
         Raises:
             MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
         """
-        title = f"{self.run_id}: {self.stop_reason or self.status}"
-        figure = plot_run(title, self.history, self.path, self._info.monitor, self.best)
+        from ..figures import curves_figure
+
+        figure = curves_figure(self)
         if path is not None:
             figure.savefig(os.fspath(path), dpi=150)
         return figure
