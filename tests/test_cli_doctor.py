@@ -125,7 +125,7 @@ class TestAllIsWell:
             found, _ = doctor()
             [(level, text)] = found["locks"]
         assert level == "note"
-        assert text.startswith(f"the run a is held by process {training.process.pid} on ")
+        assert text.startswith(f"the run a is held by process {training.pid} on ")
 
     def test_the_lock_of_a_killed_process_is_harmless(self):
         with SteppedTraining("a", 4) as training:

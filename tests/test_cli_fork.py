@@ -56,12 +56,16 @@ def test_a_fork_is_resumed_with_the_command_of_its_parent_whether_that_names_the
     assert run_id == "base"
     assert "burr-lightning resume same --project lightning" in said("fork", "base@1", "same")
     assert f"\nsame {weights}\n" in f"\n{cli('resume', 'same')}"
+    assert Run.open("base").epoch == 3
+
+
+def test_a_fork_of_a_fork_is_resumed_too_and_both_have_what_was_changed():
+    _, weights = train(script("'base'"))
     said("fork", "base@1", "faster", "--set", "learning_rate=0.01")
     [other] = re.findall("^faster (.*)$", cli("resume", "faster"), re.MULTILINE)
     assert other != weights
     said("fork", "faster@2", "again")
     assert f"\nagain {other}\n" in f"\n{cli('resume', 'again')}"
-    assert Run.open("base").epoch == 3
 
 
 def test_a_worker_leaves_a_fork_to_who_has_made_it():

@@ -67,3 +67,6 @@ __all__ = [
     "UnknownMetricError",
     "UnreadableRowError",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # a traceback names what a user imports
