@@ -33,6 +33,7 @@ from burr_lightning import BurrCallback, Checkpoints
 from burr_lightning.conditions import plateau
 from burr_lightning.errors import MetricsError
 from burr_lightning.mixins import BurrMixin, MetricsMixin
+from burr_lightning.mixins.epoch_metrics import Place
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -562,6 +563,12 @@ def test_an_epoch_that_goes_on_has_the_values_of_one_that_was_never_cut(make_tra
     assert resumed == whole
     assert fewer < steps
     assert {"train_acc", "train_auroc", "val_acc", "train_newest", "val_newest", "val_max"} <= whole.keys()
+
+
+@pytest.mark.parametrize("place", [Place("train"), Place("val", 0), Place("val", 12)])
+def test_a_metric_s_name_tells_its_place(place):
+    """A commit has names; a validation that has not begun has no metrics yet to put its states into."""
+    assert Place.read(f"{place.written()}.acc.3") == place
 
 
 @pytest.mark.parametrize("kind", ["share", "apart"])
