@@ -35,10 +35,12 @@ def build_application(
     tracker: LifecycleAdapter | None,
     hooks: Sequence[LifecycleAdapter],
     parent: Mapping[str, Any] | None = None,
+    spawned_by: Mapping[str, Any] | None = None,
 ) -> Application[Any]:
     """The application of a run, standing behind ``position``, at its entry point where that is None.
 
-    That of a fork is forked from its ``parent``, as Burr does it, so that trackers know how they are related.
+    That of a fork is forked from its ``parent``, and that of a trial spawned by its study, as Burr does it,
+    so that trackers know how they are related.
     """
     builder: ApplicationBuilder[Any] = (
         ApplicationBuilder()
@@ -59,6 +61,8 @@ def build_application(
     else:
         stands = {PRIOR_STEP: position} if position is not None else {}
         builder = builder.with_state(state.update(**stands)).with_entrypoint(entrypoint(graph))
+    if spawned_by is not None:
+        builder = builder.with_spawning_parent(spawned_by["run_id"], spawned_by["sequence_id"], project)
     if sequence_id is not None:
         builder = builder.with_identifiers(sequence_id=sequence_id)
     if tracker is not None:

@@ -168,6 +168,7 @@ class OpenRun:
                 tracker,
                 settings.hooks,
                 self._tracked_parent(tracker),
+                settings.spawned_by,
             )
         )
         return Driver(trainer, module, app, committer, self.folder, settings)

@@ -38,6 +38,8 @@ class RunSettings:
     tracker: bool | LifecycleAdapter
     wait: Block | Literal["exit", "prompt"]
     on_pause: OnPause | None
+    spawned_by: Mapping[str, Any] | None = None
+    """The study that it is a trial of: ``run_id``, and the ``sequence_id`` of the step that launched it."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.checkpoints, Checkpoints):

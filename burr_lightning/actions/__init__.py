@@ -9,6 +9,7 @@ from .learning_rate import SetLearningRate
 from .ordinary import Kept, OrdinaryAction, Training
 from .phases import PhaseAction, PhaseFeed, TrainEpoch, Validate
 from .process_data import ProcessData
+from .pruned import Pruned
 from .restart_schedule import RestartSchedule
 from .review import Review
 from .rollback import Rollback
@@ -25,6 +26,7 @@ __all__ = [
     "PhaseAction",
     "PhaseFeed",
     "ProcessData",
+    "Pruned",
     "RestartSchedule",
     "Review",
     "Rollback",

@@ -1,0 +1,31 @@
+"""How a trial went, as its worker tells."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial went.
+
+    Attributes:
+        trial: Which one.
+        status: ``died`` where its process did: it is begun again.
+        at: When it was done, in seconds since 1970.
+        values: What it came to, one for each direction.
+        step: The epoch of that, where it is known.
+        reason: Why it was pruned, its traceback, or how its process died.
+    """
+
+    trial: int
+    status: Literal["finished", "pruned", "failed", "died"]
+    at: float
+    values: list[float] | None = None
+    step: int | None = None
+    reason: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)

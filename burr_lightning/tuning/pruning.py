@@ -1,0 +1,157 @@
+"""Pruning: a condition in a trial's own machine that looks at what the other trials came to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from burr.core import Application, Condition, State
+from burr.core.graph import Graph, GraphBuilder
+from burr.lifecycle.base import PostRunStepHook
+from optuna.pruners import BasePruner
+from optuna.trial import TrialState
+
+from ..actions import PhaseAction, Pruned
+from ..burr_access import position_of
+from ..conditions.base import StopCondition
+from ..history import MetricHistory
+from ..metric import Mode
+from . import optuna_access as access
+from .scores import Scores
+from .trial import TrialTask
+
+__all__ = ["Scores", "is_pruned", "prunes", "reports_to", "with_pruning"]
+
+_STATES = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+def with_pruning(graph: Graph, condition: Condition) -> Graph:
+    """A machine that also ends in ``pruned``, wherever a phase is over and the condition holds.
+
+    Args:
+        graph: The machine.
+        condition: When the trial is pruned.
+    """
+    phases = [action.name for action in graph.actions if isinstance(action, PhaseAction)]
+    return (
+        GraphBuilder()
+        .with_actions(**{str(action.name): action for action in graph.actions}, pruned=Pruned())
+        .with_transitions(
+            (phases, "pruned", condition),
+            *((each.from_.name, each.to.name, each.condition) for each in graph.transitions),
+        )
+        .build()
+    )
+
+
+def is_pruned(app: Application[Any]) -> bool:
+    """Whether a run has ended in ``pruned``."""
+    position = position_of(app)
+    return position is not None and isinstance(app.graph.get_action(position), Pruned)
+
+
+def reports_to(scores: Scores, task: TrialTask) -> PostRunStepHook:
+    """The hook that tells the other trials what an epoch came to."""
+    return _Reports(scores, task.run_id, task.number, str(task.monitor))
+
+
+class _Reports(PostRunStepHook):
+    def __init__(self, scores: Scores, run_id: str, trial: int, monitor: str) -> None:
+        self._scores, self._run_id, self._trial, self._monitor = scores, run_id, trial, monitor
+        self._told = -1
+
+    def post_run_step(
+        self, *, app_id: str, state: State[Any], exception: Exception | None, **future_kwargs: Any
+    ) -> None:
+        """Called by Burr after every step."""
+        if app_id != self._run_id or exception is not None or state["epoch"] <= self._told:
+            return
+        self._told = state["epoch"]
+        value = _newest(state["history"], self._monitor)
+        if value is not None:
+            self._scores.tell(self._trial, epoch=state["epoch"], value=repr(value))
+
+
+def _newest(history: MetricHistory, monitor: str) -> float | None:
+    if monitor not in history or not len(history):
+        return None
+    value = history[monitor][-1]
+    return None if math.isnan(value) else value
+
+
+def prunes(task: TrialTask, scores: Scores) -> StopCondition:
+    """Holds where the pruner gives the trial up, after an epoch whose monitored metric was logged.
+
+    Args:
+        task: The trial.
+        scores: What all trials came to.
+    """
+    assert task.pruner is not None and task.monitor is not None
+    peers = Peers(task.study_id, task.number, task.directions[0], task.pruner, scores)
+    monitor = task.monitor
+
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        value = _newest(state["history"], monitor)
+        if value is None:
+            return None, f"{monitor} was not logged"
+        gives_up = peers.give_up(state["epoch"], value)
+        return gives_up, f"epoch {state['epoch']}: {monitor} {value:g}, against {peers.others} other trials"
+
+    name = f"pruned by {type(task.pruner).__name__}"
+    return StopCondition(name, ["history", "epoch"], check)
+
+
+class Peers:
+    """The other trials of a study, as Optuna's pruners want to see them.
+
+    Args:
+        study_id: The study.
+        number: The trial that is asked about.
+        direction: In which direction the value gets better.
+        pruner: Optuna's pruner.
+        scores: What all trials came to.
+    """
+
+    def __init__(
+        self, study_id: str, number: int, direction: Mode, pruner: BasePruner, scores: Scores
+    ) -> None:
+        self._number, self._pruner, self._scores = number, pruner, scores
+        with access.quiet():
+            self._study = optuna.create_study(
+                study_name=study_id,
+                pruner=pruner,
+                direction="minimize" if direction == "min" else "maximize",
+            )
+        self._asked: dict[int, bool] = {}
+
+    @property
+    def others(self) -> int:
+        """How many other trials have told what they came to."""
+        return sum(bool(each.intermediate_values) for each in self._study.get_trials(deepcopy=False)) - 1
+
+    def give_up(self, epoch: int, value: float) -> bool:
+        """Whether the pruner gives the trial up after an epoch; asked again, it says what it said."""
+        if epoch not in self._asked:
+            for fact in self._scores.newer():
+                self._take(fact)
+            self._take({"trial": self._number, "epoch": epoch, "value": value})
+            before = dict(access.trial_attributes(self._study, self._number))
+            self._asked[epoch] = self._pruner.prune(self._study, access.trial(self._study, self._number))
+            after = access.trial_attributes(self._study, self._number)
+            rungs = {key: kept for key, kept in after.items() if before.get(key) != kept}
+            if rungs:
+                self._scores.tell(self._number, attributes=rungs)
+        return self._asked[epoch]
+
+    def _take(self, fact: Mapping[str, Any]) -> None:
+        number = int(fact["trial"])
+        while access.trials(self._study) <= number:
+            access.add_running(self._study)
+        if "value" in fact:
+            access.report(self._study, number, int(fact["epoch"]), float(fact["value"]))
+        access.set_trial_attributes(self._study, number, fact.get("attributes", {}))
+        if "status" in fact and number != self._number:
+            values = [float(value) for value in fact["values"]] if fact.get("values") else None
+            access.set_over(self._study, number, _STATES[fact["status"]], values)

@@ -1,0 +1,90 @@
+"""What ends a study: conditions on its ledger, made of the same parts as those on a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from burr.core import Condition, State
+
+from ..conditions import explain
+from ..conditions.base import StopCondition
+from ..errors import ArgumentError
+
+
+def no_improvement(trials: int) -> StopCondition:
+    """So many trials are over since the best one was.
+
+    Args:
+        trials: How many, 1 or more.
+
+    Raises:
+        ArgumentError: If it is less.
+
+    Example:
+        >>> no_improvement(20)
+        condition: no_improvement(20)
+    """
+    _refuse(isinstance(trials, int) and trials >= 1, f"no_improvement({trials!r})", "a number of trials, 1 or more")
+
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        since = state["ledger"].since_best
+        return since >= trials, f"{since} trials since the best one"
+
+    return StopCondition(f"no_improvement({trials})", ["ledger"], check)
+
+
+def target(value: float) -> StopCondition:
+    """The best trial is as good as this, or better.
+
+    Args:
+        value: The value, in the direction of the study.
+
+    Example:
+        >>> target(0.98)
+        condition: target(0.98)
+    """
+
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        ledger = state["ledger"]
+        if ledger.best is None:
+            return None, "no trial has finished"
+        best = ledger.best.value
+        reached = best <= value if ledger.directions[0] == "min" else best >= value
+        return reached, f"trial {ledger.best.number} came to {best:g}"
+
+    return StopCondition(f"target({value!r})", ["ledger"], check)
+
+
+def max_seconds(seconds: float) -> StopCondition:
+    """The study has run so long, in all processes together.
+
+    Args:
+        seconds: How long, more than 0.
+
+    Raises:
+        ArgumentError: If it is not.
+
+    Example:
+        >>> max_seconds(3600.0)
+        condition: max_seconds(3600.0)
+    """
+    _refuse(seconds > 0, f"max_seconds({seconds!r})", "seconds, more than 0")
+
+    def check(state: State[Any]) -> tuple[bool | None, str]:
+        return state["seconds"] >= seconds, f"{state['seconds']:.1f} seconds"
+
+    return StopCondition(f"max_seconds({seconds!r})", ["seconds"], check)
+
+
+def reason_to_stop(condition: Condition | None, state: State[Any]) -> str | None:
+    """Why a study ends where it stands, ``None`` where it goes on."""
+    if condition is None or not condition.run(state)[Condition.KEY]:
+        return None
+    if isinstance(condition, StopCondition):
+        return explain(condition, state).reason
+    return f"{condition.name} is true"
+
+
+def _refuse(right: bool, call: str, rule: str) -> None:
+    if not right:
+        raise ArgumentError(f"{call}: it must be {rule}.")

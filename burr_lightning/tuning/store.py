@@ -1,0 +1,108 @@
+"""Where a study lives: its folder, its rows, and what is known of it from outside."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunExistsError, RunNotFoundError
+from ..layout import DATABASE, RunFolder, known, read_json, write_json
+from ..persisters import PersisterUrl, Place, opened_to_read
+from .rows import StudyRow, StudyRows
+
+_FILE = "study.json"
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What a study's folder says about it, so that it can be opened from outside."""
+
+    run_id: str
+    project: str
+    created: float
+    """Seconds since 1970."""
+    directions: list[str]
+    monitor: str | None
+    persister: str | None
+    """What holds its rows, as in a run's ``run.json``."""
+    space: dict[str, str]
+    """The distribution of each parameter, as Optuna writes it."""
+
+
+class StudyFolder:
+    """The folder of one study; its trials' runs are beside it.
+
+    Args:
+        root: The folder that holds all runs.
+        project: The study's project.
+        study_id: The study.
+    """
+
+    def __init__(self, root: Path, project: str, study_id: str) -> None:
+        self.root, self.project, self.study_id = root, project, study_id
+        self.path = root / project / study_id
+        self.lock = self.path / "lock"
+        self.scores = self.path / "scores.jsonl"
+
+    def create(self) -> None:
+        """Make the folder, unless it is there.
+
+        Raises:
+            RunExistsError: If a run has that name.
+        """
+        if RunFolder(self.root, self.project, self.study_id).info() is not None:
+            raise RunExistsError(self.study_id, self.project, str(self.root))
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def info(self) -> StudyInfo | None:
+        """What was written of the study, ``None`` where there is no such study."""
+        stored = read_json(self.path / _FILE)
+        return known(StudyInfo, stored) if stored else None
+
+    def write_info(self, **facts: Any) -> None:
+        """Write what the study is; when it was made stays."""
+        before = self.info()
+        created = before.created if before else time.time()
+        info = StudyInfo(run_id=self.study_id, project=self.project, created=created, **facts)
+        write_json(self.path / _FILE, asdict(info))
+
+
+def study_folders(root: Path, project: str | None = None) -> list[StudyFolder]:
+    """The folders of all studies, or of those of one project."""
+    paths = sorted(root.glob(f"{project or '*'}/*/{_FILE}"))
+    return [StudyFolder(root, path.parent.parent.name, path.parent.name) for path in paths]
+
+
+def place_of(root: Path, persister: Place | None) -> Place:
+    """Where rows are."""
+    return persister or PersisterUrl.of_file(root / DATABASE)
+
+
+def newest_row(folder: StudyFolder, persister: Place | None) -> tuple[StudyInfo, StudyRow | None]:
+    """What is stored of a study.
+
+    Args:
+        folder: Its folder.
+        persister: Where its rows are, ``None`` for where its folder says.
+
+    Raises:
+        RunNotFoundError: If there is no such study.
+    """
+    info = folder.info()
+    if info is None:
+        names = [each.study_id for each in study_folders(folder.root)]
+        raise RunNotFoundError(folder.study_id, names, str(folder.root))
+    place = persister
+    if place is None and info.persister is not None:
+        place = PersisterUrl.parse(info.persister, "Study.open")
+    where = place_of(folder.root, place)
+    opened = opened_to_read(where) if isinstance(where, PersisterUrl) else where
+    try:
+        return info, StudyRows(opened, folder.project, folder.study_id).newest()
+    finally:
+        if isinstance(where, PersisterUrl) and hasattr(opened, "cleanup"):
+            opened.cleanup()
+
+

@@ -1,0 +1,188 @@
+"""`Study`: a hyperparameter search that is a state machine, and whose trials are runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from burr.core import Condition, State
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, TPESampler
+
+from ..layout import DEFAULT_PROJECT, checked_project, checked_run_id, home, new_run_id
+from ..locks import RunLock
+from ..metric import Mode, checked_mode
+from ..persisters import PersisterUrl, Place, connected
+from .deciding import OwnSampler
+from .reading import StudyReader
+from .rows import StudyRows
+from .running import RunningStudy
+from .settings import StudySettings
+from .state import initial_state
+from .store import StudyFolder, newest_row
+from .trial import Trial
+
+
+class Study(StudyReader):
+    """A hyperparameter search: a Burr application whose trials are runs.
+
+    ``run`` starts it, and goes on with it where a process that ran it has ended: trials that are over are
+    never run again, and those that were under way go on from their own last commit.
+
+    Args:
+        objective: What trains one trial: it is given a `Trial`, and returns the trial's value, or several
+            where there are several directions. ``None`` takes the best value of ``monitor``.
+        space: The distribution of each parameter, of ``optuna.distributions``; not needed where ``sampler``
+            is a function.
+        sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial;
+            ``None`` is Optuna's ``TPESampler``.
+        pruner: Any pruner of Optuna's, asked after each epoch whose ``monitor`` was logged; ``None`` for none.
+        monitor: The metric that says how good a trial is.
+        direction: ``"min"`` or ``"max"``, or one for each value that the objective returns.
+        n_trials: How many trials, ``None`` for no limit.
+        stop_when: What ends the study sooner: a Burr condition on its state; see
+            `burr_lightning.tuning.stopping`.
+        parallel: How many trials run at once, 1 or more.
+        executor: What runs them: any of ``concurrent.futures``; ``None`` is a process of this machine for each.
+        run_id: The study's name, a folder's name; ``None`` for a new one.
+        project: The project that it and its trials belong to.
+        attempts: How often a trial is begun whose process dies, 1 or more.
+        seed: What the sampler's random numbers come from; ``None`` takes the sampler's own.
+        persister: As in `BurrCallback`.
+        tracker: Whether Burr's own tracker knows the study and its trials.
+        root_dir: As in `BurrCallback`.
+
+    Raises:
+        ArgumentError: If an argument is of another kind than it has to be.
+        RunIdError: If ``run_id`` or ``project`` cannot name a folder.
+    """
+
+    def __init__(
+        self,
+        objective: Callable[[Trial], Any],
+        space: Mapping[str, BaseDistribution] | None = None,
+        *,
+        sampler: BaseSampler | OwnSampler | None = None,
+        pruner: BasePruner | None = None,
+        monitor: str | None = None,
+        direction: Mode | Sequence[Mode] = "min",
+        n_trials: int | None = None,
+        stop_when: Condition | None = None,
+        parallel: int = 1,
+        executor: Executor | None = None,
+        run_id: str | None = None,
+        project: str = DEFAULT_PROJECT,
+        attempts: int = 3,
+        seed: int | None = None,
+        persister: str | Place | None = None,
+        tracker: bool = True,
+        root_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        name = run_id if run_id is not None else new_run_id()
+        self.run_id = checked_run_id(name, f"Study(run_id={run_id!r})")
+        modes: Sequence[Mode] = [direction] if isinstance(direction, str) else direction
+        self.settings = StudySettings(
+            objective=objective,
+            space=dict(space or {}),
+            sampler=TPESampler() if sampler is None else sampler,
+            pruner=pruner,
+            monitor=monitor,
+            directions=tuple(checked_mode(mode, "Study(direction=...)") for mode in modes),
+            n_trials=n_trials,
+            stop_when=stop_when,
+            parallel=parallel,
+            executor=executor,
+            attempts=attempts,
+            seed=seed,
+            persister=PersisterUrl.parse(persister, "Study") if isinstance(persister, str) else persister,
+            tracker=tracker,
+            folder=StudyFolder(home(root_dir), checked_project(project), self.run_id),
+        )
+        self._running: RunningStudy | None = None
+
+    @property
+    def space(self) -> Mapping[str, BaseDistribution]:
+        """The distribution of each parameter."""
+        return self.settings.space
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of its machine; see `burr_lightning.tuning.state` for its keys."""
+        if self._running is not None:
+            return self._running.state
+        if self.settings.folder.info() is None:
+            return self.settings.first_state()
+        return OpenedStudy(self.settings.folder, self.settings.persister).state
+
+    @staticmethod
+    def open(
+        run_id: str,
+        project: str = DEFAULT_PROJECT,
+        *,
+        root_dir: str | os.PathLike[str] | None = None,
+        persister: str | Place | None = None,
+    ) -> OpenedStudy:
+        """A study as it is stored, also while another process runs it.
+
+        Args:
+            run_id: Its name.
+            project: Its project.
+            root_dir: Where it is kept, as in `BurrCallback`.
+            persister: Where its rows are; ``None`` for where its folder says.
+
+        Raises:
+            RunNotFoundError: If there is no such study.
+        """
+        place = PersisterUrl.parse(persister, "Study.open") if isinstance(persister, str) else persister
+        return OpenedStudy(StudyFolder(home(root_dir), project, run_id), place)
+
+    def run(self) -> Study:
+        """Run it until it ends; go on with it where it was interrupted.
+
+        Returns:
+            The study itself.
+
+        Raises:
+            RunLockedError: If another process runs it.
+        """
+        settings = self.settings
+        settings.folder.create()
+        with RunLock(settings.folder.lock, self.run_id):
+            persister = connected(settings.place, self.run_id)
+            try:
+                settings.write_info()
+                self._running = RunningStudy(settings, StudyRows(persister, settings.folder.project, self.run_id))
+                self._running.run()
+            finally:
+                persister.cleanup()
+        return self
+
+
+class OpenedStudy(StudyReader):
+    """A study as it is stored.
+
+    Args:
+        folder: Its folder.
+        persister: Where its rows are, ``None`` for where its folder says.
+
+    Raises:
+        RunNotFoundError: If there is no such study.
+    """
+
+    def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
+        self.run_id = folder.study_id
+        self.info, row = newest_row(folder, persister)
+        self._state = row.state if row is not None else State(initial_state(self.info.directions, 1, None, 0))
+
+    @property
+    def space(self) -> Mapping[str, BaseDistribution]:
+        """The distribution of each parameter."""
+        return {name: json_to_distribution(text) for name, text in self.info.space.items()}
+
+    @property
+    def state(self) -> State[Any]:
+        """The state of its machine, as it was stored last."""
+        return self._state

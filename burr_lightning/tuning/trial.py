@@ -1,0 +1,121 @@
+"""What an objective is given: hyperparameters, and the callback to train with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError
+from ..metric import Mode
+from ..persisters import Place
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+    from ..callback import BurrCallback
+
+_OF_THE_STUDY = ("run_id", "project", "persister", "root_dir")
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """Everything that a worker needs to train a trial.
+
+    Attributes:
+        objective: What trains it.
+        number: Which trial it is.
+        params: Its hyperparameters.
+        run_id: The run that it trains.
+        attempt: How often it was begun, this time included.
+        study_id: Its study.
+        sequence_id: The study's step that has launched it.
+        project: The project of both.
+        root: Where runs are kept.
+        persister: Where rows are; ``None`` for SQLite beside the runs.
+        tracker: Whether Burr's tracker knows its run.
+        monitor: The metric that says how good it is.
+        directions: In which direction each value gets better.
+        pruner: Optuna's pruner, ``None`` for none.
+        scores: Where the study's trials report what they come to.
+    """
+
+    objective: Callable[[Any], Any]
+    number: int
+    params: Mapping[str, Any]
+    run_id: str
+    attempt: int
+    study_id: str
+    sequence_id: int
+    project: str
+    root: Path
+    persister: Place | None
+    tracker: bool
+    monitor: str | None
+    directions: tuple[Mode, ...]
+    pruner: BasePruner | None
+    scores: Path
+
+
+class Trial:
+    """One trial, as the objective sees it.
+
+    Attributes:
+        number: Which one, 0-based.
+        params: Its hyperparameters.
+        run_id: The run that it trains.
+        attempt: 1, and more where a process that trained it has died.
+    """
+
+    def __init__(self, task: TrialTask) -> None:
+        self.task = task
+        self.number, self.params, self.run_id = task.number, dict(task.params), task.run_id
+        self.attempt = task.attempt
+        self._callbacks: list[BurrCallback] = []
+
+    def callback(self, **options: Any) -> BurrCallback:
+        """The callback to train with: it is in the study's store, and has the pruner in its machine.
+
+        Args:
+            options: Arguments of `BurrCallback`; the run, its project and where it is kept are the study's,
+                and so are ``monitor`` and ``mode`` unless they are given.
+
+        Raises:
+            ArgumentError: If an argument is given that is the study's.
+        """
+        from .trial_callback import trial_callback
+
+        taken = sorted(options.keys() & set(_OF_THE_STUDY))
+        if taken:
+            raise ArgumentError(
+                f"trial.callback({taken[0]}=...): {', '.join(_OF_THE_STUDY)} are those of the study. Leave "
+                f"them out here, and give them to Study(...)."
+            )
+        callback = trial_callback(self.task, options)
+        self._callbacks.append(callback)
+        return callback
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The best epoch of the run that was trained, ``None`` where none was monitored."""
+        best: Mapping[str, Any] | None = self._state("best")
+        return best if best is not None and best["value"] is not None else None
+
+    @property
+    def pruned(self) -> str | None:
+        """Why the run was pruned, ``None`` where it was not."""
+        from .pruning import is_pruned
+
+        trained = next((each for each in self._callbacks if each.opened and is_pruned(each.app)), None)
+        return None if trained is None else str(trained.state["stop_reason"])
+
+    @property
+    def newest_score(self) -> tuple[float | None, int | None]:
+        """The newest value of the monitored metric and its epoch."""
+        metrics, epoch = self._state("metrics") or {}, self._state("epoch")
+        value = metrics.get(self.task.monitor)
+        return value, None if value is None else epoch
+
+    def _state(self, key: str) -> Any:
+        return next((each.state[key] for each in reversed(self._callbacks) if each.opened), None)
