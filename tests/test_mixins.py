@@ -367,6 +367,9 @@ def test_each_module_of_a_trainer_sees_its_own_run(make_trainer):
             super().__init__(val_loss=[1.0])
             self.run_id = run_id
 
+        def configure_callbacks(self):
+            return [*super().configure_callbacks(), Callback()]
+
     first, second, trainer = Named("first"), Named("second"), make_trainer(max_epochs=1)
     trainer.fit(first, scripted_loader(), scripted_loader())
     trainer.fit(second, scripted_loader(), scripted_loader())
