@@ -77,7 +77,6 @@ def _checked(own: _Configure, cls: type, mixin: type) -> _Configure:
     def configure_callbacks(self: Any) -> Sequence[Callback] | Callback:
         outermost = _CALLED not in self.__dict__
         noted = self.__dict__.setdefault(_CALLED, {})
-        noted.pop(mixin, None)
         try:
             returned = own(self)
         finally:
