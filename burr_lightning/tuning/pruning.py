@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 from burr.core import Application, Condition, State
-from burr.core.graph import Graph, GraphBuilder
+from burr.core.graph import Graph, Transition
 from burr.lifecycle.base import PostRunStepHook
 from optuna.pruners import BasePruner
 from optuna.trial import TrialState
@@ -34,16 +34,10 @@ def with_pruning(graph: Graph, condition: Condition) -> Graph:
         graph: The machine.
         condition: When the trial is pruned.
     """
-    phases = [action.name for action in graph.actions if isinstance(action, PhaseAction)]
-    return (
-        GraphBuilder()
-        .with_actions(**{str(action.name): action for action in graph.actions}, pruned=Pruned())
-        .with_transitions(
-            (phases, "pruned", condition),
-            *((each.from_.name, each.to.name, each.condition) for each in graph.transitions),
-        )
-        .build()
-    )
+    pruned = Pruned().with_name("pruned")
+    phases = [action for action in graph.actions if isinstance(action, PhaseAction)]
+    first = [Transition(phase, pruned, condition) for phase in phases]
+    return Graph(actions=[*graph.actions, pruned], transitions=[*first, *graph.transitions])
 
 
 def is_pruned(app: Application[Any]) -> bool:
