@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import optuna
@@ -205,5 +205,5 @@ def _touched(ledger: Ledger, known: Ledger) -> Iterator[int]:
     return (cast("int", event["trial"]) for event in events)
 
 
-def _in_optunas_words(mode: Mode) -> str:
+def _in_optunas_words(mode: Mode) -> Literal["minimize", "maximize"]:
     return "minimize" if mode == "min" else "maximize"

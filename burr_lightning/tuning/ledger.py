@@ -24,7 +24,7 @@ class TrialRecord:
         params: The hyperparameters.
         run_id: The run that it trains.
         status: ``waiting`` for a worker, ``running``, or over: ``finished``, ``pruned`` or ``failed``.
-        values: What it came to, one for each direction; ``None`` while it is not over, and of one that failed.
+        values: What it came to, one for each direction; ``None`` where there is no such thing yet.
         attempts: How often it was begun.
         reason: Why it was pruned; of one that failed, the traceback or how its process died.
         attributes: What the sampler keeps of it.
@@ -98,7 +98,12 @@ class Ledger:
             attributes: What the sampler keeps of it.
             study_attributes: What the sampler keeps of the study, where that has changed.
         """
-        event: dict[str, Any] = {"what": "suggested", "trial": len(self), "params": dict(params), "run": run_id}
+        event: dict[str, Any] = {
+            "what": "suggested",
+            "trial": len(self),
+            "params": dict(params),
+            "run": run_id,
+        }
         return self._and(event, attributes=attributes, study=study_attributes)
 
     def launched(self, trial: int, *, at: float, worker: str | None = None) -> Ledger:
@@ -222,7 +227,7 @@ class Ledger:
         return self
 
     def __repr__(self) -> str:
-        counts = {status: 0 for status in ("waiting", "running", *OVER)}
+        counts = dict.fromkeys(("waiting", "running", *OVER), 0)
         for trial in self:
             counts[trial.status] += 1
         shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
@@ -271,7 +276,9 @@ class _Log:
         del self.waiting[trial]
         self.running[trial] = None
         attempts = self.trials[trial].attempts + 1
-        self._change(trial, status="running", attempts=attempts, started=event["at"], worker=event.get("worker"))
+        self._change(
+            trial, status="running", attempts=attempts, started=event["at"], worker=event.get("worker")
+        )
 
     def _set_back(self, event: Event, trial: int) -> None:
         self.running.pop(trial, None)

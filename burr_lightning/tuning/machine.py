@@ -169,7 +169,7 @@ class Record(_StudyAction):
 
     A trial whose process died waits for another worker, until it has been begun ``attempts`` times.
 
-    Reads: `ledger`, `outcome`, `seconds`. Writes: `ledger`, `trial`, `best`, `outcome`, `stop_reason`, `seconds`.
+    Reads: `ledger`, `outcome`, `seconds`. Writes: those, `trial`, `best` and `stop_reason`.
 
     Args:
         sampler: What is told of it.

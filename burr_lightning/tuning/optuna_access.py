@@ -193,9 +193,7 @@ def set_trial_attributes(study: optuna.Study, number: int, attributes: Mapping[s
             study._storage.set_trial_system_attr(_trial(study, number)._trial_id, key, value)
 
 
-def set_over(
-    study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None
-) -> None:
+def set_over(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None) -> None:
     """A trial has ended; of one without a value, that it has failed."""
     if not is_over(study, number):
         ends = state if values is not None or state is not TrialState.COMPLETE else TrialState.FAIL

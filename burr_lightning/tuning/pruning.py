@@ -82,7 +82,8 @@ def prunes(task: TrialTask, scores: Scores) -> StopCondition:
         task: The trial.
         scores: What all trials came to.
     """
-    assert task.pruner is not None and task.monitor is not None
+    assert task.pruner is not None
+    assert task.monitor is not None
     peers = Peers(task.study_id, task.number, task.directions[0], task.pruner, scores)
     monitor = task.monitor
 

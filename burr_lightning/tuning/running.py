@@ -48,7 +48,7 @@ class RunningStudy:
             while (done := app.step(inputs={"sequence_id": _next_step(app)})) is not None:
                 action, _, self.state = done
                 if action.name in _COMMITS:
-                    self._rows.save(app.sequence_id, str(action.name), self.state)
+                    self._rows.save(_next_step(app) - 1, str(action.name), self.state)
                 if action.name == "record":
                     self._tell(self.state["ledger"][self.state["trial"]])
         finally:
@@ -65,16 +65,19 @@ class RunningStudy:
             stop_when=settings.stop_when,
             clock=lambda: time.monotonic() - began,
         )
-        identifiers = {"app_id": settings.study_id, "partition_key": settings.folder.project}
+        project = settings.folder.project
         builder: ApplicationBuilder[Any] = (
-            ApplicationBuilder().with_graph(graph).with_state(self.state).with_entrypoint("suggest")
+            ApplicationBuilder()
+            .with_graph(graph)
+            .with_state(self.state)
+            .with_entrypoint("suggest")
+            .with_identifiers(app_id=settings.study_id, partition_key=project)
         )
         if self._sequence_id is not None:
-            builder = builder.with_identifiers(**identifiers, sequence_id=self._sequence_id)
-        else:
-            builder = builder.with_identifiers(**identifiers)
+            builder = builder.with_identifiers(sequence_id=self._sequence_id)
         if settings.tracker:
-            builder = builder.with_tracker(LocalTrackingClient(project=settings.folder.project))
+            tracker = LocalTrackingClient(project=project)
+            builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
 
     def _tell_all_again(self) -> None:

@@ -45,37 +45,37 @@ class StudySettings:
     folder: StudyFolder
 
     def __post_init__(self) -> None:
-        if not callable(self.objective):
-            self._refuse("objective", "a function that is given a trial and trains it")
+        own = not isinstance(self.sampler, BaseSampler)
+        distributions = "a distribution for each parameter; a sampler of Optuna's asks for them"
+        self._see_that("objective", callable(self.objective), "a function that trains a trial")
+        self._see_that("sampler", callable(self.sampler) or not own, "a sampler of Optuna's, or a function")
+        self._see_that("space", own or bool(self.space), distributions)
+        self._see_that("directions", bool(self.directions), "'min' or 'max', or one for each value")
+        pruner, stop = self.pruner, self.stop_when
+        self._see_that("pruner", pruner is None or isinstance(pruner, BasePruner), "a pruner of Optuna's")
+        self._see_that("stop_when", stop is None or isinstance(stop, Condition), "a Burr condition")
+        for name in ("parallel", "attempts", *(["n_trials"] if self.n_trials is not None else [])):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            self._see_that(name, whole, "a whole number, 1 or more")
+        self._see_to_space()
+        if pruner is not None and (self.monitor is None or len(self.directions) > 1):
+            raise ArgumentError(
+                f"Study(pruner={pruner!r}): a pruner looks at one monitored metric. Give Study(monitor=...) "
+                f"and one direction, or leave the pruner out."
+            )
+
+    def _see_to_space(self) -> None:
         for name, value in self.space.items():
             if not isinstance(value, BaseDistribution):
                 raise ArgumentError(
                     f"Study(space={{{name!r}: {value!r}}}): it must be a distribution of Optuna's, as "
                     f"optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True) is."
                 )
-        own = not isinstance(self.sampler, BaseSampler)
-        if own and not callable(self.sampler):
-            self._refuse("sampler", "a sampler of Optuna's, or a function from the ledger to parameters")
-        if not own and not self.space:
-            self._refuse("space", "a distribution for each parameter; a sampler of Optuna's asks them")
-        for name in ("parallel", "attempts", *(["n_trials"] if self.n_trials is not None else [])):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                self._refuse(name, "a whole number, 1 or more")
-        if not self.directions:
-            self._refuse("directions", "'min' or 'max', or one for each value")
-        if self.pruner is not None and not isinstance(self.pruner, BasePruner):
-            self._refuse("pruner", "a pruner of Optuna's")
-        if self.pruner is not None and (self.monitor is None or len(self.directions) > 1):
-            raise ArgumentError(
-                f"Study(pruner={self.pruner!r}): a pruner looks at one monitored metric. Give "
-                f"Study(monitor=...) and one direction, or leave the pruner out."
-            )
-        if self.stop_when is not None and not isinstance(self.stop_when, Condition):
-            self._refuse("stop_when", "a Burr condition, as burr_lightning.tuning.no_improvement(20) is")
 
-    def _refuse(self, argument: str, rule: str) -> None:
-        raise ArgumentError(f"Study({argument}={getattr(self, argument)!r}): it must be {rule}.")
+    def _see_that(self, argument: str, right: bool, rule: str) -> None:
+        if not right:
+            raise ArgumentError(f"Study({argument}={getattr(self, argument)!r}): it must be {rule}.")
 
     @property
     def study_id(self) -> str:
@@ -103,12 +103,14 @@ class StudySettings:
         ledger = stored["ledger"]
         if ledger.directions != self.directions:
             raise ArgumentError(
-                f"Study({self.study_id!r}) was begun with direction={list(ledger.directions)}, and has trials "
-                f"whose values were compared so. Give it that one, or start a new study."
+                f"Study({self.study_id!r}) was begun with direction={list(ledger.directions)}, and its "
+                f"trials' values were compared so. Give it that one, or start a new study."
             )
         for trial in ledger.running:
             ledger = ledger.set_back(trial, "the study was interrupted")
-        return stored.update(ledger=ledger, parallel=self.parallel, n_trials=self._most_trials(), stop_reason=None)
+        return stored.update(
+            ledger=ledger, parallel=self.parallel, n_trials=self._most_trials(), stop_reason=None
+        )
 
     def _most_trials(self) -> int | None:
         most = self.decisions(0).most_trials

@@ -55,5 +55,10 @@ def in_short(best: TrialRecord | None) -> dict[str, Any] | None:
 def _ledger_in_short(ledger: Ledger, **kwargs: Any) -> dict[str, Any]:
     """What a tracker shows at each step: not all trials again."""
     newest = ledger.trials[-1].number if len(ledger) else None
-    counts = {"trials": len(ledger), "over": ledger.over, "running": ledger.running, "waiting": ledger.waiting}
+    counts = {
+        "trials": len(ledger),
+        "over": ledger.over,
+        "running": ledger.running,
+        "waiting": ledger.waiting,
+    }
     return {**counts, "newest": newest, "since_best": ledger.since_best}

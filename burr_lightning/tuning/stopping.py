@@ -24,7 +24,11 @@ def no_improvement(trials: int) -> StopCondition:
         >>> no_improvement(20)
         condition: no_improvement(20)
     """
-    _refuse(isinstance(trials, int) and trials >= 1, f"no_improvement({trials!r})", "a number of trials, 1 or more")
+    _refuse(
+        isinstance(trials, int) and trials >= 1,
+        f"no_improvement({trials!r})",
+        "a number of trials, 1 or more",
+    )
 
     def check(state: State[Any]) -> tuple[bool | None, str]:
         since = state["ledger"].since_best

@@ -104,5 +104,3 @@ def newest_row(folder: StudyFolder, persister: Place | None) -> tuple[StudyInfo,
     finally:
         if isinstance(where, PersisterUrl) and hasattr(opened, "cleanup"):
             opened.cleanup()
-
-

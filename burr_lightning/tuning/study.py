@@ -39,14 +39,14 @@ class Study(StudyReader):
             is a function.
         sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial;
             ``None`` is Optuna's ``TPESampler``.
-        pruner: Any pruner of Optuna's, asked after each epoch whose ``monitor`` was logged; ``None`` for none.
+        pruner: Any pruner of Optuna's, asked after each epoch that logged ``monitor``; ``None`` for none.
         monitor: The metric that says how good a trial is.
         direction: ``"min"`` or ``"max"``, or one for each value that the objective returns.
         n_trials: How many trials, ``None`` for no limit.
         stop_when: What ends the study sooner: a Burr condition on its state; see
             `burr_lightning.tuning.stopping`.
         parallel: How many trials run at once, 1 or more.
-        executor: What runs them: any of ``concurrent.futures``; ``None`` is a process of this machine for each.
+        executor: What runs them: any of ``concurrent.futures``; ``None`` is a process here for each trial.
         run_id: The study's name, a folder's name; ``None`` for a new one.
         project: The project that it and its trials belong to.
         attempts: How often a trial is begun whose process dies, 1 or more.
@@ -154,7 +154,9 @@ class Study(StudyReader):
             persister = connected(settings.place, self.run_id)
             try:
                 settings.write_info()
-                self._running = RunningStudy(settings, StudyRows(persister, settings.folder.project, self.run_id))
+                self._running = RunningStudy(
+                    settings, StudyRows(persister, settings.folder.project, self.run_id)
+                )
                 self._running.run()
             finally:
                 persister.cleanup()
@@ -175,7 +177,8 @@ class OpenedStudy(StudyReader):
     def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
         self.run_id = folder.study_id
         self.info, row = newest_row(folder, persister)
-        self._state = row.state if row is not None else State(initial_state(self.info.directions, 1, None, 0))
+        directions = [checked_mode(mode, "study.json") for mode in self.info.directions]
+        self._state = row.state if row is not None else State(initial_state(directions, 1, None, 0))
 
     @property
     def space(self) -> Mapping[str, BaseDistribution]:

@@ -47,13 +47,16 @@ def _values(trial: Trial, returned: Any) -> tuple[list[float], int | None]:
         if best is None:
             raise ValueError(
                 "The objective returned nothing, and trained no run of trial.callback() whose monitor was "
-                "logged. Return the trial's value, or give the Trainer trial.callback() and the study a monitor."
+                "logged. Return the trial's value, or give the Trainer trial.callback() and the study a "
+                "monitor."
             )
         return [best["value"]], best["epoch"]
     given = list(returned) if isinstance(returned, Sequence) else [returned]
     values = [float(value) for value in given]
     if len(values) != wanted:
-        raise ValueError(f"The objective returned {len(values)} values, and the study has {wanted} directions.")
+        raise ValueError(
+            f"The objective returned {len(values)} values, and the study has {wanted} directions."
+        )
     if any(math.isnan(value) for value in values):
         raise ValueError(f"The objective returned {returned!r}: a trial's value must be a number.")
     return values, None

@@ -1,0 +1,223 @@
+"""A study: what is tried, what is written down, and that it goes on as if nothing had happened."""
+
+from concurrent.futures import Executor, Future
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from burr_lightning.errors import ArgumentError, RunLockedError
+from burr_lightning.tuning import Study, max_seconds, no_improvement, target
+
+SPACE = {
+    "x": FloatDistribution(-10.0, 10.0),
+    "n": IntDistribution(1, 8),
+    "kind": CategoricalDistribution(["a", "b"]),
+}
+GRID = {"x": [-1.0, 0.0, 1.0], "n": [1, 2], "kind": ["a", "b"]}
+SAMPLERS = {
+    "random": lambda: optuna.samplers.RandomSampler(),
+    "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=4, multivariate=True),
+    "qmc": lambda: optuna.samplers.QMCSampler(),
+    "grid": lambda: optuna.samplers.GridSampler(GRID),
+    "nsga2": lambda: optuna.samplers.NSGAIISampler(population_size=4),
+    "gp": lambda: optuna.samplers.GPSampler(n_startup_trials=4),
+}
+
+
+class AtOnce(Executor):
+    """Runs what it is given at once, and is interrupted where it is told to be."""
+
+    def __init__(self, interrupted_at=None):
+        self.interrupted_at, self.done = interrupted_at, 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.done == self.interrupted_at:
+            raise KeyboardInterrupt
+        self.done += 1
+        future = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def objective(trial):
+    return (trial.params["x"] - 2) ** 2 + trial.params["n"]
+
+
+def study(run_id, interrupted_at=None, fn=objective, **options):
+    given = {"n_trials": 12, "seed": 3, "executor": AtOnce(interrupted_at), "space": SPACE, **options}
+    return Study(fn, run_id=run_id, **given)
+
+
+def tried(of):
+    return [(dict(trial.params), trial.value) for trial in of.trials]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("at", [0, 1, 6, 11])
+def test_an_interrupted_study_tries_what_it_would_have_tried(sampler, at):
+    whole = study("whole", sampler=SAMPLERS[sampler]()).run()
+    with pytest.raises(KeyboardInterrupt):
+        study("cut", at, sampler=SAMPLERS[sampler]()).run()
+    resumed = study("cut", sampler=SAMPLERS[sampler]()).run()
+    assert resumed.settings.executor.done == 12 - at
+    assert tried(resumed) == tried(whole)
+    assert len({trial.params["x"] for trial in resumed.trials}) > (1 if sampler != "grid" else 0)
+    assert resumed.best == max(resumed.trials, key=lambda trial: -trial.value)
+
+
+def test_what_is_stored_is_what_ran():
+    ran = study("stored").run()
+    stored = Study.open("stored")
+    assert stored.trials == ran.trials
+    assert stored.best == ran.best
+    assert stored.stop_reason == "n_trials=12: so many trials are over"
+    assert stored.to_optuna().best_value == ran.best.value
+    assert stored.to_optuna().best_params == dict(ran.best.params)
+    table = stored.to_pandas()
+    assert list(table["value"]) == [trial.value for trial in ran.trials]
+    assert list(table["params_x"]) == [trial.params["x"] for trial in ran.trials]
+
+
+def test_a_finished_study_runs_no_trial_again_and_goes_on_where_more_are_wanted():
+    before = study("more").run().trials
+    again = study("more").run()
+    assert again.settings.executor.done == 0
+    assert again.trials == before
+    more = study("more", n_trials=15).run()
+    assert more.trials[:12] == before
+    assert (len(more.trials), more.settings.executor.done) == (15, 3)
+
+
+def test_an_objective_that_fails_is_written_down_with_its_traceback_and_the_search_goes_on():
+    def fails(trial):
+        if trial.number == 1:
+            raise ZeroDivisionError("no data")
+        return 1.0
+
+    failed = study("fails", fn=fails, n_trials=3).run().trials[1]
+    assert (failed.status, failed.value, failed.attempts) == ("failed", None, 1)
+    assert "ZeroDivisionError: no data" in failed.reason
+    assert "in fails" in failed.reason
+
+
+class Dies(AtOnce):
+    """Its worker is gone without a word, at some attempts."""
+
+    def __init__(self, deaths):
+        super().__init__()
+        self.deaths, self.attempts = deaths, []
+
+    def submit(self, fn, /, task):
+        self.attempts.append((task.number, task.attempt))
+        if (task.number, task.attempt) in self.deaths:
+            future = Future()
+            future.set_exception(RuntimeError("the node is gone"))
+            return future
+        return super().submit(fn, task)
+
+
+def test_a_trial_whose_worker_dies_is_begun_again_so_often():
+    executor = Dies({(1, 1), (2, 1), (2, 2), (2, 3)})
+    ran = study("dies", executor=executor, n_trials=4).run()
+    assert executor.attempts == [(0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 1)]
+    assert [trial.status for trial in ran.trials] == ["finished", "finished", "failed", "finished"]
+    assert [trial.attempts for trial in ran.trials] == [1, 2, 3, 1]
+    assert ran.trials[2].reason == "RuntimeError: the node is gone (3 attempts)"
+
+
+def test_a_sampler_of_one_s_own_is_a_function_of_the_ledger():
+    def halves(ledger):
+        return {"x": ledger[-1].params["x"] / 2 if len(ledger) else 8.0, "n": 0}
+
+    ran = study("own", sampler=halves, space=None, n_trials=4).run()
+    assert [trial.params["x"] for trial in ran.trials] == [8.0, 4.0, 2.0, 1.0]
+    assert ran.best.number == 2
+
+
+def test_a_grid_ends_where_all_points_were_tried():
+    ran = study("grid", sampler=optuna.samplers.GridSampler(GRID), n_trials=None).run()
+    points = {tuple(trial.params.values()) for trial in ran.trials}
+    assert (len(ran.trials), len(points)) == (12, 12)
+
+
+@pytest.mark.parametrize(
+    ("stop_when", "said"),
+    [
+        (no_improvement(2), "no_improvement(2): 2 trials since the best one"),
+        (target(3.0), "target(3.0): trial 3 came to 3"),
+        (target(3.0) | no_improvement(9), "target(3.0): trial 3 came to 3"),
+    ],
+)
+def test_conditions_on_the_ledger_end_it_and_say_why(stop_when, said):
+    values = [5.0, 4.0, 4.5, 3.0, 3.0, 3.0, 2.0, 1.0]
+
+    ran = study("stops", fn=lambda trial: values[trial.number], n_trials=8, stop_when=stop_when).run()
+    assert ran.stop_reason == said
+
+
+def test_time_ends_it():
+    ran = study("time", n_trials=8, stop_when=max_seconds(1e-9)).run()
+    assert len(ran.trials) == 1
+    assert ran.stop_reason.startswith("max_seconds(1e-09): ")
+
+
+def test_the_best_is_of_the_direction():
+    assert study("max", direction="max").run().best.value == max(t.value for t in Study.open("max").trials)
+
+
+def test_several_directions_have_several_values():
+    def two(trial):
+        return trial.params["x"], -trial.params["x"]
+
+    ran = study("two", fn=two, direction=["min", "max"], sampler=optuna.samplers.NSGAIISampler()).run()
+    assert ran.best is None
+    assert all(trial.values == (trial.params["x"], -trial.params["x"]) for trial in ran.trials)
+    assert len(ran.to_optuna().best_trials) >= 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (None, "The objective returned nothing, and trained no run of trial.callback"),
+        (float("nan"), "a trial's value must be a number"),
+        ((1.0, 2.0), "The objective returned 2 values, and the study has 1 directions"),
+    ],
+)
+def test_what_is_no_value_is_a_failed_trial_that_says_so(returned, said):
+    ran = study("odd", fn=lambda trial: returned, n_trials=1).run()
+    assert ran.trials[0].status == "failed"
+    assert said in ran.trials[0].reason
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"n_trials": 0}, r"Study\(n_trials=0\): it must be a whole number, 1 or more"),
+        ({"parallel": 0}, r"Study\(parallel=0\)"),
+        ({"space": {"x": (0, 1)}}, r"Study\(space={'x': \(0, 1\)}\): it must be a distribution of Optuna's"),
+        ({"space": None}, r"Study\(space={}\): it must be a distribution for each parameter"),
+        ({"sampler": "tpe"}, r"Study\(sampler='tpe'\): it must be a sampler of Optuna's, or a function"),
+        ({"pruner": optuna.pruners.MedianPruner()}, r"a pruner looks at one monitored metric"),
+        ({"stop_when": 3}, r"Study\(stop_when=3\): it must be a Burr condition"),
+    ],
+)
+def test_what_a_study_cannot_use_is_refused(options, said):
+    with pytest.raises(ArgumentError, match=said):
+        study("refused", **options)
+
+
+def test_another_direction_is_refused_for_a_study_that_has_trials():
+    study("was-min").run()
+    with pytest.raises(ArgumentError, match=r"was begun with direction=\['min'\]"):
+        study("was-min", direction="max", n_trials=13).run()
+
+
+def test_one_process_at_a_time_runs_it():
+    def again(trial):
+        with pytest.raises(RunLockedError):
+            study("locked").run()
+        return 1.0
+
+    assert study("locked", fn=again, n_trials=1).run().trials[0].status == "finished"
