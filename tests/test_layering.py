@@ -64,6 +64,7 @@ LAYERS = [
         *("reading", "phase_hooks", "callback"),
         "replay",
     },
+    {"tuning"},
     {"cli", "desk"},
     {"testing"},
 ]
@@ -74,6 +75,7 @@ FORBIDDEN = [
     {*LIGHTNING, "torch"},
     LIGHTNING,
     {*LIGHTNING, "torch"},
+    {"pytorch_lightning"},
     {"pytorch_lightning"},
     {*LIGHTNING, "torch"},
     {"pytorch_lightning"},

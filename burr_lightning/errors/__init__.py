@@ -27,6 +27,14 @@ from .stored import (
     UnreadableRowError,
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
+from .tuning import (
+    NestedStudyError,
+    NotPickledError,
+    ProcessDiedError,
+    ProcessNotStartedError,
+    RemoteError,
+    ResultNotPickledError,
+)
 
 __all__ = [
     "AnswerError",
@@ -48,13 +56,19 @@ __all__ = [
     "MachineError",
     "MetricsError",
     "MissingExtraError",
+    "NestedStudyError",
     "NoCheckpointError",
     "NoWeightsError",
     "NotAskedError",
     "NotDeletedError",
+    "NotPickledError",
     "OlderCheckpointError",
     "PersisterError",
+    "ProcessDiedError",
+    "ProcessNotStartedError",
+    "RemoteError",
     "ReplayError",
+    "ResultNotPickledError",
     "ResumeError",
     "RowsNotDeletedError",
     "RunExistsError",

@@ -1,0 +1,117 @@
+"""Errors of calls that run in processes of their own."""
+
+from __future__ import annotations
+
+import signal
+
+from .base import BurrLightningError
+
+
+class ProcessDiedError(BurrLightningError, RuntimeError):
+    """A process ended before the call that it ran had returned.
+
+    Attributes:
+        exitcode: What it exited with, a signal's number with a minus for one that was killed, ``None`` where
+            that is not known.
+        pid: The process.
+        slot: Where it ran, 0-based.
+    """
+
+    def __init__(
+        self,
+        exitcode: int | None,
+        pid: int | None = None,
+        slot: int | None = None,
+        call: str = "a call",
+    ) -> None:
+        self.exitcode, self.pid, self.slot = exitcode, pid, slot
+        who = "The process" if pid is None else f"Process {pid}"
+        where = "" if slot is None else f" in slot {slot}"
+        super().__init__(
+            f"{who}, which ran {call}{where}, {_end(exitcode)} before the call returned. What it had committed "
+            f"is stored, the rest of it is gone; other calls go on, and the slot is free for the next one."
+        )
+
+
+def _end(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "was given up, because the fork server that had started it was gone,"
+    if exitcode >= 0:
+        return f"ended with exit code {exitcode}"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    why = " (the system does that where memory runs out)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{why}"
+
+
+class ProcessNotStartedError(BurrLightningError, RuntimeError):
+    """A call could not begin: no process could be started for it, or that could not import what it needs.
+
+    Attributes:
+        call: The call.
+        why: What happened there, with a traceback where there is one.
+    """
+
+    def __init__(self, call: str, why: str, script: str | None = None) -> None:
+        self.call, self.why = call, why
+        script = f" ({script})" if script else ""
+        super().__init__(
+            f"{call} was not begun: its process failed before it.\n{why.strip()}\nEach process imports your "
+            f'script{script} again. What is to run once belongs there below `if __name__ == "__main__":`, '
+            f"and what the call uses above it. Other calls go on."
+        )
+
+
+class NestedStudyError(BurrLightningError, RuntimeError):
+    """A process of a call imports the user's script, and that begins the study again."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            f"{call}: this is a process that was started to run one call; it imports your script, which "
+            f'would start everything once more. Put what starts it below `if __name__ == "__main__":`, or into a '
+            f"function that is called there."
+        )
+
+
+class NotPickledError(BurrLightningError, TypeError):
+    """Something cannot be sent to another process.
+
+    Attributes:
+        why: What pickle said.
+    """
+
+    def __init__(self, what: str, why: str, advice: str) -> None:
+        self.why = why
+        super().__init__(f"{what} cannot be sent to another process: {why.rstrip('.')}. {advice}")
+
+
+class ResultNotPickledError(BurrLightningError, TypeError):
+    """What a call returned cannot be sent back.
+
+    Attributes:
+        type_name: What kind of value it was.
+        why: What pickle said.
+    """
+
+    def __init__(self, call: str, type_name: str, why: str) -> None:
+        self.type_name, self.why = type_name, why
+        super().__init__(
+            f"{call} returned a value of {type_name}, which cannot be sent back from its process: "
+            f"{why.rstrip('.')}. Return numbers, texts, arrays, or the path of a file that holds the rest."
+        )
+
+
+class RemoteError(BurrLightningError, RuntimeError):
+    """A call raised an exception that cannot be sent back: this is what it was, in words.
+
+    Attributes:
+        type_name: The exception's type.
+        message: What it said.
+        traceback: Where it was raised.
+    """
+
+    def __init__(self, call: str, type_name: str, message: str, traceback: str) -> None:
+        self.type_name, self.message, self.traceback = type_name, message, traceback
+        super().__init__(f"{call} raised {type_name}: {message}\n\n{traceback}")

@@ -1,0 +1,58 @@
+"""Sending a function, and what it returns or raises, to another process."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+from typing import Any
+
+from ..errors import NotPickledError
+
+ADVICE = (
+    "Define the function at the top of a module that can be imported, outside of other functions, and give "
+    "it what can be pickled: a path or a number, and open or build it inside"
+)
+
+
+def packed(value: Any, what: str) -> bytes:
+    """A value as bytes; by cloudpickle, where that is installed, if pickle does not do.
+
+    Args:
+        value: The value.
+        what: Names it in the error.
+
+    Raises:
+        NotPickledError: If it cannot be sent.
+    """
+    try:
+        data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # a __reduce__ of the value's own may raise anything
+        return _by_value(value, what, error)
+    if b"__main__" in data and not _main_can_be_imported():
+        return _by_value(value, what, None)
+    return data
+
+
+def _main_can_be_imported() -> bool:
+    """Whether another process can import what the user has started; a notebook or a terminal it cannot."""
+    main = sys.modules["__main__"]
+    return getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+
+
+def _by_value(value: Any, what: str, error: Exception | None) -> bytes:
+    try:
+        import cloudpickle  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        why = "it is defined in a notebook or a terminal" if error is None else in_one_line(error)
+        raise NotPickledError(what, why, f"{ADVICE}; or pip install cloudpickle.") from error
+    try:
+        data: bytes = cloudpickle.dumps(value)
+    except Exception as second:
+        raise NotPickledError(what, in_one_line(second), f"{ADVICE}.") from second
+    return data
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error is and says."""
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
