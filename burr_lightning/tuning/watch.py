@@ -26,8 +26,8 @@ _A_DAY = 86400.0
 """Seconds: the system cannot wait for as long as a float can say."""
 
 _GONE = (
-    "The fork server, which the processes are forked from, ended while it imported {modules}. What it printed "
-    "says why; LocalProcesses(start='spawn') does without these imports."
+    "The fork server, which the processes are forked from, ended while it imported {modules}. What it "
+    "printed says why; LocalProcesses(start='spawn') does without these imports."
 )
 
 
@@ -39,7 +39,6 @@ class Watch:
         method: ``"fork"`` or ``"spawn"``.
         preload: Modules that the fork server imports.
         grace: Seconds from SIGTERM to SIGKILL.
-        devices: What is shared out to the slots, ``None`` for the GPUs that there are.
     """
 
     def __init__(
@@ -48,9 +47,8 @@ class Watch:
         method: str,
         preload: Sequence[str],
         grace: float,
-        devices: Sequence[str] | None,
     ) -> None:
-        self._method, self._preload, self._grace, self._devices = method, preload, grace, devices
+        self._method, self._preload, self._grace = method, preload, grace
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = self._stopping = False
@@ -170,7 +168,7 @@ class Watch:
     def _start(self, call: Call) -> None:
         slot = heapq.heappop(self._free)
         try:
-            theirs = call.open(slot, self._devices)
+            theirs = call.open(slot)
         except Exception as error:  # no file can be opened any more, say
             heapq.heappush(self._free, slot)
             call.fail_to_start(in_one_line(error))
