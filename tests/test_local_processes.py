@@ -621,6 +621,22 @@ class TestEnding:
         gc.collect()
         assert children() == processes
 
+    def test_one_may_be_collected_in_the_middle_of_its_own_work(self):
+        processes = children()
+        pools = [light()]
+        work = pools[0]._watch
+
+        def collect():
+            with work._lock:
+                pools.clear()
+                gc.collect()
+
+        collecting = threading.Thread(target=collect, daemon=True)
+        collecting.start()
+        collecting.join(DEADLINE)
+        assert not collecting.is_alive()
+        assert children() == processes
+
     def test_one_that_is_dropped_ends_what_it_was_given(self, told, gate):
         def submitted() -> list[Future[object]]:
             pool = light()

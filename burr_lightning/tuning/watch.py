@@ -49,9 +49,10 @@ class Watch:
         grace: float,
     ) -> None:
         self._method, self._preload, self._grace = method, preload, grace
-        self._lock = threading.Lock()
+        # Reentrant: where the executor is collected as garbage, `close` runs in the middle of anything here.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._closed = self._stopping = False
+        self._closed = self._stopping = self._finished = False
         self._deadline: float | None = None
         self._queue: deque[Call] = deque()
         self._running: dict[int, Call] = {}
@@ -96,7 +97,7 @@ class Watch:
             thread = self._thread
             if thread is not None:
                 self._ring()
-            elif not self._closed:
+            else:
                 self._finish()
             self._closed = True
         for call in cancelled:
@@ -139,6 +140,9 @@ class Watch:
             return False
 
     def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
         if self._server is not None:
             self._server.end()
         self._selector.close()
@@ -270,3 +274,5 @@ class Watch:
 def _cancel(call: Call) -> None:
     if call.future.cancel():
         call.future.set_running_or_notify_cancel()
+    else:  # it waits for another fork server, since the first one was killed before it could begin
+        call.settle(None)
