@@ -28,8 +28,8 @@ class ProcessDiedError(BurrLightningError, RuntimeError):
         who = "The process" if pid is None else f"Process {pid}"
         where = "" if slot is None else f" in slot {slot}"
         super().__init__(
-            f"{who}, which ran {call}{where}, {_end(exitcode)} before the call returned. What it had committed "
-            f"is stored, the rest of it is gone; other calls go on, and the slot is free for the next one."
+            f"{who}, which ran {call}{where}, {_end(exitcode)} before the call returned. What it had "
+            f"committed is stored, the rest is gone. Other calls go on, and the slot is free for another."
         )
 
 
@@ -51,16 +51,17 @@ class ProcessNotStartedError(BurrLightningError, RuntimeError):
 
     Attributes:
         call: The call.
-        why: What happened there, with a traceback where there is one.
+        why: What happened, with a traceback where it happened in the process.
     """
 
     def __init__(self, call: str, why: str, script: str | None = None) -> None:
         self.call, self.why = call, why
-        script = f" ({script})" if script else ""
+        imported = (
+            f"Each process imports your script {script} again. What is to run once belongs there below "
+            f'`if __name__ == "__main__":`, and what the call uses above it. '
+        )
         super().__init__(
-            f"{call} was not begun: its process failed before it.\n{why.strip()}\nEach process imports your "
-            f'script{script} again. What is to run once belongs there below `if __name__ == "__main__":`, '
-            f"and what the call uses above it. Other calls go on."
+            f"{call} was not begun: {why.strip()}\n{imported if script else ''}Other calls go on."
         )
 
 
@@ -70,8 +71,8 @@ class NestedStudyError(BurrLightningError, RuntimeError):
     def __init__(self, call: str) -> None:
         super().__init__(
             f"{call}: this is a process that was started to run one call; it imports your script, which "
-            f'would start everything once more. Put what starts it below `if __name__ == "__main__":`, or into a '
-            f"function that is called there."
+            f'would start everything again. Put what starts it below `if __name__ == "__main__":`, or into '
+            f"a function that is called there."
         )
 
 

@@ -6,7 +6,6 @@ import itertools
 import os
 import pickle
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Any
 
 from ..errors import ProcessDiedError, ProcessNotStartedError, RemoteError, ResultNotPickledError
 from .child import BEGUN, NOT_SENT, NOT_STARTED, RAISED, RETURNED, Words
-from .devices import VISIBLE, device_of
+from .devices import VISIBLE, there_are
 from .frames import CHUNK, Frames, framed
-from .pickling import in_one_line, packed
+from .pickling import in_one_line, main_script, packed
 
 _numbers = itertools.count(1)
 
@@ -48,29 +47,39 @@ class Call:
         function: What is called.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+        devices: What is shared out to the slots, ``None`` for the GPUs that there are.
 
     Raises:
         NotPickledError: If it cannot be sent to another process.
     """
 
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        devices: Sequence[str] | None,
+    ) -> None:
         self.name = f"{getattr(function, '__qualname__', repr(function))}()"
         self.future: Future[Any] = Future()
         self.number = next(_numbers)
         self._packed = packed((function, args, kwargs), self.name)
         self._setting = spawn.get_preparation_data(f"{self.name} {self.number}")
+        if main_script() is None:
+            self._setting.pop("init_main_from_path", None)
         self._setting["authkey"] = bytes(self._setting["authkey"])  # its own type refuses to be pickled
         self._environment = dict(os.environ)
+        self._devices = there_are(self._environment) if devices is None else devices
         self._frames, self._messages = Frames(), list[bytes]()
         self._unsent = memoryview(b"")
         self.retried = False
         """Whether a fork server was lost with it before, when it had no process yet."""
         self.place: Place | None = None
 
-    def open(self, slot: int, devices: Sequence[str] | None) -> socket.socket:
+    def open(self, slot: int) -> socket.socket:
         """Take a slot, and make the socket to the process; the end that is given back is the process's."""
         self.slot = slot
-        self.device = device_of(slot, devices, self._environment)
+        self.device = self._devices[slot % len(self._devices)] if self._devices else None
         visible = {} if self.device is None else {VISIBLE: self.device}
         self._setting["environment"] = {**self._environment, **visible}
         self._unsent = memoryview(framed(pickle.dumps(self._setting)) + framed(self._packed))
@@ -121,7 +130,8 @@ class Call:
             pid = None if self.place is None else self.place.pid
             self.future.set_exception(ProcessDiedError(exitcode, pid, self.slot, self.name))
         elif what == NOT_STARTED:
-            self.fail_to_start(words[2])
+            why = f"its process could not import what it needs.\n{words[2]}"
+            self.future.set_exception(ProcessNotStartedError(self.name, why, main_script()))
         elif what == NOT_SENT:
             self.future.set_exception(ResultNotPickledError(self.name, words[0], words[1]))
         elif what == RAISED:
@@ -137,9 +147,8 @@ class Call:
         return said
 
     def fail_to_start(self, why: str) -> None:
-        """Tell the future that there was no process for the call, or none that could begin it."""
-        script = getattr(sys.modules["__main__"], "__file__", None)
-        self.future.set_exception(ProcessNotStartedError(self.name, why, script))
+        """Tell the future that there is no process for the call."""
+        self.future.set_exception(ProcessNotStartedError(self.name, why))
 
     def _raised(self, value: bytes | None, words: Words) -> BaseException:
         error = RemoteError(self.name, *words)

@@ -117,7 +117,7 @@ def _words(error: BaseException) -> Words:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     text = "".join(traceback.format_exception(kind, error, error.__traceback__))
-    message = in_one_line(error).removeprefix(f"{name}:").strip()
+    message = in_one_line(error).partition(": ")[2]
     return name, message, text
 
 

@@ -1,4 +1,4 @@
-"""Which GPU each slot has."""
+"""Which GPUs there are for the slots."""
 
 from __future__ import annotations
 
@@ -8,24 +8,17 @@ from functools import cache
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def device_of(slot: int, devices: Sequence[str] | None, environment: Mapping[str, str]) -> str | None:
-    """What ``CUDA_VISIBLE_DEVICES`` is for a call, ``None`` where it stays as it is.
+def there_are(environment: Mapping[str, str]) -> Sequence[str]:
+    """The GPUs that there are, as ``CUDA_VISIBLE_DEVICES`` names them.
 
     Args:
-        slot: The slot, 0-based.
-        devices: Those to share out; ``None`` for those that there are.
-        environment: The call's environment. Those that it names are all that there are: numbers, or the names
-            of GPUs and of parts of them.
+        environment: Where it names some, those are all: by their numbers, or by names of GPUs or of parts of
+            them.
 
     Example:
-        >>> [device_of(slot, None, {"CUDA_VISIBLE_DEVICES": "2,MIG-7f"}) for slot in range(3)]
-        ['2', 'MIG-7f', '2']
+        >>> there_are({"CUDA_VISIBLE_DEVICES": "2,MIG-7f"})
+        ['2', 'MIG-7f']
     """
-    known = _there_are(environment) if devices is None else devices
-    return known[slot % len(known)] if known else None
-
-
-def _there_are(environment: Mapping[str, str]) -> Sequence[str]:
     if VISIBLE not in environment:
         return _all()
     names = []

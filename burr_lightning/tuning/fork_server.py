@@ -95,9 +95,14 @@ class _Server:
             what, number, value = pickle.loads(message)
             if what == START:
                 self._start(number, value, socket.socket(fileno=self._ends.popleft()))
-            elif number in self._processes and self._processes[number].exitcode is None:
-                # Only its parent can be sure that the number is still that process's.
-                os.kill(self._processes[number].pid or 0, value)
+            else:
+                self._signal(number, value)
+
+    def _signal(self, number: int, signum: int) -> None:
+        process = self._processes.get(number)
+        # Only its parent can be sure that it has not ended, and that its number is not another one's by now.
+        if process is not None and process.exitcode is None and process.pid is not None:
+            os.kill(process.pid, signum)
 
     def _start(self, number: int, name: str, end: socket.socket) -> None:
         with end:

@@ -71,7 +71,8 @@ class LocalProcesses(Executor):
             raise NestedStudyError(f"LocalProcesses(workers={workers})")
         _check(workers, start, grace)
         preload = list(preload) if start == "forkserver" else []
-        self._watch = Watch(workers, _METHODS[start], preload, grace, devices)
+        self._watch = Watch(workers, _METHODS[start], preload, grace)
+        self._devices = devices
         self._finalizer = weakref.finalize(self, self._watch.close)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -90,7 +91,7 @@ class LocalProcesses(Executor):
             NotPickledError: If the call cannot be sent to another process.
             RuntimeError: After `stop` or `shutdown`.
         """
-        call = Call(fn, args, kwargs)
+        call = Call(fn, args, kwargs, self._devices)
         self._watch.add(call)
         return call.future
 

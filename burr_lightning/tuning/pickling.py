@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import traceback
@@ -29,15 +30,15 @@ def packed(value: Any, what: str) -> bytes:
         data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # a __reduce__ of the value's own may raise anything
         return _by_value(value, what, error)
-    if b"__main__" in data and not _main_can_be_imported():
+    if b"__main__" in data and main_script() is None:
         return _by_value(value, what, None)
     return data
 
 
-def _main_can_be_imported() -> bool:
-    """Whether another process can import what the user has started; a notebook or a terminal it cannot."""
-    main = sys.modules["__main__"]
-    return getattr(main, "__file__", None) is not None or getattr(main, "__spec__", None) is not None
+def main_script() -> str | None:
+    """The file of what the user has started, ``None`` for a notebook, a terminal or a pipe."""
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    return path if path is not None and os.path.exists(path) else None  # a pipe's is "<stdin>"
 
 
 def _by_value(value: Any, what: str, error: Exception | None) -> bytes:

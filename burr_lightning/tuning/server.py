@@ -90,8 +90,8 @@ class Server:
         self.ready = True
         if not_imported:
             log.warning(
-                "The fork server could not import %s. Calls run nevertheless: each imports on its own what it "
-                "needs, which may take seconds.",
+                "The fork server could not import %s. Calls run nevertheless: each imports on its own what "
+                "it needs, which may take seconds.",
                 ", ".join(not_imported),
             )
 

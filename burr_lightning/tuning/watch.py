@@ -26,8 +26,8 @@ _A_DAY = 86400.0
 """Seconds: the system cannot wait for as long as a float can say."""
 
 _GONE = (
-    "The fork server, which the processes are forked from, ended while it imported {modules}. What it printed "
-    "says why; LocalProcesses(start='spawn') does without these imports."
+    "The fork server, which the processes are forked from, ended while it imported {modules}. What it "
+    "printed says why; LocalProcesses(start='spawn') does without these imports."
 )
 
 
@@ -39,7 +39,6 @@ class Watch:
         method: ``"fork"`` or ``"spawn"``.
         preload: Modules that the fork server imports.
         grace: Seconds from SIGTERM to SIGKILL.
-        devices: What is shared out to the slots, ``None`` for the GPUs that there are.
     """
 
     def __init__(
@@ -48,12 +47,12 @@ class Watch:
         method: str,
         preload: Sequence[str],
         grace: float,
-        devices: Sequence[str] | None,
     ) -> None:
-        self._method, self._preload, self._grace, self._devices = method, preload, grace, devices
-        self._lock = threading.Lock()
+        self._method, self._preload, self._grace = method, preload, grace
+        # Reentrant: where the executor is collected as garbage, `close` runs in the middle of anything here.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._closed = self._stopping = False
+        self._closed = self._stopping = self._finished = False
         self._deadline: float | None = None
         self._queue: deque[Call] = deque()
         self._running: dict[int, Call] = {}
@@ -98,7 +97,7 @@ class Watch:
             thread = self._thread
             if thread is not None:
                 self._ring()
-            elif not self._closed:
+            else:
                 self._finish()
             self._closed = True
         for call in cancelled:
@@ -141,6 +140,9 @@ class Watch:
             return False
 
     def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
         if self._server is not None:
             self._server.end()
         self._selector.close()
@@ -170,7 +172,7 @@ class Watch:
     def _start(self, call: Call) -> None:
         slot = heapq.heappop(self._free)
         try:
-            theirs = call.open(slot, self._devices)
+            theirs = call.open(slot)
         except Exception as error:  # no file can be opened any more, say
             heapq.heappush(self._free, slot)
             call.fail_to_start(in_one_line(error))
@@ -272,3 +274,5 @@ class Watch:
 def _cancel(call: Call) -> None:
     if call.future.cancel():
         call.future.set_running_or_notify_cancel()
+    else:  # it waits for another fork server, since the first one was killed before it could begin
+        call.settle(None)
