@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..known_runs import readable_info
 from ..layout import RunFolder, RunInfo, run_folders
 
 
@@ -44,7 +45,7 @@ class KnownInfos:
         self._known: dict[Path, tuple[tuple[int, int], RunInfo | None]] = {}
 
     def info(self, folder: RunFolder) -> RunInfo | None:
-        """What `RunFolder.info` gives."""
+        """What `readable_info` gives."""
         file = folder.path / "run.json"
         try:
             status = file.stat()
@@ -53,12 +54,12 @@ class KnownInfos:
         version = (status.st_mtime_ns, status.st_size)
         known = self._known.get(file)
         if known is None or known[0] != version:
-            known = self._known[file] = version, folder.info()
+            known = self._known[file] = version, readable_info(folder)
         return known[1]
 
 
 def children_of(
-    folder: RunFolder, read: Callable[[RunFolder], RunInfo | None] = RunFolder.info
+    folder: RunFolder, read: Callable[[RunFolder], RunInfo | None] = readable_info
 ) -> list[tuple[RunFolder, RunInfo]]:
     """The forks of a run, the oldest first.
 
