@@ -11,7 +11,8 @@ from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..steps import Step
 from .band import draw_band, fit_stages, height_of
-from .groups import groups_of, logged, spans_magnitudes
+from .gaps import draw_gaps
+from .groups import curve_of, groups_of, spans_magnitudes
 from .marks import MarkedLane, Marks, marked_lanes
 from .path import lanes, stages
 from .style import (
@@ -48,7 +49,8 @@ def plot_run(
     """The learning curves of a run, with the machine's steps and what is marked under them.
 
     What measures the same shares an axis, and what is logged under one prefix, as ``val_``, has one look
-    in all of them. Forks, stops and shadow stops go up through the curves as lines.
+    in all of them. Forks, stops and shadow stops go up through the curves as lines. Where a metric was
+    logged and was not finite, its line has a gap, and a hollow mark stands at the axis' edge.
 
     Args:
         title: What stands over the figure.
@@ -112,11 +114,14 @@ def _draw_curves(
     best: Mapping[str, Any] | None,
 ) -> None:
     shown: dict[str, Any] = {}
+    gaps: list[tuple[Mapping[int, float], Mapping[str, Any]]] = []
     for name, look in looks.items():
-        epochs, values = logged(history, name)
-        width, marked = _width(len(epochs), is_monitored=name == monitor), every(len(epochs), look)
-        line = {"markersize": 3.5, "linewidth": width, "markevery": marked, **line_look(look)}
-        [shown[name]] = axis.plot(epochs, values, label=name, **line)
+        curve = curve_of(history, name)
+        width = _width(len(curve.epochs), is_monitored=name == monitor)
+        line = {"markersize": 3.5, "linewidth": width, **line_look(look)}
+        marked = every(len(curve.epochs), look)
+        [shown[name]] = axis.plot(curve.epochs, curve.values, label=name, markevery=marked, **line)
+        gaps.append((curve.not_finite, line))
         if name == monitor and best is not None and best["value"] is not None:
             where = f"best: {number(best['value'])} (epoch {best['epoch']})"
             star = {"color": BLACK, "markersize": 11, "markeredgecolor": "white", "linestyle": "none"}
@@ -129,7 +134,7 @@ def _draw_curves(
     if spans_magnitudes([value for name in looks for value in history[name]]):
         axis.set_yscale("log")
     light_grid(axis)
-    above(axis, shown)
+    above(axis, {**shown, **draw_gaps(axis, gaps)})
 
 
 def _width(epochs: int, *, is_monitored: bool) -> float:
