@@ -97,7 +97,7 @@ class TestFigure:
         assert legend_of(axis) == ["val_loss", "NaN below"]
 
     def test_it_can_be_read(self):
-        names = [f"val_of_the_data_set_{number}_loss" for number in range(5)]
+        names = [f"val_of_the_data_set_{number}_loss" for number in range(9)]
         found = logged(**{name: [0.9, NAN, 0.5, INF] * 5 for name in names})
         for figure in (
             plot_run("crowded", found, steps(20), names[0], None),

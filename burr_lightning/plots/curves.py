@@ -25,6 +25,7 @@ from .style import (
     line_look,
     new_figure,
     plain,
+    rows_above,
     shortened,
     whole_epochs,
 )
@@ -32,6 +33,8 @@ from .style import (
 _NOTHING = Marks()
 _CURVES = 1.7
 """Inches."""
+_ROW = 0.25
+"""Inches of a row of a legend."""
 _LONG = 200
 """Epochs."""
 
@@ -71,7 +74,8 @@ def plot_run(
     groups = _groups(history, metrics)
     band = stages(steps), lanes(steps), marked_lanes(marks)
     heights = [_CURVES] * len(groups) + ([below] if (below := height_of(*band)) else [])
-    figure = new_figure("run.plot()", 0.8 + sum(heights) + 0.25 * len(groups))
+    legends = sum(_ROW * max(rows_above(names), 1) for names in groups.values())
+    figure = new_figure("run.plot()", 0.8 + sum(heights) + legends)
     grid = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True, squeeze=False)
     axes = list(grid[:, 0])
     prefixes = list(dict.fromkeys(_prefix(name) for names in groups.values() for name in names))
