@@ -11,7 +11,7 @@ from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..steps import Step
 from .band import draw_band, fit_stages, height_of
-from .gaps import draw_gaps
+from .gaps import draw_gaps, marked_points
 from .groups import curve_of, groups_of, spans_magnitudes
 from .marks import MarkedLane, Marks, marked_lanes
 from .path import lanes, stages
@@ -20,7 +20,6 @@ from .style import (
     TEXT,
     TITLE,
     above,
-    every,
     light_grid,
     line_look,
     new_figure,
@@ -123,7 +122,7 @@ def _draw_curves(
         curve = curve_of(history, name)
         width = _width(len(curve.epochs), is_monitored=name == monitor)
         line = {"markersize": 3.5, "linewidth": width, **line_look(look)}
-        marked = every(len(curve.epochs), look)
+        marked = marked_points(curve.values, look)
         [shown[name]] = axis.plot(curve.epochs, curve.values, label=name, markevery=marked, **line)
         gaps.append((curve.not_finite, line))
         if name == monitor and best is not None and best["value"] is not None:
