@@ -191,7 +191,12 @@ def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
     old = {**{name: known[name] for name in new if name in known}, **untold["old"]}
     changed = {**(state["changed_hparams"] or {}), **new}
     return state.update(
-        fork={**parent, "hparams": to_tell, "old": old},
+        fork={
+            **parent,
+            "hparams": to_tell,
+            "old": old,
+            "changed": {name: known.get(name) for name in new},
+        },
         hparams={**known, **short(new)},
         changed_hparams=changed or None,
     )
