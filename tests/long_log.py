@@ -15,39 +15,49 @@ METRICS = [*(f"train_{name}" for name in "abcd"), "val_loss", *(f"val_{name}" fo
 """Ten names of metrics."""
 
 
-def write_long_run(root, run_id, epochs, project="digits", goes_on=False):
-    """Let a machine go through epochs of two batches, and store the run; the folder of its log.
+class LongRun:
+    """A run whose machine goes through epochs of two batches, and waits in the training for more.
 
     Args:
         root: The folder of the runs.
         run_id: The run.
-        epochs: How many there are.
+        epochs: How many epochs it goes through at first.
         project: Its project.
-        goes_on: Whether the machine does not end with them.
+        fork_of: The run and the step that it was forked from.
     """
-    tracker = local_tracker(project)
-    hparams = {"learning_rate": 1e-3, "width": 64, "dropout": 0.1, "optimizer": "adam"}
-    state = State(initial_state(hparams, "val_loss", None))
-    app = build_application(default_machine(), run_id, project, state, None, None, tracker, [])
-    loaders = [{"samples": 60000, "first_samples": "813bb8f4ac6ce7a4", "batches": 2}]
-    app.step(inputs={"fingerprint": {"train": loaders, "validation": loaders}})
-    for epoch in range(epochs):
-        limit = "max_epochs was reached" if epoch + 1 == epochs and not goes_on else None
-        go_through(app, epoch, limit)
-    if not goes_on:
-        app.step(inputs={})
-    folder = tracker_folder(tracker, run_id)
-    stored = RunFolder(Path(root), project, run_id)
-    stored.create()
-    stored.write_info(RunInfo(run_id, project, "val_loss", str(folder), time.time()))
-    return folder
+
+    def __init__(self, root, run_id, epochs, project="digits", fork_of=None):
+        hparams = {"learning_rate": 1e-3, "width": 64, "dropout": 0.1, "optimizer": "adam"}
+        state = State(initial_state(hparams, "val_loss", None))
+        self.tracker = local_tracker(project)
+        parent = {"run_id": fork_of[0], "sequence_id": fork_of[1]} if fork_of else None
+        stands = ("validate", fork_of[1]) if fork_of else (None, None)
+        self.app = build_application(
+            default_machine(), run_id, project, state, *stands, self.tracker, [], parent
+        )
+        self.epochs = 0
+        self.folder = tracker_folder(self.tracker, run_id)
+        self.log = self.folder / "log.jsonl"
+        if not fork_of:
+            loaders = [{"samples": 60000, "first_samples": "813bb8f4ac6ce7a4", "batches": 2}]
+            self.app.step(inputs={"fingerprint": {"train": loaders, "validation": loaders}})
+        self.go_on(epochs)
+        stored = RunFolder(Path(root), project, run_id)
+        stored.create()
+        stored.write_info(RunInfo(run_id, project, "val_loss", str(self.folder), time.time()))
+
+    def go_on(self, epochs):
+        """Go through more epochs."""
+        for epoch in range(self.epochs, self.epochs + epochs):
+            go_through(self.app, epoch)
+        self.epochs += epochs
 
 
-def go_through(app, epoch, limit=None):
-    """One epoch with its commit's place in the state, as the driver takes a machine through it."""
+def go_through(app, epoch):
+    """One epoch and its commit, as the driver takes a machine through it."""
     of_training, of_validation = METRICS[:4], METRICS[4:]
     phase(app, "train_epoch", epoch, [], is_check=False, validation_due=True)
-    phase(app, "validate", epoch, of_training + of_validation, ends_epoch=True, limit=limit)
+    phase(app, "validate", epoch, of_training + of_validation, ends_epoch=True)
     path = f"checkpoints/epoch={epoch:05}-step={epoch * 2 + 2:08}-commit={epoch * 2 + 2:07}.ckpt"
     written = {"path": path, "epoch": epoch, "commit": epoch * 2 + 2, "sha256": f"{epoch:064x}"}
     app.update_state(app.state.update(checkpoint=written))

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from ..layout import read_json
 from ..steps import log_entry
-from .log_window import LogWindow, count_steps, read_window
+from .log_window import LogWindow, read_window
 
 STEPS = 500
 """How many steps Burr's page is given: with these it is there within seconds, on a laptop."""
@@ -86,10 +86,6 @@ class RunLogs:
                 self._kept.popitem(last=False)
         return answer
 
-    def count(self, project: str, run_id: str) -> int:
-        """How many steps a run has."""
-        return count_steps(self._folder / project / run_id / LocalTrackingClient.LOG_FILENAME)
-
     def _tag(self, key: tuple[str, str, int | None]) -> str:
         """Told by the files' looks, without reading them, before they are read."""
         looks = [_look(path) for path in self._files(key[0], key[1])]
@@ -103,7 +99,7 @@ class RunLogs:
     def _made(self, key: tuple[str, str, int | None], tag: str) -> Answer:
         project, run_id, before = key
         log, graph_file, metadata_file, children_file, notes = self._files(project, run_id)
-        graph = read_json(graph_file)
+        graph = _graph(graph_file)
         if graph is None:
             raise NotTrackedError(run_id)
         metadata = read_json(metadata_file) or {}
@@ -122,6 +118,13 @@ class RunLogs:
         return Answer(body, gzip.compress(body, 1), tag, replace(window, lines=()))
 
 
+def _graph(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
 def _newest_numbers(marked: set[Any]) -> list[int]:
     return sorted(number for number in marked if isinstance(number, int))[-_MARKED:]
 
@@ -138,6 +141,6 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 def _look(path: Path) -> tuple[int, int, int] | None:
     try:
         status = os.stat(path)
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
