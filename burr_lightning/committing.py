@@ -159,8 +159,9 @@ class RunCommits:
         """Finish what was written meanwhile; tell whether to commit between these two batches."""
         if self._committer is None:
             return False
-        with self._committer.times.measured(self._sequence_id, waits=True):
-            self._committer.settle(wait=False)
+        if self._committer.is_writing:
+            with self._committer.times.measured(self._sequence_id, waits=True):
+                self._committer.settle(wait=False)
         if self._every_n_steps is None or not self._inside_epochs:
             return False
         due = self._trainer.global_step // self._every_n_steps > self._steps

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from forks import Child
 from read_only import cli as without_rights
-from servers import stored_rows
+from servers import rows_of, stored_rows
 from trains_beside import LOSSES, fit
 
 from burr_lightning import Run, list_runs
@@ -36,10 +36,6 @@ def cli(command, *arguments, code=0):
 
 def facts(*arguments):
     return json.loads(cli(*arguments, "--json").stdout)
-
-
-def rows_of(run_id):
-    return stored_rows(f"sqlite:///{home(None)}/state.sqlite", run_id)
 
 
 @pytest.fixture

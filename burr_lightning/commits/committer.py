@@ -62,6 +62,11 @@ class Committer:
         self._newest_row = newest_row
 
     @property
+    def is_writing(self) -> bool:
+        """Whether there is a commit whose checkpoint may still be on its way to the disk."""
+        return self._pending is not None
+
+    @property
     def kept_checkpoints(self) -> KeptCheckpoints:
         """The checkpoints that are there."""
         return KeptCheckpoints(self._folder)
