@@ -26,7 +26,7 @@ types: .venv/test.stamp
 	.venv/bin/mypy
 
 unit: .venv/test.stamp
-	.venv/bin/pytest --cov --cov-report=term
+	.venv/bin/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 wheel: .venv/test.stamp
 	rm -rf dist .venv/fresh

@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .acting.swapping import swap_again
 from .commits import Checkpoints
-from .errors import ResumeError
+from .errors import ResumeError, TrainerError
 from .going_on import holds_enough, refuse_other_module
 from .graph_checks import refuse_what_is_not_kept
 from .hparams import change_again
@@ -106,6 +106,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         ArgumentError: If an argument is of another kind than it has to be.
         MissingExtraError: If the package that ``persister`` needs is not installed.
         ValueError: If ``mode`` is neither ``"min"`` nor ``"max"``.
+        TrainerError: In ``fit``, if there is another one in the Trainer.
 
     Example:
         >>> from burr_lightning.conditions import plateau
@@ -113,6 +114,9 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         >>> [action.name for action in burr.machine.actions]
         ['process_data', 'train_epoch', 'validate', 'best_model']
     """
+
+    only_for: LightningModule | None = None
+    """The one module whose training it drives, which has brought it; ``None`` drives that of any."""
 
     def __init__(
         self,
@@ -160,7 +164,12 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         """Open the run, and have Lightning restore it where it stopped."""
         if stage != "fit":
             return
+        if not self.drives(pl_module):
+            # The list is replaced, not changed: Lightning is walking through it.
+            trainer.callbacks = [other for other in trainer.callbacks if other is not self]  # type: ignore[attr-defined]
+            return
         refuse_other_trainers(trainer)
+        _refuse_two_machines(trainer, pl_module)
         run_last(trainer, self)
         self._resumed_from = self._kept = None
         settings = self._settings()
@@ -180,6 +189,10 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
                 swap_again(trainer, pl_module, self.machine, standing.state["data_settings"], settings.run_id)
         if standing.finished:
             trainer.should_stop = True
+
+    def drives(self, pl_module: LightningModule) -> bool:
+        """Whether it drives the training of a module; one that another module has brought does not."""
+        return self.only_for is None or self.only_for is pl_module
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the commit again where a finder has restored a checkpoint of its own."""
@@ -270,6 +283,17 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
             tracker=self._tracker,
             wait=self._wait,
             on_pause=self._on_pause,
+        )
+
+
+def _refuse_two_machines(trainer: Trainer, module: LightningModule) -> None:
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    drive = [each for each in callbacks if isinstance(each, BurrCallback) and each.drives(module)]
+    if len(drive) > 1:
+        named = ", ".join(f"BurrCallback(run_id={each.run_id!r})" for each in drive)
+        raise TrainerError(
+            f"The trainer has {named}, and a training has one machine. Leave one of them in "
+            f"Trainer(callbacks=[...]); a module with BurrMixin returns its own from configure_burr."
         )
 
 

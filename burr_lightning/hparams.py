@@ -19,7 +19,7 @@ _OF_LIGHTNING_CLI = {"_class_path", "_instantiator"}
 class ToldOfHparams(Protocol):
     """A module that is told of changes of its hyperparameters."""
 
-    def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
+    def burr_hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
         """Some were changed."""
 
 
@@ -42,7 +42,7 @@ def change(module: LightningModule, new: Mapping[str, Any], training: Training) 
     assert isinstance(module, ToldOfHparams)
     old = {name: module.hparams[name] for name in new}
     module.hparams.update(new)
-    module.hparams_changed(old, dict(new), training)
+    module.burr_hparams_changed(old, dict(new), training)
 
 
 def change_again(module: LightningModule, new: Mapping[str, Any]) -> None:
@@ -55,7 +55,7 @@ def tell_of_fork(
 ) -> None:
     """A fork begins: tell its module what it changes; of one that is not told, change the optimizers."""
     if isinstance(module, ToldOfHparams):
-        module.hparams_changed(dict(fork["old"]), dict(fork["hparams"]), training)
+        module.burr_hparams_changed(dict(fork["old"]), dict(fork["hparams"]), training)
     else:
         put_into_groups(optimizers, fork["hparams"], training)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from . import messages
@@ -26,7 +26,7 @@ class LeavesPaused(ToldBeforeData):
 
     def before_data(self, trainer: Trainer) -> None:
         """Leave a run that waits for an answer still, before any data is loaded."""
-        if REPLAY_VARIABLE in os.environ:
+        if REPLAY_VARIABLE in os.environ or not self.drives(trainer.lightning_module):
             return
         settings = self._settings()
         folder = RunFolder(settings.root, settings.project, settings.run_id)
@@ -43,6 +43,10 @@ class LeavesPaused(ToldBeforeData):
             rank_zero_info(line)
         end_paused(run)
         leave_fit(trainer)
+
+    def drives(self, pl_module: LightningModule) -> bool:
+        """Whether it drives the training of a module."""
+        raise NotImplementedError
 
     def _settings(self) -> RunSettings:
         raise NotImplementedError

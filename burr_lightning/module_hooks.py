@@ -24,7 +24,7 @@ class ToldOfActions(Protocol):
 class BringsHooks(Protocol):
     """A module with Burr hooks of its own."""
 
-    def burr_hooks(self, run_id: str) -> list[LifecycleAdapter]:
+    def burr_hooks_of_run(self, run_id: str) -> list[LifecycleAdapter]:
         """The hooks, for the run that it is about to train in."""
 
 
@@ -61,4 +61,4 @@ class ModuleHook(PreRunStepHook, PostRunStepHook):
 def hooks_of(module: LightningModule, run_id: str) -> list[LifecycleAdapter]:
     """The hooks that a module brings to its run."""
     told: list[LifecycleAdapter] = [ModuleHook(module, run_id)] if isinstance(module, ToldOfActions) else []
-    return told + (module.burr_hooks(run_id) if isinstance(module, BringsHooks) else [])
+    return told + (module.burr_hooks_of_run(run_id) if isinstance(module, BringsHooks) else [])

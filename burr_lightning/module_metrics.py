@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from lightning.pytorch import LightningModule
@@ -15,19 +15,28 @@ from .metric import Mode
 class KeepsMetrics(Protocol):
     """A module that keeps metrics, and tells of them."""
 
-    def running_metrics(self) -> Mapping[str, Metric]:
+    def burr_running_metrics(self) -> Mapping[str, Metric]:
         """The metrics, by names that are the same in another process."""
 
-    def metric_directions(self) -> Mapping[str, Mode]:
+    def burr_expect_metrics(self, names: Iterable[str]) -> None:
+        """Have those of these names, some of which are only made when they are needed."""
+
+    def burr_metric_directions(self) -> Mapping[str, Mode]:
         """The direction of each that declares one, by the name it was logged under."""
 
 
 def metrics_of(module: LightningModule) -> dict[str, Metric]:
     """All metrics of a module: those that are parts of it, and those that it keeps."""
     parts = {name: part for name, part in module.named_modules() if isinstance(part, Metric)}
-    return {**parts, **module.running_metrics()} if isinstance(module, KeepsMetrics) else parts
+    return {**parts, **module.burr_running_metrics()} if isinstance(module, KeepsMetrics) else parts
+
+
+def expect_metrics(module: LightningModule, names: Iterable[str]) -> None:
+    """Have a module make the metrics that a commit has the states of."""
+    if isinstance(module, KeepsMetrics):
+        module.burr_expect_metrics(names)
 
 
 def kept_directions(module: LightningModule) -> dict[str, Mode]:
     """The directions that a module tells of itself: it has logged numbers, which declare none."""
-    return dict(module.metric_directions()) if isinstance(module, KeepsMetrics) else {}
+    return dict(module.burr_metric_directions()) if isinstance(module, KeepsMetrics) else {}

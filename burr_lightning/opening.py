@@ -49,7 +49,7 @@ class OpenRun:
     """
 
     def __init__(self, settings: RunSettings, trainer: Trainer, module: LightningModule) -> None:
-        self.settings = settings
+        self.settings, self.module = settings, module
         self.folder: RunFolder | None = None
         self._lock: RunLock | None = None
         self._persister: RetryingPersister | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from burr.core import Application, State
+from lightning.pytorch import LightningModule
 
 from .errors import RunNotFoundError
 from .history import MetricHistory
@@ -58,6 +59,15 @@ class RunReader:
         """Where the files of the newest ``fit``'s run are; ``None`` where it leaves none."""
         folder = self._opened.folder if self._opened is not None else None
         return folder.path if folder is not None else None
+
+    @property
+    def opened(self) -> bool:
+        """Whether there was a ``fit`` in this process."""
+        return self._opened is not None
+
+    def trained(self, module: LightningModule) -> bool:
+        """Whether the newest ``fit`` was that of a module."""
+        return self._opened is not None and self._opened.module is module
 
     @property
     def paused(self) -> bool:

@@ -13,8 +13,15 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from torchmetrics import Metric
+from torchmetrics.wrappers import MinMaxMetric, Running
 
-from .module_metrics import metrics_of
+from .module_metrics import expect_metrics, metrics_of
+
+_BESIDE: dict[type[Metric], tuple[str, ...]] = {
+    Running: ("_num_vals_seen",),
+    MinMaxMetric: ("min_val", "max_val"),  # over all epochs: its reset leaves them
+}
 
 _FACTS = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "add_dataloader_idx", "metric_attribute")
 
@@ -114,30 +121,38 @@ def metric_states(trainer: Trainer, module: LightningModule, *, inside_epoch: bo
     if not inside_epoch:
         logged = [r.value for r in trainer.fit_loop.epoch_loop._results.values() if not r.is_tensor]
         reset = {id(part) for metric in logged for part in metric.modules()}
-    return {
+    kept = {
         name: {
             "updates": metric._update_count,
             "states": {state: getattr(metric, state) for state in metric._defaults},
+            "beside": {fact: getattr(metric, fact) for fact in _beside(metric)},
         }
         for name, metric in metrics_of(module).items()
-        if metric._update_count and id(metric) not in reset
+        if id(metric) not in reset
     }
+    return {name: facts for name, facts in kept.items() if facts["updates"] or facts["beside"]}
 
 
 def set_metric_states(module: LightningModule, kept: dict[str, Any]) -> None:
     """Put the states of torchmetrics back."""
+    expect_metrics(module, kept)
     metrics = metrics_of(module)
     for name, metric in kept.items():
         if name not in metrics:
             continue
-        for state, value in metric["states"].items():
+        for state, value in {**metric["states"], **metric.get("beside", {})}.items():
             setattr(metrics[name], state, _moved(value, module.device))
         metrics[name]._update_count = metric["updates"]
         metrics[name]._computed = None
+
+
+def _beside(metric: Metric) -> tuple[str, ...]:
+    """What a metric counts and has in no state: such wrappers do not count their updates either."""
+    return next((facts for kind, facts in _BESIDE.items() if isinstance(metric, kind)), ())
 
 
 def _moved(value: Any, device: torch.device) -> Any:
     """A state of its own: in a commit, metrics may share one, which each of them would add to."""
     if isinstance(value, list):
         return [_moved(item, device) for item in value]
-    return value.to(device, copy=True)
+    return value.to(device, copy=True) if isinstance(value, torch.Tensor) else value

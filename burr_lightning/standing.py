@@ -65,13 +65,7 @@ def standing_of(
             f"of these files back, or start a new run with another run_id."
         )
     graph, row = settings.machine, point.row
-    names = [action.name for action in graph.actions]
-    if row.position not in names:
-        raise ResumeError(
-            f"Run {settings.run_id!r} stopped after the action {row.position!r}, and the machine "
-            f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
-            f"started with, or start a new run with another run_id."
-        )
+    _refuse_unknown(settings, row.position)
     commits.go_on_from(point)
     skipped, newest, checkpoint = point.skipped, point.newest_sequence_id, point.checkpoint
     if not is_terminal(graph, row.position):
@@ -92,13 +86,29 @@ def _continued(
     led out, and are not run again to see where they lead.
     """
     graph = settings.machine
-    found = commits.newest_at(lambda position: not leaves_training(graph, position))
+
+    def trains_on(position: str) -> bool:
+        _refuse_unknown(settings, position)
+        return not leaves_training(graph, position)
+
+    found = commits.newest_at(trains_on)
     if found is None:
         return None
     row, checkpoint = found
     state = _as_configured_now(settings, commits, row.state, trainer, hparams)
     following, _ = follow(graph, row.position, state)
     return None if leaves_training(graph, following) else (state, row.position, checkpoint)
+
+
+def _refuse_unknown(settings: RunSettings, position: str) -> None:
+    """See that the machine has the action that a commit was made after."""
+    names = [action.name for action in settings.machine.actions]
+    if position not in names:
+        raise ResumeError(
+            f"Run {settings.run_id!r} stopped after the action {position!r}, and the machine "
+            f"has none of that name (it has {', '.join(names)}). Give it the machine that it was "
+            f"started with, or start a new run with another run_id."
+        )
 
 
 def _as_configured_now(

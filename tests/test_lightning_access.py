@@ -16,6 +16,7 @@ from lightning.pytorch.trainer.connectors.callback_connector import _CallbackCon
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torchmetrics import SumMetric
+from torchmetrics.wrappers import MinMaxMetric, Running
 
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
 from burr_lightning.errors import TrainerError
@@ -94,6 +95,13 @@ def test_what_a_commit_reads_of_logged_values_and_of_metrics_is_still_there():
     assert metric._update_count == 1
     assert list(metric._defaults) == ["sum_value"]
     assert metric._computed is None
+    newest, extremes = Running(SumMetric(), 2), MinMaxMetric(SumMetric())
+    newest.update(2.0)
+    extremes.update(2.0)
+    extremes.compute()
+    assert newest._num_vals_seen == 1
+    assert (extremes.min_val, extremes.max_val) == (2.0, 2.0)
+    assert (newest._update_count, extremes._update_count) == (0, 0)
 
 
 def test_loops_keep_what_was_logged_where_directions_are_looked_up(make_trainer):

@@ -33,6 +33,7 @@ from burr_lightning import BurrCallback, Checkpoints
 from burr_lightning.conditions import plateau
 from burr_lightning.errors import MetricsError
 from burr_lightning.mixins import BurrMixin, MetricsMixin
+from burr_lightning.mixins.epoch_metrics import Place
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -174,7 +175,7 @@ def test_metrics_hold_no_graph(make_trainer, loaders):
             return loss
 
         def on_train_batch_end(self, outputs, batch, batch_idx):
-            [metric] = self.running_metrics().values()
+            [metric] = self.burr_running_metrics().values()
             assert len(metric.value) == batch_idx + 1
             assert not any(value.requires_grad for value in metric.value)
 
@@ -223,7 +224,7 @@ def test_an_interrupted_training_leaves_nothing_to_the_next(make_trainer, loader
     module, checks = Net(), Checks()
     with pytest.raises(RuntimeError, match="out of memory"):
         make_trainer(Stops(), max_epochs=1).fit(module, *loaders)
-    assert dict(module.running_metrics())
+    assert dict(module.burr_running_metrics())
     make_trainer(checks, max_epochs=1).fit(module, *loaders)
     assert checks.checked == [("val", 256), ("train", 300)]
 
@@ -233,8 +234,10 @@ def test_the_sanity_check_leaves_nothing_and_finds_what_fails(make_trainer, load
 
     class Looks(Net):
         def on_train_start(self):
-            seen.append((self.metric_values, self.metric_directions(), dict(self.trainer.callback_metrics)))
-            assert {name.split(".")[0] for name in self.running_metrics()} == {"epoch_metrics:train"}
+            seen.append(
+                (self.metric_values, self.burr_metric_directions(), dict(self.trainer.callback_metrics))
+            )
+            assert {name.split(".")[0] for name in self.burr_running_metrics()} == {"epoch_metrics:train"}
 
     make_trainer(max_epochs=1, num_sanity_val_steps=2).fit(Looks(), *loaders)
     assert seen == [({}, {}, {})]
@@ -263,7 +266,7 @@ def test_several_loaders_have_metrics_each_named_as_lightning_does(make_trainer,
     module, trainer = Several(), make_trainer(max_epochs=1)
     trainer.fit(module, loaders[0], parts)
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
-    directions = module.metric_directions()
+    directions = module.burr_metric_directions()
     capsys.readouterr()
     in_other_batches = [DataLoader(part.dataset, 40) for part in parts]
     results = trainer.test(module, in_other_batches)
@@ -340,7 +343,7 @@ def test_what_is_no_number_is_kept_and_not_logged(make_trainer, loaders):
     assert set(trainer.callback_metrics) == {f"val_acc_{digit}" for digit in range(10)}
     assert module.metric_values["val_confusion"].sum() == 256
     assert module.metric_values["val_vector"][3] == trainer.callback_metrics["val_acc_3"]
-    assert module.metric_directions() == {f"val_acc_{digit}": "max" for digit in range(10)}
+    assert module.burr_metric_directions() == {f"val_acc_{digit}": "max" for digit in range(10)}
 
 
 def test_metrics_with_other_arguments_take_what_they_have_names_for(make_trainer, loaders):
@@ -361,7 +364,7 @@ def test_metrics_with_other_arguments_take_what_they_have_names_for(make_trainer
     assert trainer.callback_metrics["val_mean"].item() == pytest.approx(
         ((digits**2).sum() / digits.sum()).item()
     )
-    assert module.metric_directions() == {}
+    assert module.burr_metric_directions() == {}
 
 
 def test_metrics_that_are_equal_by_chance_in_the_first_batch_are_kept_apart(make_trainer):
@@ -409,7 +412,7 @@ def test_metrics_that_were_given_nothing_are_not_logged_and_it_is_said_once(make
     trainer = make_trainer(max_epochs=2)
     trainer.fit(Forgets(), *loaders)
     assert set(trainer.callback_metrics) == {"train_acc", "train_auroc", "train_first"}
-    assert caplog.text.count("Forgets: an epoch has ended, and its val metrics were given nothing") == 1
+    assert caplog.text.count("Forgets: a validation has ended, and the metrics were given nothing") == 1
 
 
 # With what a module has itself
@@ -531,6 +534,7 @@ class Resumes(Both):
 
     def configure_metrics(self):
         pair = {"precision": MulticlassPrecision(10), "recall": MulticlassRecall(10)}
+        pair |= {"newest": Running(MulticlassAccuracy(10), 3), "range": MinMaxMetric(MulticlassAccuracy(10))}
         share = MetricCollection({**by_hand(), **pair}, compute_groups=[["precision", "recall"]])
         apart = MetricCollection({**by_hand(), **pair, "loss": MulticlassConfusionMatrix(10)})
         return {"train": share if self.run_id.startswith("share") else apart, "val": apart}
@@ -558,7 +562,25 @@ def test_an_epoch_that_goes_on_has_the_values_of_one_that_was_never_cut(make_tra
     resumed, fewer = ended(f"{kind}-cut", None)
     assert resumed == whole
     assert fewer < steps
-    assert {"train_acc", "train_auroc", "val_acc"} <= whole.keys()
+    assert {"train_acc", "train_auroc", "val_acc", "train_newest", "val_newest", "val_max"} <= whole.keys()
+
+
+@pytest.mark.parametrize("place", [Place("train"), Place("val", 0), Place("val", 12)])
+def test_a_metric_s_name_tells_its_place(place):
+    """A commit has names; a validation that has not begun has no metrics yet to put its states into."""
+    assert Place.read(f"{place.written()}.acc.3") == place
+
+
+@pytest.mark.parametrize("kind", ["share", "apart"])
+def test_a_second_training_begins_with_metrics_of_its_own(make_trainer, kind):
+    """A `MinMaxMetric` goes on over its resets."""
+    module = Resumes(f"{kind}-first")
+    make_trainer(max_epochs=1).fit(module, *digit_loaders(300))
+    module.network[-1].reset_parameters()
+    type(module).run_id = f"{kind}-second"
+    make_trainer(max_epochs=1).fit(module, *digit_loaders(300))
+    history = module.burr.history
+    assert list(history["val_max"]) == list(history["val_min"]) == list(history["val_acc"])
 
 
 def test_a_collection_of_the_user_s_own_goes_on_too(make_trainer):
@@ -839,11 +861,62 @@ def test_a_class_that_lightning_would_not_call_is_refused():
         class Wrong(LightningModule, MetricsMixin):
             pass
 
-    with pytest.raises(TypeError, match=r"Call super\(\).configure_callbacks\(\) in yours"):
 
-        class Alone(MetricsMixin, LightningModule):
-            def configure_callbacks(self):
-                return []
+class Ignores(Net):
+    def configure_callbacks(self):
+        return []
+
+
+class Drops(Net):
+    def configure_callbacks(self):
+        super().configure_callbacks()
+        return [Callback()]
+
+
+class AsksByName(Net):
+    def configure_callbacks(self):
+        return [*MetricsMixin.configure_callbacks(self), Callback()]
+
+
+class AsksItsBase(AsksByName):
+    def configure_callbacks(self):
+        return [*super().configure_callbacks(), Callback()]
+
+
+@pytest.mark.parametrize("left_out", [Ignores, Drops])
+def test_a_module_that_leaves_the_mixin_s_callback_out_is_refused(make_trainer, loaders, left_out):
+    with pytest.raises(TypeError, match=rf"{left_out.__name__}.configure_callbacks leaves out the callbacks"):
+        make_trainer(max_epochs=1).fit(left_out(), *loaders)
+
+
+@pytest.mark.parametrize("passed_on", [AsksByName, AsksItsBase])
+def test_the_mixin_s_callback_may_be_passed_on_in_any_way(make_trainer, loaders, passed_on):
+    module = passed_on()
+    make_trainer(max_epochs=1).fit(module, *loaders)
+    assert "val_acc" in module.metric_values
+
+
+def test_metrics_that_a_mixin_would_hide_are_refused():
+    class Plain(LightningModule):
+        def configure_metrics(self):
+            return by_hand()
+
+    with pytest.raises(TypeError, match=r"Mixed\(MetricsMixin, Plain\): Plain.configure_metrics would not"):
+
+        class Mixed(MetricsMixin, Plain):
+            pass
+
+    class Meant(MetricsMixin, Plain):
+        configure_metrics = Plain.configure_metrics
+
+
+def test_two_metrics_of_one_name_are_refused(make_trainer, loaders):
+    class Twice(Net):
+        def configure_metrics(self):
+            return MetricCollection({"acc": MulticlassAccuracy(10), "val_acc": MulticlassRecall(10)})
+
+    with pytest.raises(MetricsError, match=r"two of its metrics would be logged as 'val_acc'"):
+        make_trainer(max_epochs=1).fit(Twice(), *loaders)
 
 
 def test_it_works_with_a_callback_of_the_trainer_s(make_trainer, loaders):

@@ -1,5 +1,6 @@
 """A module that brings its own machine."""
 
+import copy
 from functools import partial
 from typing import ClassVar
 
@@ -8,9 +9,9 @@ import torch
 from burr.core.graph import GraphBuilder
 from digits import digit_loaders, weights_hash
 from exactness import Forked
-from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 
-from burr_lightning import BurrCallback, Run
+from burr_lightning import BurrCallback, Run, list_runs
 from burr_lightning.actions import (
     BestModel,
     Freeze,
@@ -21,7 +22,7 @@ from burr_lightning.actions import (
     Validate,
 )
 from burr_lightning.conditions import max_epochs, plateau
-from burr_lightning.errors import MachineError
+from burr_lightning.errors import ArgumentError, MachineError, ResumeError, TrainerError
 from burr_lightning.machines import (
     FINISHED,
     VALIDATION_DUE,
@@ -207,12 +208,117 @@ def test_a_wrong_order_of_bases_is_refused():
             pass
 
 
-def test_a_hook_that_leaves_the_mixin_s_out_is_refused():
-    with pytest.raises(TypeError, match=r"Call super\(\).configure_callbacks\(\) in yours"):
+def test_the_right_order_is_told_with_all_bases():
+    other = type("Other", (), {})
+    with pytest.raises(TypeError, match=r"class Wrong\(BurrMixin, Other, Net\)"):
+        type("Wrong", (Net, BurrMixin, other), {})
 
-        class Alone(BurrMixin, LightningModule):
-            def configure_callbacks(self):
-                return []
+
+@pytest.mark.parametrize("returned", [[], [Callback()], Callback()])
+def test_a_module_that_leaves_the_mixin_s_callback_out_is_refused(make_trainer, returned):
+    class Alone(BurrMixin, ScriptedModule):
+        def configure_callbacks(self):
+            return returned
+
+    with pytest.raises(TypeError, match=r"Alone.configure_callbacks leaves out the callbacks of BurrMixin"):
+        make_trainer(max_epochs=1).fit(Alone(val_loss=[1.0]), scripted_loader(), scripted_loader())
+    assert not list_runs()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"monitor": "val_loss"},
+        {"configure_machine": graph},
+        {"on_hparams_change": lambda self, old, new: None},
+    ],
+)
+def test_what_the_mixin_would_hide_of_a_base_is_refused(members):
+    plain = type("Plain", (LightningModule,), members)
+    [name] = members
+    with pytest.raises(TypeError, match=rf"Plain.{name} would not be used, for BurrMixin comes before it"):
+        type("Mixed", (BurrMixin, plain), {})
+    type("Meant", (BurrMixin, plain), {name: members[name]})
+    type("MixedInBefore", (type("Mixed", (BurrMixin, LightningModule), members),), {})
+
+
+@pytest.mark.parametrize("redefined", [lambda self: None, property(lambda self: 1), 3])
+def test_a_stage_that_is_defined_anew_without_the_mark_is_refused(redefined):
+    mine = type("Mine", (Staged,), {"everything": redefined})
+    with pytest.raises(MachineError, match=r"Mine.everything is defined anew without @stage\(until=...\)"):
+        mine().configure_machine()
+
+
+def test_a_stage_is_dropped_or_changed_where_it_says_so():
+    class Shorter(Staged):
+        first = None
+
+    class Changed(Staged):
+        @stage(until=max_epochs(5))
+        def first(self):
+            self.freeze("head")
+
+    assert [action.name for action in Shorter().configure_machine().actions][1:3] == [
+        "begin_everything",
+        "everything",
+    ]
+    assert [action.name for action in Changed().configure_machine().actions] == [
+        action.name for action in Staged().configure_machine().actions
+    ]
+
+
+def test_attributes_that_a_stage_sets_are_told_of_for_a_resume_has_them_not(make_trainer, caplog):
+    class Sets(BurrMixin, ScriptedModule):
+        @stage(until=max_epochs(1))
+        def first(self):
+            self.temperature = 2.0
+            self._seen = [1]
+
+        @stage()
+        def second(self):
+            self.freeze("layer")
+            self.unfreeze("layer")
+            self.set_learning_rate(0.5)
+
+    make_trainer(max_epochs=2).fit(Sets(val_loss=[1.0]), scripted_loader(), scripted_loader())
+    [told] = [record.message for record in caplog.records if "has set" in record.message]
+    assert told.startswith("Sets.first has set self.temperature, self._seen: a process that goes on")
+
+
+def test_a_finished_run_whose_stage_has_another_name_now_is_refused(make_trainer):
+    def of(name):
+        @stage(until=max_epochs(1))
+        def body(self):
+            pass
+
+        members = {"run_id": "renamed", name: body}
+        return type("Renames", (BurrMixin, ScriptedModule), members)(val_loss=[1.0])
+
+    make_trainer(max_epochs=2).fit(of("old"), scripted_loader(), scripted_loader())
+    with pytest.raises(ResumeError, match=r"after the action 'validate_old', and the machine has none"):
+        make_trainer(max_epochs=3).fit(of("new"), scripted_loader(), scripted_loader())
+
+
+def test_what_a_callback_of_the_trainer_leaves_unused_is_told(caplog):
+    train(Staged(), BurrCallback(run_id="given", monitor="val_loss", stop_when=max_epochs(1)))
+    assert "Staged: the trainer has a BurrCallback" in caplog.text
+    assert "is not used: monitor, the stage first, the stage everything." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"machine": default_machine()}, "has 'machine', which configure_machine is for"),
+        ({"run_id": "other"}, "has 'run_id', which the attribute run_id is for"),
+        ({"traker": False}, "has 'traker', which BurrCallback does not take. It takes project, mode, "),
+    ],
+)
+def test_options_that_the_callback_does_not_take_are_refused(make_trainer, options, said):
+    class Mine(BurrMixin, ScriptedModule):
+        burr_options = options
+
+    with pytest.raises(ArgumentError, match=f"Mine.burr_options {said}"):
+        make_trainer(max_epochs=1).fit(Mine(val_loss=[1.0]), scripted_loader(), scripted_loader())
 
 
 def test_two_definitions_of_the_machine_are_refused(make_trainer):
@@ -250,8 +356,45 @@ def test_what_a_stage_does_is_refused_elsewhere():
 def test_there_is_no_run_to_look_at_before_fit(make_trainer):
     module = Staged()
     make_trainer(enable_checkpointing=False).validate(module, digit_loaders()[1])
-    with pytest.raises(RuntimeError, match=r"before trainer.fit has begun"):
-        module.burr.state  # noqa: B018
+    for read in ("state", "history", "stage", "run", "paused"):
+        with pytest.raises(TrainerError, match=r"before trainer.fit has begun"):
+            getattr(module.burr, read)
+
+
+def test_each_module_of_a_trainer_sees_its_own_run(make_trainer):
+    class Named(BurrMixin, ScriptedModule):
+        def __init__(self, run_id):
+            super().__init__(val_loss=[1.0])
+            self.run_id = run_id
+
+        def configure_callbacks(self):
+            return [*super().configure_callbacks(), Callback()]
+
+    first, second, trainer = Named("first"), Named("second"), make_trainer(max_epochs=1)
+    trainer.fit(first, scripted_loader(), scripted_loader())
+    trainer.fit(second, scripted_loader(), scripted_loader())
+    assert [each.burr.run.run_id for each in (first, second)] == ["first", "second"]
+    assert first.burr.state["epoch"] == 0
+    with pytest.raises(TrainerError, match=r"before trainer.fit has begun"):
+        copy.deepcopy(first).burr.state  # noqa: B018
+
+
+def test_a_run_that_waits_does_not_hold_up_the_next_module_of_its_trainer(make_trainer):
+    first, trainer = Answered(), make_trainer(max_epochs=3)
+    trainer.fit(first, scripted_loader(), scripted_loader())
+    assert first.burr.paused
+    module = Net()
+    trainer.fit_loop.epoch_progress.reset()
+    trainer.fit(module, *digit_loaders(samples=128))
+    assert trainer.callback_metrics["val_loss"] > 0
+    assert not [callback for callback in trainer.callbacks if isinstance(callback, BurrCallback)]
+
+
+def test_two_callbacks_of_one_trainer_are_refused(make_trainer):
+    trainer = make_trainer(BurrCallback(run_id="one"), BurrCallback(run_id="two"), max_epochs=1)
+    with pytest.raises(TrainerError, match=r"run_id='one'\), BurrCallback\(run_id='two'\), and"):
+        trainer.fit(ScriptedModule(val_loss=[1.0]), scripted_loader(), scripted_loader())
+    assert not list_runs()
 
 
 # Hyperparameters

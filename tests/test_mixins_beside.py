@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from burr_lightning import BurrCallback, Run, list_runs
 from burr_lightning.conditions import max_epochs
-from burr_lightning.errors import MachineError
+from burr_lightning.errors import TrainerError
 from burr_lightning.mixins import BurrMixin, MetricsMixin
 
 # LightningCLI
@@ -217,6 +217,6 @@ def test_a_second_callback_for_the_same_training_is_refused(make_trainer):
         def configure_callbacks(self):
             return [*super().configure_callbacks(), BurrCallback(run_id="added")]
 
-    with pytest.raises(MachineError, match=r"Return yours from Adds.configure_burr"):
+    with pytest.raises(TrainerError, match=r"a module with BurrMixin returns its own from configure_burr"):
         make_trainer(max_epochs=1).fit(Adds(), *digit_loaders(128))
     assert not list_runs()

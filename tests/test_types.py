@@ -68,11 +68,14 @@ class Classifier(BurrMixin, MetricsMixin, LightningModule):
 
 
 class Plain(BurrMixin, MetricsMixin, LightningModule):
-    pass
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.run_id = name
+        self.monitor = None
 
 
 reveal_type(Classifier.everything)  # is def (self: Classifier)
-reveal_type(Plain().configure_metrics())  # is MetricCollection | Mapping[str, MetricCollection]
+reveal_type(Plain("typed").configure_metrics())  # is MetricCollection | Mapping[str, MetricCollection]
 reveal_type(Classifier().configure_burr())  # is BurrCallback
 reveal_type(Classifier.load_from_checkpoint("last.ckpt"))  # is Classifier
 """

@@ -15,15 +15,30 @@ from ..actions import Training
 from ..callback import BurrCallback
 from ..errors import MachineError
 from ..hparams import put_into_groups
-from .bases import refuse_uncooperative, refuse_wrong_order
-from .callback_of_module import CallbackOfModule, brought_by, drives
-from .stages import machine_of_stages, refuse_hidden_names, refuse_left_out
-from .view import RunOfModule
+from .bases import called, refuse_hidden_bases, refuse_wrong_order, see_that_it_is_called
+from .options import callback_of, tell_of_unused
+from .stages import machine_of_stages, refuse_hidden_names, refuse_left_out, warned_of_lost_attributes
+from .view import Brought, RunOfModule
 
 if TYPE_CHECKING:
     _Base = LightningModule
 else:
     _Base = object  # a second LightningModule among the bases would be in the way of the user's own
+
+
+_OF_USERS = (
+    "run_id",
+    "monitor",
+    "stop_when",
+    "review_when",
+    "burr_options",
+    "configure_machine",
+    "configure_burr",
+    "on_action_start",
+    "on_action_end",
+    "on_hparams_change",
+)
+"""What a class defines of its own accord."""
 
 
 class BurrMixin(_Base):
@@ -45,6 +60,7 @@ class BurrMixin(_Base):
     Raises:
         TypeError: If the class is put together so that Lightning would not call the mixin.
         MachineError: In ``fit``, if the machine is defined in more than one way.
+        ArgumentError: In ``fit``, if ``burr_options`` has what `BurrCallback` does not take.
 
     Example:
         >>> from burr_lightning.conditions import plateau, reached
@@ -64,16 +80,17 @@ class BurrMixin(_Base):
         ['process_data', 'begin_head', 'head']
     """
 
-    run_id: ClassVar[str | None] = None
-    monitor: ClassVar[str | None] = None
-    stop_when: ClassVar[Condition | None] = None
-    review_when: ClassVar[Condition | None] = None
+    run_id: str | None = None
+    monitor: str | None = None
+    stop_when: Condition | None = None
+    review_when: Condition | None = None
     burr_options: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         refuse_wrong_order(cls, BurrMixin)
-        refuse_uncooperative(cls, "configure_callbacks", BurrMixin)
+        refuse_hidden_bases(cls, BurrMixin, _OF_USERS)
+        see_that_it_is_called(cls, BurrMixin)
 
     # What a module says of its run
 
@@ -85,37 +102,49 @@ class BurrMixin(_Base):
         return machine_of_stages(type(self))
 
     def configure_burr(self) -> BurrCallback:
-        """The callback that this module brings."""
+        """The callback that this module brings.
+
+        Raises:
+            MachineError: If the machine is defined in more than one way, or leaves out a stage.
+            ArgumentError: If ``burr_options`` has what `BurrCallback` does not take, or what has an
+                attribute of its own.
+        """
         refuse_hidden_names(self)
         machine = self.configure_machine()
         refuse_left_out(type(self), machine)
-        conditions = {"stop_when": self.stop_when, "review_when": self.review_when}
-        given = {name: condition for name, condition in conditions.items() if condition is not None}
-        if machine is not None and given:
-            raise MachineError(
-                f"{type(self).__name__} defines {' and '.join(given)} beside its own machine "
-                f"(configure_machine, or methods marked with @stage). Put the conditions on its transitions, "
-                f"or into @stage(until=...)."
-            )
-        options = {**given, "run_id": self.run_id, "monitor": self.monitor, **self.burr_options}
-        return CallbackOfModule(self, machine=machine, **options)
+        return callback_of(self, machine)
 
     def configure_callbacks(self) -> list[Callback]:
         """The module's other callbacks, and ours, unless the Trainer has one of the user's."""
         others = super().configure_callbacks()
         callbacks: list[Callback] = [others] if isinstance(others, Callback) else [*others]
-        in_trainer = self.trainer.callbacks  # type: ignore[attr-defined]
-        own = [callback for callback in in_trainer if brought_by(self, callback)]
-        if own or any(drives(self, callback) for callback in [*in_trainer, *callbacks]):
-            return [*callbacks, *own]
-        return [*callbacks, self.configure_burr()]
+        brought = self._brought_beside([*self.trainer.callbacks, *callbacks])  # type: ignore[attr-defined]
+        called(self, BurrMixin, brought)
+        return [*callbacks, *brought]
+
+    def _brought_beside(self, callbacks: list[Callback]) -> list[BurrCallback]:
+        """What this module brings to a training that has these already; its own of an earlier one goes on."""
+        drive = [each for each in callbacks if isinstance(each, BurrCallback) and each.drives(self)]
+        if drive:
+            own = [each for each in drive if each.only_for is self]
+            if not own:
+                tell_of_unused(self)
+            return own
+        brought = self.configure_burr()
+        brought.only_for = self
+        self._brought().callback = brought
+        return [brought]
+
+    def _brought(self) -> Brought:
+        kept: Brought = self.__dict__.setdefault("_burr_brought", Brought())
+        return kept
 
     # What a module sees of its run
 
     @property
     def burr(self) -> RunOfModule:
         """The run that this module trains in."""
-        return RunOfModule(self.trainer)
+        return RunOfModule(self, self._brought())
 
     def on_action_start(self, action: str, state: State[Any]) -> None:
         """Called before every action.
@@ -149,16 +178,16 @@ class BurrMixin(_Base):
         """
         put_into_groups(self.trainer.optimizers, new, self._acting("on_hparams_change(...)"))
 
-    def hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
+    def burr_hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
         """Tell `on_hparams_change`; whoever drives the machine calls it."""
         with self._training_is(training):
             self.on_hparams_change(old, new)
 
     # What a stage does
 
-    def enter_stage(self, name: str, training: Training) -> None:
+    def burr_enter_stage(self, name: str, training: Training) -> None:
         """Run the body of a stage; the machine calls it."""
-        with self._training_is(training):
+        with self._training_is(training), warned_of_lost_attributes(self, name):
             getattr(self, name)()
 
     @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -19,6 +19,10 @@ Stage = Literal["train", "val", "test", "check"]
 """``check`` is Lightning's sanity check, which leaves nothing behind."""
 
 
+_OWN = "epoch_metrics:"
+"""What the names of these metrics begin with: a module has others."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a step runs."""
@@ -26,6 +30,17 @@ class Place:
     stage: Stage
     loader: int | None = None
     """Which of several loaders gave its batch, ``None`` where there is one."""
+
+    def written(self) -> str:
+        """As it is in the names of metrics."""
+        return self.stage if self.loader is None else f"{self.stage}.{self.loader}"
+
+    @classmethod
+    def read(cls, name: str) -> Place:
+        """The place that a metric's name begins with."""
+        stage, _, rest = name.partition(".")
+        loader = rest.partition(".")[0]
+        return cls(cast("Stage", stage), int(loader) if loader.isdecimal() else None)
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ class EpochMetrics:
     """
 
     def __init__(self, configured: object, asked: str) -> None:
-        self._given = by_stage(configured, asked)
+        self._given, self._asked = by_stage(configured, asked), asked
         self._stages_named = not isinstance(configured, MetricCollection)
         self._running: dict[Place, MetricCollection] = {}
         self._place: Place | None = None
@@ -93,10 +108,21 @@ class EpochMetrics:
     def running(self) -> Iterator[tuple[str, Metric]]:
         """Every metric that has a state, the parts of others included, by name."""
         for place, collection in self._running.items():
-            loader = "" if place.loader is None else f".{place.loader}"
             for name, part in collection.named_modules():
                 if isinstance(part, Metric):
-                    yield f"epoch_metrics:{place.stage}{loader}.{name}", part
+                    yield f"{_OWN}{place.written()}.{name}", part
+
+    def make(self, names: Iterable[str]) -> None:
+        """Have the metrics of all places that such names are from."""
+        own = {name.removeprefix(_OWN) for name in names if name.startswith(_OWN)}
+        for place in {Place.read(name) for name in own}:
+            if self.takes(place.stage):
+                self._collection(place)
+
+    def forget(self) -> None:
+        """A training begins: some metrics, as `MinMaxMetric`, go on over their resets."""
+        self._running.clear()
+        self._fed.clear()
 
     # A step
 
@@ -137,7 +163,7 @@ class EpochMetrics:
         """
         keys = [key for key in ("preds", "target") if isinstance(outputs, Mapping) and key in outputs]
         if keys:
-            step = _STEPS[self._place.stage] if self._place is not None else "the step"
+            step = STEPS[self._place.stage] if self._place is not None else "the step"
             if len(keys) == 1:
                 raise MetricsError(
                     f"{step} returned {keys[0]!r} without {'target' if keys == ['preds'] else 'preds'!r}: "
@@ -165,7 +191,7 @@ class EpochMetrics:
 
     def lacks_data(self, stage: Stage) -> bool:
         """Whether an epoch of a stage that has metrics for certain has ended without a batch for them."""
-        return not self._had_data and (stage in ("val", "test") or self._stages_named)
+        return not self._had_data and stage != "check" and (stage != "train" or self._stages_named)
 
     def end(self, place: Place, epoch: int, *, by_loader: bool = False) -> dict[str, torch.Tensor]:
         """The numbers of an epoch that has ended, over all ranks; what is none is only kept.
@@ -174,6 +200,9 @@ class EpochMetrics:
             place: Where it has ended.
             epoch: Which it is.
             by_loader: Whether Lightning adds the loader to their names.
+
+        Raises:
+            MetricsError: If two of them have one name.
         """
         self._had_data = True
         collection = self._collection(place)
@@ -184,7 +213,13 @@ class EpochMetrics:
             short, metric = _logged_name(own_name, place.stage), owners.get(own_name)
             name = short if place.loader is None else f"{short}/dataloader_idx_{place.loader}"
             if _is_number(value):
-                numbers[short if by_loader else name] = _float(value)
+                logged = short if by_loader else name
+                if logged in numbers:
+                    raise MetricsError(
+                        f"{self._asked}.configure_metrics(): two of its metrics would be logged as "
+                        f"{logged!r}, one of them is {own_name!r}. Give one of the two another name."
+                    )
+                numbers[logged] = _float(value)
             if place.stage == "check":
                 continue
             self.values[name] = value
@@ -210,7 +245,7 @@ class EpochMetrics:
         return self._running[place]
 
 
-_STEPS = {
+STEPS: dict[Stage, str] = {
     "train": "training_step",
     "val": "validation_step",
     "test": "test_step",

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from burr.core import State
@@ -15,6 +15,9 @@ from burr.lifecycle.base import PostRunStepHook, PreRunStepHook
 
 from ..errors import MissingExtraError
 from .epoch_metrics import Computed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -66,18 +69,18 @@ class MetricFigures(PreRunStepHook, PostRunStepHook):
             self._told = True
             return
         for name, computed in found.items():
-            save_figure(name, computed, folder)
+            save_figure(name, computed, folder, f"{name} of {self._run_id}, epoch {computed.epoch}")
 
 
-def save_figure(name: str, computed: Computed, folder: Path) -> None:
+def save_figure(name: str, computed: Computed, folder: Path, title: str) -> None:
     """Have a metric draw its value, and say so where it cannot."""
     try:
-        _save_figure(computed, folder / f"{name.replace('/', '-')}.png")
+        _save_figure(computed, title, folder / f"{name.replace('/', '-')}.png")
     except Exception as error:
         log.warning("The figure of %s could not be made: %s: %s", name, type(error).__name__, error)
 
 
-def _save_figure(computed: Computed, path: Path) -> None:
+def _save_figure(computed: Computed, title: str, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     metric, value = computed.metric, computed.value
@@ -90,10 +93,20 @@ def _save_figure(computed: Computed, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how the metric draws
             figure, _ = metric.plot(value, **options)
+            _tidy(figure, title)
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".tmp")
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", bbox_inches="tight")
         temporary.replace(path)  # in one step
     finally:
         for number in set(plt.get_fignums()) - before:
             plt.close(number)
+
+
+def _tidy(figure: Figure, title: str) -> None:
+    """Say what is drawn, and put the legend beside the axes: torchmetrics puts it over values and title."""
+    figure.suptitle(title)
+    for axes in figure.axes:
+        if axes.get_legend() is not None:
+            handles, labels = axes.get_legend_handles_labels()
+            axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize="small")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ from torchmetrics import Metric, MetricCollection
 from ..callback import BurrCallback
 from ..errors import MetricsError
 from ..metric import Mode
-from .bases import refuse_uncooperative, refuse_wrong_order
+from .bases import called, refuse_hidden_bases, refuse_wrong_order, see_that_it_is_called
 from .epoch_metrics import EpochMetrics
 from .metric_figures import MetricFigures
 from .metrics_callback import MetricsCallback
@@ -25,7 +25,6 @@ else:
     _Base = object  # a second LightningModule among the bases would be in the way of the user's own
 
 _KEY = "_epoch_metrics"
-
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
 
@@ -69,7 +68,8 @@ class MetricsMixin(_Base):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         refuse_wrong_order(cls, MetricsMixin)
-        refuse_uncooperative(cls, "configure_callbacks", MetricsMixin)
+        refuse_hidden_bases(cls, MetricsMixin, ["configure_metrics"])
+        see_that_it_is_called(cls, MetricsMixin)
 
     # What a module says of its metrics
 
@@ -96,7 +96,7 @@ class MetricsMixin(_Base):
         Raises:
             MetricsError: If no step is under way.
         """
-        self.epoch_metrics().update(self.device, *args, **kwargs)
+        self.burr_epoch_metrics().update(self.device, *args, **kwargs)
 
     @property
     def metric_values(self) -> dict[str, Any]:
@@ -112,28 +112,34 @@ class MetricsMixin(_Base):
         callbacks: list[Callback] = [others] if isinstance(others, Callback) else [*others]
         known = self.trainer.callbacks  # type: ignore[attr-defined]
         there = any(isinstance(callback, MetricsCallback) for callback in known)
-        return callbacks if there else [*callbacks, MetricsCallback()]
+        brought: list[Callback] = [] if there else [MetricsCallback()]
+        called(self, MetricsMixin, brought)
+        return [*callbacks, *brought]
 
-    def epoch_metrics(self) -> EpochMetrics:
+    def burr_epoch_metrics(self) -> EpochMetrics:
         """The metrics as they stand; made when they are first asked for."""
         if _KEY not in self.__dict__:
             self.__dict__[_KEY] = EpochMetrics(self.configure_metrics(), type(self).__name__)
         kept: EpochMetrics = self.__dict__[_KEY]
         return kept
 
-    def running_metrics(self) -> dict[str, Metric]:
+    def burr_running_metrics(self) -> dict[str, Metric]:
         """The metrics that a commit keeps the states of."""
         kept: EpochMetrics | None = self.__dict__.get(_KEY)
         return dict(kept.running()) if kept is not None else {}
 
-    def metric_directions(self) -> dict[str, Mode]:
+    def burr_expect_metrics(self, names: Iterable[str]) -> None:
+        """Make those that a commit keeps the states of."""
+        self.burr_epoch_metrics().make(names)
+
+    def burr_metric_directions(self) -> dict[str, Mode]:
         """The direction of each logged metric that declares one, for conditions and the best epoch."""
         kept: EpochMetrics | None = self.__dict__.get(_KEY)
         return dict(kept.directions) if kept is not None else {}
 
-    def burr_hooks(self, run_id: str) -> list[LifecycleAdapter]:
+    def burr_hooks_of_run(self, run_id: str) -> list[LifecycleAdapter]:
         """The hook that draws the figures of a run."""
-        return [MetricFigures(run_id, self._run_folder, lambda: self.epoch_metrics().drawable)]
+        return [MetricFigures(run_id, self._run_folder, lambda: self.burr_epoch_metrics().drawable)]
 
     def _run_folder(self) -> Path | None:
         callbacks = self.trainer.callbacks  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..errors import MetricsError
 from ..running_metrics import logged_elsewhere
-from .epoch_metrics import EpochMetrics, Place, Stage
+from .epoch_metrics import STEPS, EpochMetrics, Place, Stage
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class HasMetrics(Protocol):
     """A module whose metrics are seen to."""
 
-    def epoch_metrics(self) -> EpochMetrics:
+    def burr_epoch_metrics(self) -> EpochMetrics:
         """Its metrics."""
 
 
@@ -42,6 +42,8 @@ class MetricsCallback(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Nothing counts of an earlier training; a commit is put back after this."""
+        if isinstance(pl_module, HasMetrics):
+            pl_module.burr_epoch_metrics().forget()
         self._begin(pl_module, "train")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -135,21 +137,21 @@ class MetricsCallback(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Lightning takes the module off its device."""
         if isinstance(pl_module, HasMetrics):
-            pl_module.epoch_metrics().to("cpu")
+            pl_module.burr_epoch_metrics().to("cpu")
 
     # What they have in common
 
     def _begin(self, module: LightningModule, stage: Stage) -> None:
         if isinstance(module, HasMetrics):
-            module.epoch_metrics().begin(stage)
+            module.burr_epoch_metrics().begin(stage)
 
     def _step_begins(self, module: LightningModule, place: Place) -> None:
         if isinstance(module, HasMetrics):
-            module.epoch_metrics().step_begins(place)
+            module.burr_epoch_metrics().step_begins(place)
 
     def _step_ends(self, module: LightningModule, outputs: Any) -> None:
         if isinstance(module, HasMetrics):
-            module.epoch_metrics().step_ends(module.device, outputs)
+            module.burr_epoch_metrics().step_ends(module.device, outputs)
 
     def _loader_step_ends(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch_idx: int, place: Place
@@ -160,12 +162,12 @@ class MetricsCallback(Callback):
             return
         batches = trainer.num_test_batches if place.stage == "test" else trainer.num_val_batches
         if batch_idx + 1 == batches[place.loader]:
-            self._log(trainer, module, module.epoch_metrics(), place, {"add_dataloader_idx": True})
+            self._log(trainer, module, module.burr_epoch_metrics(), place, {"add_dataloader_idx": True})
 
     def _stage_ends(self, trainer: Trainer, module: LightningModule, stage: Stage) -> None:
         if not isinstance(module, HasMetrics):
             return
-        metrics = module.epoch_metrics()
+        metrics = module.burr_epoch_metrics()
         if metrics.takes(stage):
             for place in metrics.places(stage) or [Place(stage)]:  # the same ones on all ranks
                 self._log(trainer, module, metrics, place, {"add_dataloader_idx": False})
@@ -200,11 +202,19 @@ class MetricsCallback(Callback):
             return
         self._told.add(stage)
         log.warning(
-            "%s: an epoch has ended, and its %s metrics were given nothing, so that nothing is logged for "
-            "them. Return 'preds' and 'target' from the step, or call self.update_metrics(...) in it.",
+            "%s: %s has ended, and the metrics were given nothing, so that nothing is logged for them. "
+            "Return 'preds' and 'target' from %s, or call self.update_metrics(...) in it.",
             asked,
-            stage,
+            _EPOCHS[stage],
+            STEPS[stage],
         )
+
+
+_EPOCHS: dict[Stage, str] = {
+    "train": "an epoch of training",
+    "val": "a validation",
+    "test": "a test",
+}
 
 
 def _validation(trainer: Trainer) -> Stage:

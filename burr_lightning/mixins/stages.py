@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from burr.core import Condition, State
@@ -13,6 +15,8 @@ from lightning.pytorch import LightningModule
 from ..actions import OrdinaryAction, Training
 from ..errors import MachineError
 from ..machines import Stage, staged_machine
+
+log = logging.getLogger(__name__)
 
 _MARK = "__burr_stage__"
 _Method = TypeVar("_Method", bound=Callable[[Any], object])
@@ -119,7 +123,7 @@ class EnterStage(OrdinaryAction):
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
         """Run it, and tell what trains afterwards, and how fast."""
         training: Training = inputs["training"]
-        inputs["pl_module"].enter_stage(self.method, training)
+        inputs["pl_module"].burr_enter_stage(self.method, training)
         return {"frozen": training.freeze(()), "learning_rates": training.scale_learning_rates(1.0)}
 
     def __repr__(self) -> str:
@@ -127,15 +131,47 @@ class EnterStage(OrdinaryAction):
 
 
 def stages_of(cls: type) -> list[Stage]:
-    """The stages of a class, in order: one that is defined anew keeps its place."""
+    """The stages of a class, in order: one that is defined anew keeps its place, ``name = None`` drops it.
+
+    Raises:
+        MachineError: If one is defined anew without the mark.
+    """
     names = dict.fromkeys(
-        name
-        for base in reversed(cls.__mro__)
-        for name, value in vars(base).items()
-        if hasattr(value, _MARK) or hasattr(getattr(base, name, None), _MARK)
+        name for base in reversed(cls.__mro__) for name, value in vars(base).items() if hasattr(value, _MARK)
     )
-    marked = {name: getattr(getattr(cls, name), _MARK, None) for name in names}
-    return [Stage(name, mark[0], {name: EnterStage(name)}) for name, mark in marked.items() if mark]
+    defined = {name: inspect.getattr_static(cls, name) for name in names}
+    for name, value in defined.items():
+        if value is not None and not hasattr(value, _MARK):
+            raise MachineError(
+                f"{cls.__name__}.{name} is defined anew without @stage(until=...), and was a stage in one of "
+                f"the bases. Mark it, or write {name} = None to have the training without this stage."
+            )
+    return [
+        Stage(name, getattr(value, _MARK)[0], {name: EnterStage(name)})
+        for name, value in defined.items()
+        if value is not None
+    ]
+
+
+@contextmanager
+def warned_of_lost_attributes(module: LightningModule, name: str) -> Iterator[None]:
+    """Say which plain attributes the body of a stage has set: a process that goes on does not have them."""
+    before = dict(module.__dict__)
+    yield
+    changed = [
+        each
+        for each, value in module.__dict__.items()
+        if each != "training" and (each not in before or before[each] is not value)
+    ]
+    if changed:
+        log.warning(
+            "%s.%s has set %s: a process that goes on with this run does not run the body again, and has "
+            "them as __init__ leaves them. Use a buffer (register_buffer in __init__, and fill it here), or "
+            "ask self.burr.stage where they are needed.",
+            type(module).__name__,
+            name,
+            ", ".join(f"self.{each}" for each in changed),
+        )
 
 
 def machine_of_stages(cls: type) -> Graph | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from burr.core import State
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule
 
 from ..callback import BurrCallback
 from ..errors import TrainerError
@@ -13,30 +13,51 @@ from ..history import MetricHistory
 from ..runs import Run
 
 
+class Brought:
+    """The callback that a module has brought: left out of the module's copies, which train no run."""
+
+    callback: BurrCallback | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
 class RunOfModule:
-    """The run that a module trains in, as ``self.burr``.
+    """The run that a module trains in, or has trained in, as ``self.burr``.
 
     Args:
-        trainer: The module's trainer.
+        module: The module.
+        brought: The callback that it has brought last, wherever the trainer has gone on since.
     """
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
+    def __init__(self, module: LightningModule, brought: Brought) -> None:
+        self._module, self._brought = module, brought
 
     @property
     def callback(self) -> BurrCallback:
         """The callback that drives the machine.
 
         Raises:
-            TrainerError: If the trainer has none, as before ``fit``.
+            TrainerError: If there was no ``fit`` of this module yet.
         """
-        for callback in self._trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, BurrCallback):
-                return callback
+        trained = self._trained()
+        if trained is not None:
+            return trained
         raise TrainerError(
-            "self.burr: the trainer has no BurrCallback. Trainer.fit brings the module's own one; before "
-            "that, and where only validate, test or predict was called, there is no run to look at."
+            "self.burr: there is no run to look at before trainer.fit has begun with this module, nor where "
+            "only validate, test or predict was called. Run.open(run_id) reads what another process trained."
         )
+
+    def _trained(self) -> BurrCallback | None:
+        return next((each for each in self._callbacks() if each.trained(self._module)), None)
+
+    def _callbacks(self) -> list[BurrCallback]:
+        try:
+            attached = self._module.trainer.callbacks  # type: ignore[attr-defined]
+        except RuntimeError:  # Lightning's, where there is none
+            attached = []
+        ours = [each for each in [*attached, self._brought.callback] if isinstance(each, BurrCallback)]
+        return [each for each in ours if each.drives(self._module)]
 
     @property
     def state(self) -> State[Any]:
@@ -57,7 +78,9 @@ class RunOfModule:
     @property
     def run(self) -> Run:
         """The run as it is stored."""
-        return self.callback.run
+        # One that child processes have trained is known by its name alone.
+        named = [each for each in self._callbacks() if each.run_id is not None and not each.opened]
+        return (named[0] if named and self._trained() is None else self.callback).run
 
     @property
     def paused(self) -> bool:
