@@ -18,7 +18,7 @@ from ..persisters import Place
 from ..rows import StateRows
 from ..steps import MachinePath, read_steps
 from ..stored_rows import StoredRows
-from ..tracked import tracked_graph
+from ..tracked import place_of, taken_by, tracked_graph
 from .asked import AskedRun
 from .committed import Commit, commits_of
 from .forks import ForkableRun
@@ -66,7 +66,7 @@ class Run(AskedRun, ForkableRun):
 
     def tracked_graph(self) -> dict[str, Any] | None:
         """The machine as Burr's local tracker stored it, ``None`` where it stored none."""
-        return tracked_graph(self._info)
+        return tracked_graph(self._folder, self._info)
 
     @property
     def folder(self) -> Path:
@@ -182,7 +182,17 @@ class Run(AskedRun, ForkableRun):
     @property
     def path(self) -> MachinePath:
         """The steps of the machine, as Burr's local tracker recorded them; empty where it did not."""
-        return read_steps(Path(self._info.tracker)) if self._info.tracker else MachinePath()
+        place = place_of(self._folder, self._info)
+        return read_steps(place) if place is not None else MachinePath()
+
+    @property
+    def untracked(self) -> str:
+        """Why Burr's local tracker has nothing of it, in words, where that is so."""
+        tracked = self._info.tracker
+        taken = taken_by(Path(tracked), self._folder) if tracked is not None else None
+        if taken is None:
+            return "Burr's local tracker did not record this run"
+        return f"its place in Burr's local tracker was taken by the run of the same name in {taken}"
 
     def to_pandas(self) -> Any:
         """The metrics of all committed epochs as a ``DataFrame``, as `MetricHistory.to_pandas` has it.
