@@ -17,6 +17,7 @@ from burr_lightning.commits import Checkpoints
 from burr_lightning.desk import create_app
 from burr_lightning.layout import RunFolder
 from burr_lightning.runs.family import KnownInfos, children_of
+from burr_lightning.state import changed_by_fork
 from burr_lightning.testing import ScriptedModule
 
 
@@ -87,8 +88,22 @@ def test_a_page_names_parent_and_forks_with_a_way_to_each(desk):
 
 def test_watch_has_the_same_in_one_line(root):
     assert watched("base") == ["forks: slower@1, same@2"]
-    assert watched("slower-still")[0].startswith("forked from slower@1")
-    assert [watched("slower")] == [[f"forked from base@1 {CHANGED}; forks: slower-still@1"]]
+    assert watched("slower") == [f"forked from base@1 {CHANGED}; forks: slower-still@1"]
+
+
+def test_a_fork_of_a_fork_names_what_is_other_than_in_its_parent(root):
+    assert watched("slower-still") == ["forked from slower@1"]
+    Run.open("slower-still", root_dir=root).fork(1, "fast", {"lr": 0.01})
+    assert watched("fast") == ["forked from slower-still@1 (lr 0.0001 → 0.01)"]
+    shown = CliRunner().invoke(main, ["show", "fast"], env={"COLUMNS": "150"}).stdout
+    assert re.search(r"forked from +slower-still, after epoch 1, with lr=0.01$", shown, re.M)
+
+
+def test_a_fork_that_an_older_version_has_made_names_what_that_kept(root):
+    state = Run.open("slower", root_dir=root).state
+    older = {key: value for key, value in state["fork"].items() if key != "changed"}
+    changed = {"lr": (0.001, 0.0001), "weight_decay": (None, 0.1)}
+    assert changed_by_fork(state) == changed_by_fork(state.update(fork=older)) == changed
 
 
 def test_watch_tells_programs_of_the_forks(root):

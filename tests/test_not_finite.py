@@ -96,8 +96,15 @@ class TestFigure:
         assert marks_of(axis) == [("o", {0: "low", 1: "low"})]
         assert legend_of(axis) == ["val_loss", "NaN below"]
 
+    def test_a_value_between_two_gaps_is_seen_in_a_long_run_too(self):
+        values = [NAN if at in (500, 502) else 1.0 for at in range(1000)]
+        [axis] = plot_run("a", logged(val_loss=values), [], None, None).axes
+        [line] = [line for line in axis.get_lines() if line.get_label() == "val_loss"]
+        assert 501 in line.get_markevery()
+        assert len(line.get_markevery()) < 60
+
     def test_it_can_be_read(self):
-        names = [f"val_of_the_data_set_{number}_loss" for number in range(5)]
+        names = [f"val_of_the_data_set_{number}_loss" for number in range(9)]
         found = logged(**{name: [0.9, NAN, 0.5, INF] * 5 for name in names})
         for figure in (
             plot_run("crowded", found, steps(20), names[0], None),

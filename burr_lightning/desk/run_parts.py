@@ -11,6 +11,7 @@ from ..questions import Question
 from ..reviews import Asked
 from ..runs.lineage import Lineage
 from ..steps import Step
+from .burr_log import STEPS
 from .burr_pages import burr_address
 from .charts import newest_values
 from .forgery import FormKeys
@@ -128,6 +129,8 @@ def _time(stored: StoredRun) -> dict[str, Any]:
     open_step = steps[-1] if steps and steps[-1].ended is None else None
     return {
         "steps": len(steps),
+        "in_burr": STEPS,
+        "before_those": steps[-STEPS].sequence_id if len(steps) > STEPS else None,
         "path": path_items(steps),
         "timeline": timeline(steps) if steps else None,
         "open_step": open_step,

@@ -11,7 +11,7 @@ from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..steps import Step
 from .band import draw_band, fit_stages, height_of
-from .gaps import draw_gaps
+from .gaps import draw_gaps, marked_points
 from .groups import curve_of, groups_of, spans_magnitudes
 from .marks import MarkedLane, Marks, marked_lanes
 from .path import lanes, stages
@@ -20,11 +20,11 @@ from .style import (
     TEXT,
     TITLE,
     above,
-    every,
     light_grid,
     line_look,
     new_figure,
     plain,
+    rows_above,
     shortened,
     whole_epochs,
 )
@@ -32,6 +32,8 @@ from .style import (
 _NOTHING = Marks()
 _CURVES = 1.7
 """Inches."""
+_ROW = 0.25
+"""Inches of a row of a legend."""
 _LONG = 200
 """Epochs."""
 
@@ -71,7 +73,8 @@ def plot_run(
     groups = _groups(history, metrics)
     band = stages(steps), lanes(steps), marked_lanes(marks)
     heights = [_CURVES] * len(groups) + ([below] if (below := height_of(*band)) else [])
-    figure = new_figure("run.plot()", 0.8 + sum(heights) + 0.25 * len(groups))
+    legends = sum(_ROW * max(rows_above(names), 1) for names in groups.values())
+    figure = new_figure("run.plot()", 0.8 + sum(heights) + legends)
     grid = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True, squeeze=False)
     axes = list(grid[:, 0])
     prefixes = list(dict.fromkeys(_prefix(name) for names in groups.values() for name in names))
@@ -119,7 +122,7 @@ def _draw_curves(
         curve = curve_of(history, name)
         width = _width(len(curve.epochs), is_monitored=name == monitor)
         line = {"markersize": 3.5, "linewidth": width, **line_look(look)}
-        marked = every(len(curve.epochs), look)
+        marked = marked_points(curve.values, look)
         [shown[name]] = axis.plot(curve.epochs, curve.values, label=name, markevery=marked, **line)
         gaps.append((curve.not_finite, line))
         if name == monitor and best is not None and best["value"] is not None:

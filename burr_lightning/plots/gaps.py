@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .style import BLACK, PALE
+from .style import BLACK, PALE, every
 
 _APART, _MOST = 0.08, 0.3
 """Heights that the marks of one line have in a strip, and that a strip has at most, in shares of the axis."""
@@ -15,6 +15,25 @@ _AIR = 0.04
 
 Gaps = Sequence[tuple[Mapping[int, float], Mapping[str, Any]]]
 """Of each line the epochs in which its metric was not finite, with what was logged, and the line's look."""
+
+
+def marked_points(values: Sequence[float], number: int) -> Any:
+    """Which points of a line have their mark, as `every` says; and one between two gaps, which has no line.
+
+    Args:
+        values: The line, NaN for a gap.
+        number: Its look.
+
+    Example:
+        >>> marked_points([1.0, 0.5, math.nan, 0.25], 0)
+        [0, 1, 3]
+    """
+    begins, step = every(len(values), number)
+    if not any(map(math.isnan, values)):
+        return begins, step
+    around = [math.nan, *values, math.nan]
+    alone = {at for at, _ in enumerate(values) if math.isnan(around[at]) and math.isnan(around[at + 2])}
+    return sorted(at for at in {*range(begins, len(values), step), *alone} if not math.isnan(values[at]))
 
 
 def draw_gaps(axis: Any, gaps: Gaps) -> dict[str, Any]:

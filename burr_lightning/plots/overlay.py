@@ -11,14 +11,13 @@ from ..amounts import number
 from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..metric import Mode
-from .gaps import draw_gaps
+from .gaps import draw_gaps, marked_points
 from .groups import curve_of, names_of, spans_magnitudes
 from .style import (
     TEXT,
     WIDTH,
     above,
     columns,
-    every,
     light_grid,
     line_look,
     new_figure,
@@ -123,7 +122,7 @@ def _draw(axis: Any, metric: str, runs: Sequence[RunCurves]) -> None:
             continue
         curve = curve_of(run.history, metric).since(run.begins)
         look = {"markersize": 3.5, "linewidth": 1.4, **line_look(index)}
-        marked = every(len(curve.epochs), index)
+        marked = marked_points(curve.values, index)
         axis.plot(curve.epochs, curve.values, markevery=marked, label=run.name, **look)
         gaps.append((curve.not_finite, look))
         found = _best(run, metric)

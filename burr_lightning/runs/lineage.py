@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..layout import RunFolder, RunInfo
+from ..state import changed_by_fork
 from .family import ForkPoint, children_of, fork_point
 from .run import Run
 
@@ -94,6 +95,5 @@ def _cut(value: Any) -> str:
 
 
 def _changes(run: Run) -> Iterator[Change]:
-    fork = (run.state["fork"] if run.state is not None else None) or {}
-    for name, new in fork.get("hparams", {}).items():
-        yield Change(name, new, fork.get("old", {}).get(name))
+    for name, (old, new) in (changed_by_fork(run.state) if run.state is not None else {}).items():
+        yield Change(name, new, old)
