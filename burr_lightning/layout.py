@@ -105,8 +105,8 @@ class RunInfo:
     job: str | None = None
     """The job of the queue that started it, ``None`` where none did."""
     parent: dict[str, Any] | None = None
-    """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``; ``None`` for no fork. It has the
-    parent's project."""
+    """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``, and ``created`` of that run, which an
+    older version left out; ``None`` for no fork. It has the parent's project."""
     limits: dict[str, Any] | None = None
     """Lightning's own limits of the process that trained it last: ``max_epochs``, ``max_steps`` and
     ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""

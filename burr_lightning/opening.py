@@ -18,12 +18,14 @@ from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
 from .hooks import TrainerHook
+from .known_runs import readable_info
 from .launch import launch
 from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
 from .lightning_limits import limits_of
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
+from .runs.family import parent_info
 from .settings import RunSettings
 from .standing import standing_of
 from .state import parent_of
@@ -190,7 +192,11 @@ class OpenRun:
         if parent is None or tracked is None:
             return parent
         folder = RunFolder(self.settings.root, self.settings.project, parent["run_id"])
-        return parent if tracked.exists() and taken_by(tracked, folder) is None else None
+        info = self.folder.info() if self.folder is not None else None
+        is_known = tracked.exists() and taken_by(tracked, folder) is None
+        if is_known and self.folder is not None and info is not None and readable_info(folder) is not None:
+            is_known = parent_info(self.folder, info) is not None  # and no later run of its name
+        return parent if is_known else None
 
     def stays_paused(self) -> bool:
         """Whether it waits for an answer since an earlier process, and this one is not to wait for it."""

@@ -75,7 +75,8 @@ def _print(to: Console, run: Run) -> None:
 
 def _parent(run: Run) -> str:
     assert run.parent is not None
-    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{with_changes(run)}"
+    gone = "" if run.parent_is_there else ", which is deleted"
+    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{with_changes(run)}{gone}"
 
 
 def _left(fork: Run) -> int | None:

@@ -21,6 +21,7 @@ from ..stored_rows import StoredRows
 from ..tracked import place_of, taken_by, tracked_graph
 from .asked import AskedRun
 from .committed import Commit, commits_of
+from .family import parent_info
 from .forks import ForkableRun
 from .html import as_html
 
@@ -63,6 +64,15 @@ class Run(AskedRun, ForkableRun):
         named = [folder for folder in known if folder.run_id == run_id]
         with StoredRows(persister, "Run.open", strict=True) as rows:
             return cls(*only_run(named, known, run_id, root), rows)
+
+    def is_fork_of(self, other: Run) -> bool:
+        """Whether it was forked from another run: from that itself, not from an earlier one of its name."""
+        return self.parent is not None and self.parent.is_in(other._info)
+
+    @property
+    def parent_is_there(self) -> bool:
+        """Whether the run that it was forked from is still stored."""
+        return parent_info(self._folder, self._info) is not None
 
     def tracked_graph(self) -> dict[str, Any] | None:
         """The machine as Burr's local tracker stored it, ``None`` where it stored none."""
