@@ -80,14 +80,13 @@ def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
         >>> overlay_figure(list_runs("digits"), ["val_loss"]).savefig("digits.png")  # doctest: +SKIP
     """
     ids = [run.run_id for run in runs]
-    shown = {(run.project, run.run_id) for run in runs}
     curves = [
         RunCurves(
             run.run_id if ids.count(run.run_id) == 1 else f"{run.project}/{run.run_id}",
             run.history,
             _monitor(run),
             _directions(run),
-            run.parent.epoch if run.parent is not None and (run.project, run.parent.run_id) in shown else 0,
+            run.parent.epoch if run.parent is not None and any(map(run.is_fork_of, runs)) else 0,
         )
         for run in runs
     ]
@@ -110,7 +109,7 @@ def tree_figure(runs: Sequence[Run], title: str = "") -> Any:
     Example:
         >>> tree_figure(list_runs("digits")).savefig("forks.png")  # doctest: +SKIP
     """
-    return plot_tree([branch_of(run) for run in runs], title)
+    return plot_tree(branches_of(runs), title)
 
 
 def marks_of(run: Run) -> Marks:
@@ -137,12 +136,19 @@ def waits_of(run: Run) -> list[Wait]:
     ]
 
 
-def branch_of(run: Run) -> Branch:
-    """A run as a line of a tree of forks."""
-    best = run.best
+def branches_of(runs: Sequence[Run]) -> list[Branch]:
+    """Runs of one project as lines of a tree of forks."""
+    known = {run.run_id: run for run in runs}
+    return [_branch(run, known) for run in runs]
+
+
+def _branch(run: Run, known: Mapping[str, Run]) -> Branch:
+    best, parent = run.best, run.parent.run_id if run.parent is not None else None
+    if parent is not None and parent in known and not run.is_fork_of(known[parent]):
+        parent = f"{parent} (deleted)"  # which no run is called: it is none of those that are drawn
     return Branch(
         run.run_id,
-        run.parent.run_id if run.parent is not None else None,
+        parent,
         run.parent.epoch if run.parent is not None else -1,
         run.epoch + 1,
         run.status,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .errors import RunNotFoundError, UnreadableRunError
-from .layout import RunFolder, RunInfo, known, read_json, run_folders
+from .layout import LATEST, RunFolder, RunInfo, known, read_json, run_folders
 
 
 def known_runs(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
@@ -46,7 +46,7 @@ def readable_info(folder: RunFolder) -> RunInfo | None:
 def meant_runs(known: dict[RunFolder, RunInfo], wanted: str) -> list[RunFolder]:
     """The runs that a name may mean: an id, ``latest``, or a beginning of an id."""
     meant = [folder for folder in known if folder.run_id == wanted]
-    if not meant and wanted == "latest" and known:
+    if not meant and wanted == LATEST and known:
         meant = [max(known, key=lambda folder: known[folder].created)]
     if not meant and wanted:
         meant = [folder for folder in known if folder.run_id.startswith(wanted)]

@@ -14,6 +14,7 @@ from ..runs.family import KnownInfos
 from ..runs.lineage import Lineage
 from ..step_log import LoggedStep, StepLog
 from ..stored_rows import StoredRows
+from ..tracked import place_of
 from .taken_warnings import TakenWarnings
 
 
@@ -60,6 +61,7 @@ class FollowedRun:
         self._folder = RunFolder(run.folder.parent.parent, run.project, run.run_id)
         self._persister = persister
         self._info: RunInfo | None = None
+        self._place: Path | None = None
         self._others = KnownInfos()
         self._row: Row | None = None
         self._log = StepLog(None)
@@ -73,18 +75,18 @@ class FollowedRun:
         info = self._folder.info()
         if info is None:
             raise FileNotFoundError(f"{self._folder.path / 'run.json'} is gone")
-        if info != self._info:  # another process goes on with it, from an earlier commit perhaps
-            self._info, self._row = info, None
-            self._log = StepLog(Path(info.tracker) if info.tracker else None)
+        place = place_of(self._folder, info)
+        if (info, place) != (self._info, self._place):
+            # Another process goes on with it, from an earlier commit perhaps, or has taken its place.
+            self._info, self._place, self._row = info, place, None
+            self._log = StepLog(place)
         owner = holder(self._folder.lock) or "a process" if is_held(self._folder.lock) else None
         rows = _NewestRow(self._persister, self._row)
         with TakenWarnings() as warnings, rows:
             run = Run(self._folder, info, rows)
         self._row = rows.known
         steps = self._log.steps()
-        progress = (
-            read_progress(Path(info.tracker), steps[-1].step.sequence_id) if info.tracker and steps else None
-        )
+        progress = read_progress(place, steps[-1].step.sequence_id) if place is not None and steps else None
         warning = run.rows_error or warnings.newest
         lineage = Lineage.of(run, self._folder, info, self._others.info)
         return Look(run, info, lineage, run.status, owner, steps, progress, warning)

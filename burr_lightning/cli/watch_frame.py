@@ -148,9 +148,9 @@ class Frame:
         return f"{run.epoch} ({ended}), global step {run.state['global_step']}"
 
     def _action(self) -> str:
-        look, step = self.look, self.look.open_step
+        look, run, step = self.look, self.look.run, self.look.open_step
         if not look.steps:
-            return f"{NONE} (Burr's local tracker does not record this run)"
+            return f"{NONE} ({run.untracked})"
         if step is None:
             return f"between two steps, after {look.steps[-1].step.action}"
         so_far = max((self.now - step.step.started).total_seconds(), 0.0)

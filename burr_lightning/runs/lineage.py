@@ -8,7 +8,7 @@ from typing import Any
 
 from ..layout import RunFolder, RunInfo
 from ..state import changed_by_fork
-from .family import ForkPoint, children_of, fork_point
+from .family import ForkPoint, children_of, fork_point, parent_info
 from .run import Run
 
 _MOST_FORKS = 8
@@ -57,7 +57,7 @@ class Lineage:
             read: Reads what the folders of the others say, as in `children_of`.
         """
         parent = fork_point(info)
-        there = parent is not None and read(RunFolder(folder.root, folder.project, parent.run_id)) is not None
+        there = parent_info(folder, info, read) is not None
         known = children_of(folder, read)
         forks = [(other.run_id, at.epoch) for other, its in known if (at := fork_point(its)) is not None]
         return Lineage(parent, there, tuple(_changes(run)), tuple(forks))
