@@ -57,7 +57,8 @@ def test_a_run_its_steps_and_its_fork_are_found(tmp_path, make_trainer):
 
 EPOCHS = 5000
 NUMBERS = """
-return [...document.querySelectorAll("tbody tr")].map(row => parseInt(row.cells[0].innerText)).filter(Number.isInteger);
+const numbers = [...document.querySelectorAll("tbody tr")].map(row => parseInt(row.cells[0].innerText));
+return numbers.filter(Number.isInteger);
 """
 LAST_ROW = "[...document.querySelectorAll('tbody tr')].filter(row => parseInt(row.cells[0].innerText)).at(-1)"
 EXPAND = f"""
@@ -66,10 +67,13 @@ const row = {LAST_ROW};
 press(row.querySelector("svg"));
 setTimeout(() => press(row.cells[1].querySelectorAll("svg")[1]), 500);
 """
-PRESS_LIVE = "[...document.querySelectorAll('*')].filter(e => e.textContent.trim() === 'Live').at(-1).click()"
+PRESS_LIVE = """
+const live = [...document.querySelectorAll("th div")].find(part => part.textContent.trim() === "Live");
+live.querySelector("svg").dispatchEvent(new MouseEvent("click", {bubbles: true}));
+"""
 SIZES = """
-const logs = performance.getEntriesByType("resource").filter(entry => entry.name.endsWith("/long/digits/apps"));
-return logs.map(entry => [entry.encodedBodySize, entry.decodedBodySize]);
+const asked = performance.getEntriesByType("resource").filter(({name}) => name.endsWith("/long/digits/apps"));
+return asked.map(entry => [entry.encodedBodySize, entry.decodedBodySize]);
 """
 
 
