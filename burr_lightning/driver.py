@@ -277,6 +277,8 @@ class Driver:
     def _tell_of_fork(self) -> None:
         """A fork that changes hyperparameters does so where it begins, until a checkpoint has the change."""
         if is_at_fork(self.state) and self.state["fork"]["hparams"]:
+            if self._going_on is not None:
+                self._going_on.step_schedulers()  # which belongs to the parent's epoch
             tell_of_fork(self._module, self._trainer.optimizers, self.state["fork"], self._training)
 
     def _count_batch(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .commit_times import read_commit_times
 from .metric import Mode
 from .plots import Branch, Marks, RunCurves, Wait, plot_run, plot_runs, plot_timeline, plot_tree
 from .runs.words import best_in_words
@@ -55,7 +56,8 @@ def timeline_figure(run: Run) -> Any:
     """
     known = run.rows_error is None
     committed = {commit.sequence_id for commit in run.commits} if known else None
-    return plot_timeline(_title(run), run.path, waits_of(run), committed)
+    measured = read_commit_times(run.folder)
+    return plot_timeline(_title(run), run.path, waits_of(run), committed, measured)
 
 
 def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:

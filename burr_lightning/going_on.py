@@ -67,6 +67,11 @@ class GoingOn:
         """The logged metrics that were in the state already."""
         return list(self._kept["recorded"])
 
+    def step_schedulers(self) -> None:
+        """Make the steps of schedulers that are still to be made."""
+        loops.step_schedulers(self._trainer, self.steps_to_come or [])
+        self.steps_to_come = []
+
     def actions_ran(self) -> None:
         """The actions that were due have run: they may have drawn random numbers, and frozen parameters."""
         self._random = random_state(self._trainer, self._module)

@@ -140,6 +140,8 @@ class RunFolder:
         self.path = root / project / run_id
         self.checkpoints = self.path / "checkpoints"
         self.lock = self.path / "lock"
+        self.marker = self.path / "run.json"
+        """What makes the folder a run, and says which; see `info`."""
         self.half_deleted = self.path / "deleted.json"
         """What ``run.json`` is called from the moment on that the run is deleted, until it is gone."""
 
@@ -155,11 +157,11 @@ class RunFolder:
 
     def write_info(self, info: RunInfo) -> None:
         """Write what the run is, replacing the file in one step."""
-        write_json(self.path / "run.json", asdict(info))
+        write_json(self.marker, asdict(info))
 
     def info(self) -> RunInfo | None:
         """What was written of the run, ``None`` where there is no such run."""
-        stored = read_json(self.path / "run.json")
+        stored = read_json(self.marker)
         return known(RunInfo, stored) if stored else None
 
     def info_of_half_deleted(self) -> RunInfo | None:
@@ -169,11 +171,11 @@ class RunFolder:
 
     def begin_to_delete(self) -> None:
         """Be no run any more, in one step; what is left is known by a file of another name."""
-        (self.path / "run.json").rename(self.half_deleted)
+        self.marker.rename(self.half_deleted)
 
     def do_not_delete(self) -> None:
         """Be a run again."""
-        self.half_deleted.rename(self.path / "run.json")
+        self.half_deleted.rename(self.marker)
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""

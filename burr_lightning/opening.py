@@ -27,7 +27,7 @@ from .rows import StateRows
 from .settings import RunSettings
 from .standing import standing_of
 from .state import parent_of
-from .tracked import forget_undone, own, owner_of, owns, set_aside, tracker_folder
+from .tracked import forget_undone, keeps_on, own, owner_of, set_aside, tracker_folder
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,8 @@ class OpenRun:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
         newest = self.standing.sequence_id
-        if tracked is not None and (known or newest is not None) and owns(tracked, folder):
+        is_new = known is None and newest is None
+        if tracked is not None and not is_new and keeps_on(tracked, folder, known):
             _writing_tracker(lambda: own(tracked, folder.root))
             forget_undone(tracked, -1 if newest is None else newest)
         elif tracked is not None:

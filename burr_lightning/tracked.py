@@ -130,6 +130,28 @@ def owns(tracked: Path, folder: RunFolder) -> bool:
     return not RunFolder(owner, folder.project, folder.run_id).path.exists()
 
 
+def keeps_on(tracked: Path, folder: RunFolder, info: RunInfo | None) -> bool:
+    """Whether a tracker's folder has the steps of this very run, which go on in it.
+
+    A run of the same name and root may have been deleted, and have left its steps there: a run that was
+    not tracked yet, as a new fork, has none.
+
+    Args:
+        tracked: The tracker's folder of this name.
+        folder: The run's own folder.
+        info: What that says; ``None`` where its file was lost.
+    """
+    if not owns(tracked, folder):
+        return False
+    if info is None:
+        return True
+    before = Path(info.tracker) if info.tracker else None
+    if before is None:
+        return False
+    # Another way to the same place, or one that was moved here.
+    return before == tracked or not before.exists() or before.samefile(tracked)
+
+
 def owns_or_emptied(tracked: Path, folder: RunFolder) -> bool:
     """Whether a tracker's folder is the run's, or one from which everything was deleted already."""
     return owns(tracked, folder) or not any(tracked.iterdir())

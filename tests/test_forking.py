@@ -18,7 +18,9 @@ from burr_lightning.errors import (
     UnknownHparamError,
 )
 from burr_lightning.layout import FORK_VARIABLE, RUN_ID_VARIABLE
+from burr_lightning.locks import RunLock
 from burr_lightning.mixins import BurrMixin
+from burr_lightning.runs import forking
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 
@@ -134,7 +136,7 @@ def test_hyperparameters_are_others_from_the_first_batch_of_the_fork_on(base):
     base.fork(1, "fork", {"learning_rate": 0.5, "weight_decay": 0.25, "betas": [0.5, 0.75]})
     module = DigitNet()
     burr, rates = fit("fork", module)
-    assert rates[2] == {**rates[2], "lr": 0.5, "weight_decay": 0.25, "betas": (0.5, 0.75)}
+    assert rates[2] == {**rates[2], "lr": 0.25, "weight_decay": 0.25, "betas": (0.5, 0.75)}
     assert module.hparams.learning_rate == 0.5
     assert burr.run.hparams["learning_rate"] == 0.5
     assert burr.run.hparams["betas"] == [0.5, 0.75]
@@ -156,7 +158,7 @@ def test_a_fork_of_a_fork_has_the_changes_of_both(base):
     base.fork(1, "fork", {"learning_rate": 0.5})
     Run.open("fork").fork(1, "grandchild", {"weight_decay": 0.25})
     _, rates = fit("grandchild")
-    assert (rates[2]["lr"], rates[2]["weight_decay"]) == (0.5, 0.25)
+    assert (rates[2]["lr"], rates[2]["weight_decay"]) == (0.25, 0.25)
 
 
 def test_a_script_that_names_the_parent_trains_the_fork_where_the_environment_says_so(base, monkeypatch):
@@ -222,6 +224,11 @@ def test_a_damaged_checkpoint_is_not_forked_and_the_name_stays_free(base):
         ({"hparams": {"learning_rate": "fast"}}, ForkError, "must be a number, was 0.002"),
         ({"hparams": {"learning_rate": float("nan")}}, ForkError, "finite numbers"),
         ({"hparams": {"betas": {0.5}}}, ForkError, "finite numbers, texts, lists and dicts"),
+        ({"hparams": ["learning_rate"]}, ForkError, "finite numbers, texts, lists and dicts"),
+        ({"hparams": {"learning_rate": -1.0}}, ForkError, "learning_rate=-1.0 must be 0 or more"),
+        ({"hparams": {"betas": 0.9}}, ForkError, "betas=0.9 must be two numbers"),
+        ({"hparams": {"betas": [0.9, 1]}}, ForkError, "betas=.* must be two numbers, 0 or more and less"),
+        ({"hparams": {"momentum": "x"}}, ForkError, "momentum='x' must be a number"),
         ({"epoch": "first"}, ForkError, "a number from 0 on, 'best' or 'last'"),
         ({"epoch": True}, ForkError, "a number from 0 on, 'best' or 'last'"),
     ],
@@ -231,6 +238,37 @@ def test_what_cannot_be_forked_says_why_and_leaves_nothing(base, arguments, erro
         base.fork(**{"epoch": 1, "run_id": "fork", **arguments})
     assert [run.run_id for run in list_runs()] == ["base"]
     assert sorted(path.name for path in base.folder.parent.iterdir()) == ["base"]
+
+
+def test_a_checkpoint_that_no_row_names_is_none_to_begin_with(base):
+    """As one that is being committed, or was when the process was killed."""
+    newest = max(base.commits, key=lambda commit: commit.epoch).path
+    (newest.parent / "epoch=00004-step=00000010-commit=0000099.ckpt").write_bytes(newest.read_bytes())
+    assert base.forkable == [0, 1, 2, 3]
+    assert base.fork("last", "fork").epoch == 3
+
+
+def test_where_nothing_can_be_written_no_run_is_made_and_it_says_so(base):
+    (base.folder.parent / "fork").mkdir()
+    (base.folder.parent / "fork" / "checkpoints").write_text("a file")
+    with pytest.raises(ForkError, match=r"fork\(epoch=1, run_id='fork'\): .*No run was made"):
+        base.fork(1, "fork")
+    (base.folder.parent / "fork" / "checkpoints").unlink()
+    assert base.fork(1, "fork").epoch == 1
+
+
+def test_of_two_forks_of_one_name_the_later_is_refused(base, monkeypatch):
+    class Slower(RunLock):
+        def acquire(self):
+            """Another process forks the run, after this one has seen that the name is free."""
+            monkeypatch.setattr(forking, "RunLock", RunLock)
+            Run.open("base").fork(2, "fork")
+            super().acquire()
+
+    monkeypatch.setattr(forking, "RunLock", Slower)
+    with pytest.raises(RunExistsError):
+        base.fork(1, "fork")
+    assert Run.open("fork").epoch == 2
 
 
 def test_a_module_without_saved_hyperparameters_can_still_be_given_a_learning_rate():

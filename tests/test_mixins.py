@@ -276,6 +276,7 @@ def test_attributes_that_a_stage_sets_are_told_of_for_a_resume_has_them_not(make
 
         @stage()
         def second(self):
+            self.eval()
             self.freeze("layer")
             self.unfreeze("layer")
             self.set_learning_rate(0.5)
@@ -377,6 +378,21 @@ def test_each_module_of_a_trainer_sees_its_own_run(make_trainer):
     assert first.burr.state["epoch"] == 0
     with pytest.raises(TrainerError, match=r"before trainer.fit has begun"):
         copy.deepcopy(first).burr.state  # noqa: B018
+
+
+def test_a_callback_of_the_trainer_shows_its_run_to_the_module_that_it_trains(make_trainer):
+    class Mine(BurrMixin, ScriptedModule):
+        pass
+
+    first, second = Mine(val_loss=[1.0]), Mine(val_loss=[1.0])
+    trainer = make_trainer(BurrCallback(), max_epochs=1)
+    trainer.fit(first, scripted_loader(), scripted_loader())
+    assert first.burr.state["epoch"] == 0
+    trainer.fit_loop.epoch_progress.reset()
+    trainer.fit(second, scripted_loader(), scripted_loader())
+    assert second.burr.state["epoch"] == 0
+    with pytest.raises(TrainerError, match=r"before trainer.fit has begun with this module"):
+        first.burr.state  # noqa: B018
 
 
 def test_a_run_that_waits_does_not_hold_up_the_next_module_of_its_trainer(make_trainer):

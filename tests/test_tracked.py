@@ -1,12 +1,13 @@
 """What Burr's local tracker keeps of a run, whatever a kill left of it and whatever is written in it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from burr.tracking import LocalTrackingClient
 
-from burr_lightning import BurrCallback, Run
+from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -20,8 +21,8 @@ class Configured(ScriptedModule):
         self.save_hyperparameters("note")
 
 
-def fit(make_trainer, max_epochs, note="plain"):
-    trainer = make_trainer(BurrCallback(run_id="a"), max_epochs=max_epochs)
+def fit(make_trainer, max_epochs, note="plain", run_id="a", **options):
+    trainer = make_trainer(BurrCallback(run_id, **options), max_epochs=max_epochs)
     trainer.fit(Configured(note, val_loss=[0.5]), scripted_loader(), scripted_loader())
 
 
@@ -43,3 +44,40 @@ def test_a_line_of_the_log_ends_where_json_lines_end(make_trainer, separator):
     assert str(Run.open("a").path).endswith("best_model -> train_epoch -> validate -> best_model")
     assert len(Run.open("a").path) == 9
     assert (folder_of("a") / "undone.jsonl").read_text() == '{"type": "begin_entry", "torn'
+
+
+def test_a_fork_does_not_take_over_what_a_deleted_run_of_its_name_has_left(make_trainer, own_home):
+    for epoch in (1, 2):
+        fit(make_trainer, max_epochs=4, checkpoints=Checkpoints(keep_last=9))
+        Run.open("a").fork(epoch, "fork")
+        fit(make_trainer, max_epochs=4, run_id="fork")
+        numbers = [step.sequence_id for step in Run.open("fork").path]
+        if epoch == 1:
+            shutil.rmtree(own_home / "runs")
+    assert numbers == [7, 8, 9]
+    [kept] = folder_of("fork").parent.glob("fork-until-*")
+    assert '"sequence_id":5' in (kept / "log.jsonl").read_text()
+
+
+def test_a_run_that_was_not_tracked_at_first_does_not_take_over_an_earlier_one(make_trainer, own_home):
+    fit(make_trainer, max_epochs=4)
+    shutil.rmtree(own_home / "runs")
+    fit(make_trainer, max_epochs=1, tracker=False)
+    fit(make_trainer, max_epochs=2)
+    assert [step.epoch for step in Run.open("a").path if step.epoch is not None] == [1, 1]
+
+
+def test_a_home_that_was_moved_brings_the_steps_with_it(make_trainer, own_home, monkeypatch):
+    fit(make_trainer, max_epochs=1)
+    (own_home / "home").rename(own_home / "new home")
+    monkeypatch.setenv("HOME", str(own_home / "new home"))
+    fit(make_trainer, max_epochs=2)
+    assert [step.epoch for step in Run.open("a").path if step.epoch is not None] == [0, 0, 1, 1]
+
+
+def test_a_home_that_is_reached_in_another_way_is_the_same(make_trainer, own_home, monkeypatch):
+    fit(make_trainer, max_epochs=1)
+    (own_home / "link").symlink_to(own_home / "home")
+    monkeypatch.setenv("HOME", str(own_home / "link"))
+    fit(make_trainer, max_epochs=2)
+    assert [step.epoch for step in Run.open("a").path if step.epoch is not None] == [0, 0, 1, 1]

@@ -10,6 +10,8 @@ from ..live_tracker import PhaseProgress, read_progress
 from ..locks import holder, is_held
 from ..rows import Row
 from ..runs import Run, Status
+from ..runs.family import KnownInfos
+from ..runs.lineage import Lineage
 from ..step_log import LoggedStep, StepLog
 from ..stored_rows import StoredRows
 from .taken_warnings import TakenWarnings
@@ -21,6 +23,8 @@ class Look:
 
     run: Run
     info: RunInfo
+    lineage: Lineage
+    """Its relatives."""
     status: Status
     owner: str | None
     """The process that has the run, as it says itself, ``None`` where none has it."""
@@ -56,6 +60,7 @@ class FollowedRun:
         self._folder = RunFolder(run.folder.parent.parent, run.project, run.run_id)
         self._persister = persister
         self._info: RunInfo | None = None
+        self._others = KnownInfos()
         self._row: Row | None = None
         self._log = StepLog(None)
 
@@ -81,7 +86,8 @@ class FollowedRun:
             read_progress(Path(info.tracker), steps[-1].step.sequence_id) if info.tracker and steps else None
         )
         warning = run.rows_error or warnings.newest
-        return Look(run, info, run.status, owner, steps, progress, warning)
+        lineage = Lineage.of(run, self._folder, info, self._others.info)
+        return Look(run, info, lineage, run.status, owner, steps, progress, warning)
 
 
 class _NewestRow(StoredRows):

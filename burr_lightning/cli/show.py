@@ -23,6 +23,7 @@ from .output import (
     print_json,
     print_whole,
     status_text,
+    with_changes,
 )
 from .review import review_text
 
@@ -73,10 +74,8 @@ def _print(to: Console, run: Run) -> None:
 
 
 def _parent(run: Run) -> str:
-    fork = run.state["fork"] if run.state else None
-    changed = f", with {pairs(fork['hparams'])}" if fork and fork["hparams"] else ""
     assert run.parent is not None
-    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{changed}"
+    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{with_changes(run)}"
 
 
 def _left(fork: Run) -> int | None:

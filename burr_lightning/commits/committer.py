@@ -10,6 +10,7 @@ from typing import Any
 
 from burr.core import State
 
+from ..commit_times import CommitTimes
 from ..errors import CommitError
 from ..layout import RunFolder
 from ..rows import StateRows
@@ -49,6 +50,7 @@ class Committer:
         self, folder: RunFolder, rows: StateRows, keep: Checkpoints, newest_row: int | None = None
     ) -> None:
         self.keep = keep
+        self.times = CommitTimes(folder.path)
         self._folder, self._rows = folder, rows
         self._write: Write = write_now
         if keep.asynchronous:

@@ -25,6 +25,7 @@ from .stored import (
     RunLockedError,
     RunNotFoundError,
     UnreadableRowError,
+    UnreadableRunError,
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 
@@ -66,6 +67,7 @@ __all__ = [
     "UnknownHparamError",
     "UnknownMetricError",
     "UnreadableRowError",
+    "UnreadableRunError",
 ]
 
 for _name in __all__:

@@ -168,18 +168,24 @@ class BurrMixin(_Base):
         """Called when a human or a fork has changed hyperparameters, which ``self.hparams`` has already.
 
         An answer changes those whose names it gives values to; a fork calls it where it begins. Unless it
-        is defined otherwise, learning rate (``lr`` or ``learning_rate``), ``weight_decay``, ``momentum`` and
-        ``betas`` are put into the optimizers' groups; others are for the module to use from
-        ``self.hparams``.
+        is defined otherwise, they are put into the optimizers' groups: the learning rate (``lr`` or
+        ``learning_rate``) into all of them, of a fork in proportion, with what schedulers compute it from;
+        others, as ``weight_decay`` or ``betas``, into those groups that have the old value. The rest is for
+        the module to use from ``self.hparams``.
 
         Args:
             old: What they were.
             new: What they are.
         """
-        put_into_groups(self.trainer.optimizers, new, self._acting("on_hparams_change(...)"))
+        training = self._acting("on_hparams_change(...)")
+        of_fork = self.__dict__.get("_at_fork", False)
+        put_into_groups(self.trainer.optimizers, old, new, training, of_fork=of_fork)
 
-    def burr_hparams_changed(self, old: dict[str, Any], new: dict[str, Any], training: Training) -> None:
+    def burr_hparams_changed(
+        self, old: dict[str, Any], new: dict[str, Any], training: Training, *, of_fork: bool = False
+    ) -> None:
         """Tell `on_hparams_change`; whoever drives the machine calls it."""
+        self.__dict__["_at_fork"] = of_fork
         with self._training_is(training):
             self.on_hparams_change(old, new)
 

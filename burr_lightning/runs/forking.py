@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,13 +14,13 @@ from burr.core import State
 from ..commits.checkpoints import CheckpointName, of_epoch
 from ..commits.files import sha256
 from ..commits.giving import give
-from ..errors import EpochNotForkableError, ForkError, RunExistsError, UnknownHparamError
+from ..errors import BurrLightningError, EpochNotForkableError, ForkError, RunExistsError
 from ..launch import fork_launch
 from ..layout import RunFolder, RunInfo, checked_run_id, flush
 from ..locks import RunLock
-from ..optimizer_names import OF_GROUPS, RATES
 from ..rows import Row, StateRows
 from ..state import is_at_fork, parent_of, short
+from .fork_hparams import checked_hparams
 
 Epoch = int | Literal["best", "last"]
 
@@ -40,13 +39,19 @@ class ForkRequest:
     @property
     def call(self) -> str:
         """The call, as the user wrote it."""
-        hparams = f", hparams={dict(self.hparams)!r}" if self.hparams else ""
+        hparams = f", hparams={self.hparams!r}" if self.hparams else ""
         return f"Run({self.info.run_id!r}).fork(epoch={self.epoch!r}, run_id={self.run_id!r}{hparams})"
 
 
-def forkable_epochs(folder: RunFolder, info: RunInfo) -> list[int]:
-    """The epochs whose checkpoint is there, in order; of a fork, none that was its parent's alone."""
-    return sorted({name.epoch for name in _checkpoints(folder, info)})
+def forkable_epochs(folder: RunFolder, info: RunInfo, rows: StateRows) -> list[int]:
+    """The epochs that were committed and whose checkpoint is there, in order.
+
+    Of a fork, none that was its parent's alone. A checkpoint has no row yet while it is being committed, and
+    never where the process was killed between the two.
+    """
+    newest = rows.newest_sequence_id()
+    there = _checkpoints(folder, info)
+    return sorted({name.epoch for name in there if newest is not None and name.commit <= newest})
 
 
 def fork(wanted: ForkRequest, rows_of_fork: StateRows, newest: Row | None) -> RunFolder:
@@ -74,10 +79,27 @@ def fork(wanted: ForkRequest, rows_of_fork: StateRows, newest: Row | None) -> Ru
         raise RunExistsError(wanted.call, wanted.run_id, str(folder.path))
     row = _row_of(wanted, newest)
     state = _state_of_fork(wanted, row)
+    try:
+        _make(wanted, folder, rows_of_fork, row, state)
+    except OSError as error:
+        if isinstance(error, BurrLightningError):
+            raise
+        raise ForkError(
+            f"{wanted.call}: {error}. No run was made. See that {folder.path} can be written, and give the "
+            f"same command again."
+        ) from error
+    return folder
+
+
+def _make(
+    wanted: ForkRequest, folder: RunFolder, rows_of_fork: StateRows, row: Row, state: State[Any]
+) -> None:
     folder.create()
     lock = RunLock(folder.lock, wanted.run_id)
     lock.acquire()
     try:
+        if folder.info() is not None:  # another process was faster
+            raise RunExistsError(wanted.call, wanted.run_id, str(folder.path))
         _give_checkpoints(wanted, folder, row)
         changed = {key: state[key] for key in ("fork", "hparams", "changed_hparams")}
         wanted.rows.copy_to(rows_of_fork, row.sequence_id, **changed)
@@ -87,7 +109,6 @@ def fork(wanted: ForkRequest, rows_of_fork: StateRows, newest: Row | None) -> Ru
         folder.lock.unlink()
     finally:
         lock.release()
-    return folder
 
 
 def _checkpoints(folder: RunFolder, info: RunInfo) -> dict[CheckpointName, Path]:
@@ -104,7 +125,7 @@ def _checkpoints(folder: RunFolder, info: RunInfo) -> dict[CheckpointName, Path]
 def _row_of(wanted: ForkRequest, newest: Row | None) -> Row:
     """The row of the commit at the end of the epoch."""
     there = _checkpoints(wanted.folder, wanted.info)
-    available = {name.epoch for name in there}
+    available = {*forkable_epochs(wanted.folder, wanted.info, wanted.rows)}
     epoch = _epoch(wanted, newest, available)
     name = of_epoch(there, epoch)
     row = wanted.rows.at(name.commit) if name is not None else None
@@ -155,18 +176,14 @@ def _give_checkpoints(wanted: ForkRequest, folder: RunFolder, row: Row) -> None:
 
 
 def _damaged(wanted: ForkRequest, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
-    others = {*forkable_epochs(wanted.folder, wanted.info)} - {named["epoch"]}
+    others = {*forkable_epochs(wanted.folder, wanted.info, wanted.rows)} - {named["epoch"]}
     return EpochNotForkableError(wanted.call, named["epoch"], f"epoch {named['epoch']}: {why}", others)
 
 
 def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
-    state, new = row.state, _as_rows_keep(wanted)
+    state = row.state
     known = state["hparams"]
-    for name, value in new.items():
-        of_optimizer = name in OF_GROUPS or (name in RATES and not {*RATES} & known.keys())
-        if name not in known and not of_optimizer:
-            raise UnknownHparamError(wanted.call, name, known)
-        _refuse_other_kind(wanted, name, value, known.get(name))
+    new = checked_hparams(wanted.hparams, known, wanted.call)
     parent = {"run_id": wanted.info.run_id, "epoch": state["epoch"], "sequence_id": row.sequence_id}
     parent["checkpoint"] = state["checkpoint"]["path"]
     untold = state["fork"] if is_at_fork(state) else {"hparams": {}, "old": {}}
@@ -174,31 +191,15 @@ def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
     old = {**{name: known[name] for name in new if name in known}, **untold["old"]}
     changed = {**(state["changed_hparams"] or {}), **new}
     return state.update(
-        fork={**parent, "hparams": to_tell, "old": old},
+        fork={
+            **parent,
+            "hparams": to_tell,
+            "old": old,
+            "changed": {name: known.get(name) for name in new},
+        },
         hparams={**known, **short(new)},
         changed_hparams=changed or None,
     )
-
-
-def _as_rows_keep(wanted: ForkRequest) -> dict[str, Any]:
-    try:
-        kept: dict[str, Any] = json.loads(json.dumps(dict(wanted.hparams), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ForkError(
-            f"{wanted.call}: {error}. Hyperparameters of a fork are kept in its rows: give finite numbers, "
-            f"texts, lists and dicts."
-        ) from error
-    return kept
-
-
-def _refuse_other_kind(wanted: ForkRequest, name: str, value: Any, known: Any) -> None:
-    """A number stays a number: a text in its place would fail in the middle of the training."""
-    numbers = (int, float)
-    is_number = isinstance(value, numbers) and not isinstance(value, bool)
-    takes_number = name in RATES or (isinstance(known, numbers) and not isinstance(known, bool))
-    if takes_number and not is_number:
-        was = f", was {known!r}" if known is not None else ""
-        raise ForkError(f"{wanted.call}: {name}={value!r} must be a number{was}.")
 
 
 def _info_of_fork(wanted: ForkRequest, state: State[Any]) -> RunInfo:

@@ -37,7 +37,8 @@ class ForkableRun(OpenedRun):
     @property
     def forkable(self) -> list[int]:
         """The epochs that can be forked: those whose checkpoint is there."""
-        return forkable_epochs(self._folder, self._info)
+        with StoredRows(self._given, "Run.forkable", strict=False) as rows:
+            return forkable_epochs(self._folder, self._info, rows.rows(self._folder, self._info))
 
     def fork(
         self,
@@ -58,9 +59,11 @@ class ForkableRun(OpenedRun):
                 monitored value, ``"last"`` the newest.
             run_id: The new run; ``None`` is a new id.
             hparams: Hyperparameters that are others from there on. ``module.hparams`` has them when the
-                fork is trained; learning rate (``lr`` or ``learning_rate``), ``weight_decay``,
-                ``momentum`` and ``betas`` are put into the optimizers' groups, unless the module has an
-                `on_hparams_change` of its own. What a module has built from one in its ``__init__`` stays.
+                fork is trained. Unless the module has an `on_hparams_change` of its own, the learning
+                rate (``lr`` or ``learning_rate``) changes in proportion in all groups of the optimizers and
+                in what schedulers compute it from, and others, as ``weight_decay`` or ``betas``, in the
+                groups that have the old value. What a module has built from one in its ``__init__`` stays;
+                a warning names those that nothing else has.
 
         Returns:
             The new run.

@@ -27,7 +27,8 @@ def leftovers(folder: RunFolder, info: RunInfo) -> Iterator[tuple[Path, str]]:
     for place in (folder.path, reviews):
         found = sorted(path for path in place.glob("*.tmp") if not path.name.startswith("."))
         yield from ((path, "torn file") for path in found if _is_settled(path))
-    yield from ((path, "set aside: a question or an answer") for path in sorted(reviews.glob("*.aside")))
+    # What a human was asked and has answered stays: it can be had nowhere else.
+    yield from ((path, "set aside: who was told") for path in sorted(reviews.glob("*.told.*.aside")))
     if info.tracker is not None:
         yield from _tracked(Path(info.tracker), folder)
 
