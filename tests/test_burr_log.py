@@ -76,6 +76,12 @@ class TestWindow:
         assert of_lines(window) == [*range(max(0, before - 3), before)]
         assert (window.end, window.steps, window.has_older) == (before, 61, before > 3)
 
+    def test_a_line_that_begins_where_the_file_is_halved_is_found(self, tmp_path):
+        entries = (f'{{"type": "begin_entry", "sequence_id": {number}' for number in range(64))
+        (tmp_path / "log.jsonl").write_text("".join(f"{entry:62}}}\n" for entry in entries))
+        for before in range(1, 65):
+            assert of_lines(read_window(tmp_path / "log.jsonl", 1, before)) == [before - 1]
+
     def test_marked_ones_are_there_once(self, run):
         window = read_window(run.log, 3, marked=[59, 2, 0, 100, -1])
         assert of_lines(window) == [0, 2, 58, 59, 60]
