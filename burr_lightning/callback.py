@@ -140,15 +140,14 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         on_pause: OnPause | None = None,
     ) -> None:
         super().__init__()
-        self.run_id = chosen_run_id(run_id)
-        self.project = checked_project(project)
+        self.root, self.project = home(root_dir), checked_project(project)
+        self.run_id = chosen_run_id(run_id, self.root / self.project)
         self.monitor = monitor
         self.mode = checked_mode(mode, "BurrCallback(mode=...)") if mode is not None else None
         self.initial_state = checked_keys(initial_state or {})
         self.machine = chosen_machine(machine, stop_when, review_when, self.initial_state)
         self.shadow = checked_shadow(shadow if shadow is not None else {})
         self.checkpoints = checkpoints or Checkpoints()
-        self.root = home(root_dir)
         self._hooks, self._tracker = hooks, tracker
         self._stream_every_n_batches = stream_every_n_batches
         self._persister = PersisterUrl.parse(persister) if isinstance(persister, str) else persister

@@ -87,7 +87,8 @@ class RunCommits:
             return
         self._behind |= touched
         if self._committer is not None and not self._behind:
-            self._committer.commit(*self._point(), self._app.state, None)
+            with self._committer.times.measured(self._sequence_id):
+                self._committer.commit(*self._point(), self._app.state, None)
             self._take_names()
 
     def epoch_ended(self, is_last: Callable[[], bool]) -> None:
@@ -149,7 +150,8 @@ class RunCommits:
             acted: Whether an action has changed the training since the epoch ended.
         """
         if self._committer is not None:
-            self._committer.commit(*self._point(), self._app.state, self._content(), acted=acted)
+            with self._committer.times.measured(self._sequence_id):
+                self._committer.commit(*self._point(), self._app.state, self._content(), acted=acted)
             self._behind = False
             self._take_names()
 
@@ -157,7 +159,9 @@ class RunCommits:
         """Finish what was written meanwhile; tell whether to commit between these two batches."""
         if self._committer is None:
             return False
-        self._committer.settle(wait=False)
+        if self._committer.is_writing:
+            with self._committer.times.measured(self._sequence_id, waits=True):
+                self._committer.settle(wait=False)
         if self._every_n_steps is None or not self._inside_epochs:
             return False
         due = self._trainer.global_step // self._every_n_steps > self._steps
@@ -186,9 +190,10 @@ class RunCommits:
             "batch": loops.batches_done(self._trainer),
             "first_batch": first_batch,
         }
-        content = self._content()
-        content[KEY] |= {"first_batch": first_batch, "recorded": recorded}
-        self._committer.commit_inside_epoch(*self._point(), self._app.state, content, place)
+        with self._committer.times.measured(self._sequence_id):
+            content = self._content()
+            content[KEY] |= {"first_batch": first_batch, "recorded": recorded}
+            self._committer.commit_inside_epoch(*self._point(), self._app.state, content, place)
         if self._every_n_steps is not None:
             self._steps = self._trainer.global_step // self._every_n_steps
 
@@ -199,7 +204,8 @@ class RunCommits:
             CommitError: If it could not be written.
         """
         if self._committer is not None:
-            self._committer.settle(wait=True)
+            with self._committer.times.measured(self._sequence_id, waits=True):
+                self._committer.settle(wait=True)
             self._take_names()
 
     def _content(self) -> dict[str, Any]:

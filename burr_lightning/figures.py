@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .commit_times import read_commit_times
 from .metric import Mode
 from .plots import Branch, Marks, RunCurves, Wait, plot_run, plot_runs, plot_timeline, plot_tree
 from .runs.words import best_in_words
@@ -55,7 +56,8 @@ def timeline_figure(run: Run) -> Any:
     """
     known = run.rows_error is None
     committed = {commit.sequence_id for commit in run.commits} if known else None
-    return plot_timeline(_title(run), run.path, waits_of(run), committed)
+    measured = read_commit_times(run.folder)
+    return plot_timeline(_title(run), run.path, waits_of(run), committed, measured)
 
 
 def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
@@ -78,14 +80,13 @@ def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
         >>> overlay_figure(list_runs("digits"), ["val_loss"]).savefig("digits.png")  # doctest: +SKIP
     """
     ids = [run.run_id for run in runs]
-    shown = {(run.project, run.run_id) for run in runs}
     curves = [
         RunCurves(
             run.run_id if ids.count(run.run_id) == 1 else f"{run.project}/{run.run_id}",
             run.history,
             _monitor(run),
             _directions(run),
-            run.parent.epoch if run.parent is not None and (run.project, run.parent.run_id) in shown else 0,
+            run.parent.epoch if run.parent is not None and any(map(run.is_fork_of, runs)) else 0,
         )
         for run in runs
     ]
@@ -108,7 +109,7 @@ def tree_figure(runs: Sequence[Run], title: str = "") -> Any:
     Example:
         >>> tree_figure(list_runs("digits")).savefig("forks.png")  # doctest: +SKIP
     """
-    return plot_tree([branch_of(run) for run in runs], title)
+    return plot_tree(branches_of(runs), title)
 
 
 def marks_of(run: Run) -> Marks:
@@ -135,12 +136,19 @@ def waits_of(run: Run) -> list[Wait]:
     ]
 
 
-def branch_of(run: Run) -> Branch:
-    """A run as a line of a tree of forks."""
-    best = run.best
+def branches_of(runs: Sequence[Run]) -> list[Branch]:
+    """Runs of one project as lines of a tree of forks."""
+    known = {run.run_id: run for run in runs}
+    return [_branch(run, known) for run in runs]
+
+
+def _branch(run: Run, known: Mapping[str, Run]) -> Branch:
+    best, parent = run.best, run.parent.run_id if run.parent is not None else None
+    if parent is not None and parent in known and not run.is_fork_of(known[parent]):
+        parent = f"{parent} (deleted)"  # which no run is called: it is none of those that are drawn
     return Branch(
         run.run_id,
-        run.parent.run_id if run.parent is not None else None,
+        parent,
         run.parent.epoch if run.parent is not None else -1,
         run.epoch + 1,
         run.status,

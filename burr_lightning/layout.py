@@ -24,6 +24,8 @@ REPLAY_VARIABLE = "BURR_LIGHTNING_REPLAY"
 DEFAULT_HOME = "burr_runs"
 DEFAULT_PROJECT = "lightning"
 DATABASE = "state.sqlite"
+LATEST = "latest"
+"""What the commands take for the newest run, whatever its name is."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,99}")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -34,8 +36,12 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-def chosen_run_id(run_id: str | None) -> str | None:
+def chosen_run_id(run_id: str | None, runs: Path) -> str | None:
     """The run that is meant: what a script names, but for a fork of it, else the environment's.
+
+    Args:
+        run_id: What the script names.
+        runs: The folder of the project's runs.
 
     Raises:
         RunIdError: If it cannot name a folder.
@@ -45,27 +51,32 @@ def chosen_run_id(run_id: str | None) -> str | None:
     parent, _, fork = os.environ.get(FORK_VARIABLE, "").partition(":")
     if run_id is None:
         return None
-    return checked_run_id(fork if fork and run_id == parent else run_id)
+    meant = fork if fork and run_id == parent else run_id
+    return checked_run_id(meant, is_stored=meant == LATEST and (runs / LATEST / "run.json").exists())
 
 
-def checked_run_id(run_id: str, call: str | None = None) -> str:
+def checked_run_id(run_id: str, call: str | None = None, *, is_stored: bool = False) -> str:
     """The run id itself, when it can name a folder and a row.
 
     Args:
         run_id: The run id.
         call: The call that it was given in, for the error; ``None`` is `BurrCallback`.
+        is_stored: Whether there is such a run; only a new one must not be called `LATEST`.
 
     Raises:
         RunIdError: If it is empty, or has a path separator, ``..`` or another sign in it that is
-            not a letter, a digit or one of ``. _ = + -``.
+            not a letter, a digit or one of ``. _ = + -``; if a new run is to be called ``latest``.
     """
+    call = call or f"BurrCallback(run_id={run_id!r})"
+    if run_id == LATEST and not is_stored:
+        raise RunIdError(run_id, call, "to the commands, 'latest' is the newest run. Give another name.")
     if isinstance(run_id, str) and _RUN_ID.fullmatch(run_id) and ".." not in run_id:
         return run_id
     rule = (
         "a run id names a folder: 1 to 100 letters, digits and . _ = + - "
         "that begin with a letter or a digit, without '..' and without a path separator."
     )
-    raise RunIdError(run_id, call or f"BurrCallback(run_id={run_id!r})", rule)
+    raise RunIdError(run_id, call, rule)
 
 
 def checked_project(project: str) -> str:
@@ -105,8 +116,8 @@ class RunInfo:
     job: str | None = None
     """The job of the queue that started it, ``None`` where none did."""
     parent: dict[str, Any] | None = None
-    """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``; ``None`` for no fork. It has the
-    parent's project."""
+    """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``, and ``created`` of that run, which an
+    older version left out; ``None`` for no fork. It has the parent's project."""
     limits: dict[str, Any] | None = None
     """Lightning's own limits of the process that trained it last: ``max_epochs``, ``max_steps`` and
     ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""
@@ -140,6 +151,8 @@ class RunFolder:
         self.path = root / project / run_id
         self.checkpoints = self.path / "checkpoints"
         self.lock = self.path / "lock"
+        self.marker = self.path / "run.json"
+        """What makes the folder a run, and says which; see `info`."""
         self.half_deleted = self.path / "deleted.json"
         """What ``run.json`` is called from the moment on that the run is deleted, until it is gone."""
 
@@ -155,11 +168,11 @@ class RunFolder:
 
     def write_info(self, info: RunInfo) -> None:
         """Write what the run is, replacing the file in one step."""
-        write_json(self.path / "run.json", asdict(info))
+        write_json(self.marker, asdict(info))
 
     def info(self) -> RunInfo | None:
         """What was written of the run, ``None`` where there is no such run."""
-        stored = read_json(self.path / "run.json")
+        stored = read_json(self.marker)
         return known(RunInfo, stored) if stored else None
 
     def info_of_half_deleted(self) -> RunInfo | None:
@@ -169,11 +182,11 @@ class RunFolder:
 
     def begin_to_delete(self) -> None:
         """Be no run any more, in one step; what is left is known by a file of another name."""
-        (self.path / "run.json").rename(self.half_deleted)
+        self.marker.rename(self.half_deleted)
 
     def do_not_delete(self) -> None:
         """Be a run again."""
-        self.half_deleted.rename(self.path / "run.json")
+        self.half_deleted.rename(self.marker)
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""

@@ -1,26 +1,34 @@
 """Burr's local tracker, which also says how far an open phase is.
 
 Burr 0.43 writes down the first item of a stream and how many there were: of an epoch that takes an hour,
-whoever looks on would see nothing for an hour.
+whoever looks on would see nothing for an hour. And it writes the whole state and the whole result of every
+step, which in a run of 5,000 epochs are there 10,000 times: what says nothing is left out.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from burr.core import State
 from burr.tracking import LocalTrackingClient
 
 from .layout import known, read_json, write_json
+from .state import PhaseReport, initial_state
 
 log = logging.getLogger(__name__)
 
 _FILE = "progress.json"
 _SECONDS = 0.5
 """How often it is written, at most: a small file each time, whatever a batch takes."""
+_OURS = frozenset(initial_state({}, None, None))
+_OF_A_REPORT = frozenset(field.name for field in fields(PhaseReport))
+_SAID_BY_THE_STATE = frozenset({"directions", "validation_due", "can_stop", "can_pause"})
+"""What the state beside a report holds as well, the directions in its history."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,10 @@ class LiveTracker(LocalTrackingClient):
             self._due = now + _SECONDS
             self._write(Path(self.storage_dir) / app_id, batch)
 
+    def post_run_step(self, *, state: State[Any], result: dict[str, Any] | None, **rest: Any) -> None:  # type: ignore[override]
+        """Burr's own note of the end of a step, without what says nothing."""
+        super().post_run_step(state=telling_state(state), result=telling_result(result), **rest)
+
     def _write(self, folder: Path, batch: int) -> None:
         progress = PhaseProgress(self._step, *self._first, batch, time.time())
         try:
@@ -77,6 +89,23 @@ class LiveTracker(LocalTrackingClient):
         except OSError as error:  # it is only for those who look on: no training ends for it
             log.warning("How far the phase is cannot be written to %s: %s", folder, error)
             self._due = float("inf")
+
+
+def telling_state(state: State[Any]) -> State[Any]:
+    """A state without those keys of every run that hold nothing; keys of a user's own machine stay."""
+    return state.subset(*(key for key, value in state.get_all().items() if key not in _OURS or _says(value)))
+
+
+def telling_result(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A phase's report without what is empty or said by the state beside it; other results as they are."""
+    if result is None or result.keys() != _OF_A_REPORT:
+        return None if result is None else dict(result)
+    told = {name: value for name, value in result.items() if name not in _SAID_BY_THE_STATE}
+    return {name: value for name, value in told.items() if _says(value) or name == "first_batch"}
+
+
+def _says(value: Any) -> bool:
+    return value is not None and not (isinstance(value, dict) and not value)
 
 
 def read_progress(folder: Path, step: int) -> PhaseProgress | None:

@@ -13,7 +13,7 @@ from .layout import RunFolder
 from .pausing import Pause
 from .questions import Question
 from .shadow import in_words
-from .state import is_at_fork
+from .state import changed_by_fork, is_at_fork
 
 if TYPE_CHECKING:
     from .opening import OpenRun
@@ -51,7 +51,7 @@ def _forked(state: State[Any]) -> str:
     fork = state["fork"]
     if not is_at_fork(state):
         return ""
-    changes = ", ".join(f"{name}={value}" for name, value in fork["hparams"].items())
+    changes = ", ".join(f"{name}={new}" for name, (_, new) in changed_by_fork(state).items())
     return f" of {fork['run_id']!r}, which it was forked from" + (f", with {changes}" if changes else "")
 
 

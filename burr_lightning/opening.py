@@ -18,16 +18,18 @@ from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
 from .hooks import TrainerHook
+from .known_runs import readable_info
 from .launch import launch
 from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
 from .lightning_limits import limits_of
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
 from .rows import StateRows
+from .runs.family import parent_info
 from .settings import RunSettings
 from .standing import standing_of
 from .state import parent_of
-from .tracked import forget_undone, own, owner_of, owns, set_aside, tracker_folder
+from .tracked import forget_undone, keeps_on, own, owner_of, place_of, set_aside, taken_by, tracker_folder
 
 log = logging.getLogger(__name__)
 
@@ -113,13 +115,8 @@ class OpenRun:
     ) -> None:
         known = folder.info()
         tracked = tracker_folder(tracker, self.settings.run_id)
-        newest = self.standing.sequence_id
-        if tracked is not None and (known or newest is not None) and owns(tracked, folder):
-            _writing_tracker(lambda: own(tracked, folder.root))
-            forget_undone(tracked, -1 if newest is None else newest)
-        elif tracked is not None:
-            self.set_aside = self._set_aside(tracked)
-            _writing_tracker(lambda: own(tracked, folder.root))
+        if tracked is not None:
+            self._own_tracked(tracked, folder, known)
         folder.write_info(
             RunInfo(
                 self.settings.run_id,
@@ -136,6 +133,19 @@ class OpenRun:
         )
         if not self.standing.finished:
             folder.clear_outcome()
+
+    def _own_tracked(self, tracked: Path, folder: RunFolder, known: RunInfo | None) -> None:
+        """Go on in what the tracker has of this run; what it has of another of the name is set aside."""
+        newest = self.standing.sequence_id
+        is_new = known is None and newest is None
+        if is_new or not keeps_on(tracked, folder, known):
+            kept = place_of(folder, known)
+            self.set_aside = self._set_aside(tracked)
+            beside = kept is not None and kept != tracked and kept.parent == tracked.parent
+            if kept is not None and beside and not tracked.exists():
+                kept.rename(tracked)  # a run of another root had it set aside
+        _writing_tracker(lambda: own(tracked, folder.root))
+        forget_undone(tracked, -1 if newest is None else newest)
 
     def _set_aside(self, tracked: Path) -> Path | None:
         """Keep another run of the same name apart, unless it is being trained right now."""
@@ -180,7 +190,14 @@ class OpenRun:
         """
         parent = parent_of(self.standing.state)
         tracked = tracker_folder(tracker, parent["run_id"]) if parent is not None else None
-        return None if tracked is not None and not tracked.exists() else parent
+        if parent is None or tracked is None:
+            return parent
+        folder = RunFolder(self.settings.root, self.settings.project, parent["run_id"])
+        info = self.folder.info() if self.folder is not None else None
+        is_known = tracked.exists() and taken_by(tracked, folder) is None
+        if is_known and self.folder is not None and info is not None and readable_info(folder) is not None:
+            is_known = parent_info(self.folder, info) is not None  # and no later run of its name
+        return parent if is_known else None
 
     def stays_paused(self) -> bool:
         """Whether it waits for an answer since an earlier process, and this one is not to wait for it."""

@@ -86,6 +86,19 @@ def parent_of(state: State[Any]) -> dict[str, Any] | None:
     return {key: fork[key] for key in ("run_id", "epoch", "sequence_id")} if fork else None
 
 
+def changed_by_fork(state: State[Any]) -> dict[str, tuple[Any, Any]]:
+    """What a fork has otherwise than its parent: of each hyperparameter the parent's value and its own.
+
+    The parent's is ``None`` where that has no such hyperparameter. The ``hparams`` of a fork are those that
+    its module is told: where its parent was a fork that was never trained, they hold what that has changed.
+    """
+    fork = state["fork"] or {"hparams": {}, "old": {}}
+    before = fork.get("changed")
+    if before is None:  # an older version has made it
+        before = {name: fork["old"].get(name) for name in fork["hparams"]}
+    return {name: (old, fork["hparams"][name]) for name, old in before.items()}
+
+
 def is_at_fork(state: State[Any]) -> bool:
     """Whether a fork stands where it has left its parent: its training is still that of the parent."""
     fork, checkpoint = state["fork"], state["checkpoint"]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
 
+from .known_runs import readable_info
 from .layout import RunFolder, RunInfo, read_json, write_json
 
 _GRAPH = "graph.json"
@@ -21,16 +22,50 @@ OWNER = "burr_lightning.json"
 UNDONE = "undone.jsonl"
 """The file in a tracker's folder that holds the steps which were run again."""
 _UNTIL = "-until-"
+_WHEN = "%Y%m%d-%H%M%S-%f"
 _SET_ASIDE = re.compile(_UNTIL + r"\d{8}-\d{6}-\d{6}")
 _VALIDATES = re.compile(r"class (Validate\b|\w+\([^)]*\bValidate\b)")
 PhaseKind = Literal["train", "validate"]
 
 
-def tracked_graph(info: RunInfo | None) -> dict[str, Any] | None:
-    """What a local tracker stored of a run's machine, ``None`` where it stored none."""
+def place_of(folder: RunFolder, info: RunInfo | None) -> Path | None:
+    """Where a local tracker keeps what it recorded of a run, ``None`` where it keeps nothing of it.
+
+    Runs of one name in two roots have one folder there: it is of the one that was trained last, and what
+    the other had written was set aside.
+
+    Args:
+        folder: The run's own folder.
+        info: What that says.
+    """
     if info is None or info.tracker is None:
         return None
-    return read_json(Path(info.tracker) / _GRAPH)
+    tracked = Path(info.tracker)
+    if taken_by(tracked, folder) is None:
+        return tracked
+    aside = earlier_of(tracked, folder)
+    # One that was ended before this run was begun is of an earlier run of its name.
+    return next((path for path in reversed(aside) if _set_aside_at(path) >= info.created), None)
+
+
+def taken_by(tracked: Path, folder: RunFolder) -> Path | None:
+    """The root of another run that has a run's place in Burr's tracker, ``None`` where none has it.
+
+    A folder that does not say whose it is was written by an older version, and counts as the run's, and so
+    does that of a run which this one is a copy of.
+    """
+    owner = owner_of(tracked)
+    if owner is None or owns(tracked, folder):
+        return None
+    run, other = readable_info(folder), readable_info(RunFolder(owner, folder.project, folder.run_id))
+    is_copy = run is not None and other is not None and run.created == other.created
+    return None if is_copy else owner
+
+
+def tracked_graph(folder: RunFolder, info: RunInfo | None) -> dict[str, Any] | None:
+    """What a local tracker stored of a run's machine, ``None`` where it stored none."""
+    place = place_of(folder, info)
+    return read_json(place / _GRAPH) if place is not None else None
 
 
 def phase_kinds(folder: Path) -> dict[str, PhaseKind]:
@@ -96,8 +131,13 @@ def set_aside(folder: Path) -> Path | None:
     if not log.exists():
         return None
     written = datetime.fromtimestamp(log.stat().st_mtime)
-    kept = folder.with_name(f"{folder.name}{_UNTIL}{written:%Y%m%d-%H%M%S-%f}")
+    kept = folder.with_name(f"{folder.name}{_UNTIL}{written:{_WHEN}}")
     return folder.rename(kept)
+
+
+def _set_aside_at(kept: Path) -> float:
+    """When what was set aside had been written last, in seconds since 1970."""
+    return datetime.strptime(kept.name.rpartition(_UNTIL)[2], _WHEN).timestamp()
 
 
 def earlier_of(tracked: Path, folder: RunFolder) -> list[Path]:
@@ -128,6 +168,28 @@ def owns(tracked: Path, folder: RunFolder) -> bool:
     if owner is None or owner == folder.root:
         return owner is not None
     return not RunFolder(owner, folder.project, folder.run_id).path.exists()
+
+
+def keeps_on(tracked: Path, folder: RunFolder, info: RunInfo | None) -> bool:
+    """Whether a tracker's folder has the steps of this very run, which go on in it.
+
+    A run of the same name and root may have been deleted, and have left its steps there: a run that was
+    not tracked yet, as a new fork, has none.
+
+    Args:
+        tracked: The tracker's folder of this name.
+        folder: The run's own folder.
+        info: What that says; ``None`` where its file was lost.
+    """
+    if not owns(tracked, folder):
+        return False
+    if info is None:
+        return True
+    before = Path(info.tracker) if info.tracker else None
+    if before is None:
+        return False
+    # Another way to the same place, or one that was moved here.
+    return before == tracked or not before.exists() or before.samefile(tracked)
 
 
 def owns_or_emptied(tracked: Path, folder: RunFolder) -> bool:

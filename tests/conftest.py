@@ -22,6 +22,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "runs"))
     monkeypatch.delenv("BURR_LIGHTNING_RUN_ID", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # processes of pytest-xdist have it, and pipes have no width
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -23,6 +23,8 @@ from mongo_stand_in import MongoStandIn
 from pymongo import MongoClient
 from redis import Redis
 
+from burr_lightning.layout import DATABASE, home
+
 PASSWORD = "s3cret-Pass"
 _SECONDS = 60
 
@@ -182,6 +184,11 @@ def mongodb_stand_in() -> Iterator[MongoStandIn]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def rows_of(run_id: str) -> list[str]:
+    """The state of each row of a run in the SQLite file that is beside runs by default."""
+    return stored_rows(f"sqlite:///{home(None)}/{DATABASE}", run_id)
 
 
 def stored_rows(url: str, run_id: str) -> list[str]:

@@ -89,6 +89,28 @@ def test_a_script_for_each_shell(shell):
         assert subprocess.run([shell, "-n"], input=done.stdout, text=True, check=False).returncode == 0
 
 
+def asked(shell, words, at):
+    """What the program says when the script of a shell asks it."""
+    variables = {"_BURR_LIGHTNING_COMPLETE": f"{shell}_complete", "COMP_WORDS": words, "COMP_CWORD": at}
+    env = {**os.environ, **variables}
+    done = subprocess.run(CLI, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("shell", "at"),
+    [("zsh", "2"), ("fish", "d")],  # zsh says which word, counted from 0, and fish what is typed of it
+)
+def test_what_the_scripts_of_zsh_and_fish_are_answered(stored, shell, at):
+    ids = [("digits-1", "digits"), ("digits-2", "digits")]
+    answers = {
+        "zsh": [line for run_id, project in ids for line in ("plain", run_id, project)],
+        "fish": [f"plain,{run_id}\t{project}" for run_id, project in ids],
+    }
+    assert asked(shell, "burr-lightning show d", at) == answers[shell]
+
+
 def test_completing_imports_nothing_heavy(stored):
     code = (
         "import sys\nfrom burr_lightning.cli import main\n"

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from forks import Child
 from read_only import cli as without_rights
 from read_only import read_only
-from servers import PASSWORD, stored_rows
+from servers import PASSWORD, rows_of, stored_rows
 from touches import at_first_touch
 from trains_beside import LOSSES, fit, goes_on, training
 
@@ -46,10 +46,6 @@ def facts(*arguments, code=0):
 
 def everything(folder):
     return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
-def rows_of(run_id):
-    return stored_rows(f"sqlite:///{home(None)}/state.sqlite", run_id)
 
 
 @pytest.fixture

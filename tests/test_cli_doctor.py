@@ -180,13 +180,12 @@ class TestProblems:
         assert tracker.startswith("1 folder of Burr's tracker, of runs that are gone; to be deleted: ")
         assert tracker.endswith("/.burr/lightning/a")
 
-    @pytest.mark.parametrize(("left", "what"), [(None, "is missing"), ("{", "is torn or of another version")])
-    def test_a_folder_that_is_no_run(self, fit, root, left, what):
+    def test_a_folder_that_is_no_run(self, fit, root):
         fit()
         info = root / "lightning/a/run.json"
-        info.unlink() if left is None else info.write_text(left)
+        info.unlink()
         [text] = problems()
-        assert text == f"{info.parent}: its run.json {what}, so its 2 checkpoints belong to no run"
+        assert text == f"{info.parent}: its run.json is missing, so its 2 checkpoints belong to no run"
 
     def test_torn_files_of_a_run_that_has_finished(self, fit, root):
         fit()

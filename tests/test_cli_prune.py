@@ -17,8 +17,10 @@ from trains_beside import LOSSES, fit, goes_on, training
 
 from burr_lightning import Checkpoints, Run
 from burr_lightning.cli import main
-from burr_lightning.layout import RunFolder
+from burr_lightning.layout import RunFolder, home
 from burr_lightning.locks import holder
+from burr_lightning.questions import Answer, Question
+from burr_lightning.reviews import Reviews
 from burr_lightning.storage.sizes import Freed
 from burr_lightning.testing import ScriptedModule
 
@@ -123,7 +125,7 @@ class TestLeftovers:
         folder = run.folder
         (folder / "reviews").mkdir(exist_ok=True)
         torn = [folder / "checkpoints/.epoch=1.ckpt.tmp", folder / ".partial.json.tmp", folder / "run.tmp"]
-        aside = [folder / "reviews/00000003.answer.12.aside", tracker / "undone.jsonl"]
+        aside = [folder / "reviews/00000003.told.12.aside", tracker / "undone.jsonl"]
         for path in [*torn, *aside]:
             path.write_text("left")
         os.utime(folder / "run.tmp", (0, 0))
@@ -134,6 +136,21 @@ class TestLeftovers:
         assert not any(path.exists() for path in [*torn, *aside])
         assert fresh.exists()
         assert (tracker / "log.jsonl").exists()
+
+    def test_what_was_asked_and_answered_stays_also_where_it_was_set_aside(self, run):
+        reviews = Reviews(RunFolder(home(None), "lightning", "digits"))
+        for comment in ("first", "second"):
+            question = reviews.ask(Question(3, "review", f"The {comment} time?", (), None, 2, 0.0))
+            reviews.told(question)
+            reviews.answer(question, Answer({}, comment, "maria", "python", 1.0, question.fingerprint))
+        reviews.pass_over(question)
+        folder = run.folder / "reviews"
+        kept = {path: path.read_bytes() for path in folder.iterdir() if ".told." not in path.name}
+        assert sorted(path.name.split(".")[1] for path in kept) == ["answer"] * 2 + ["question"] * 2
+        assert {path.suffix for path in kept} == {".aside"}
+        [done] = facts("digits", "--keep-last", 9, "--yes")["runs"]
+        assert [file["why"] for file in done["files"]] == ["set aside: who was told"] * 2
+        assert {path: path.read_bytes() for path in folder.iterdir()} == kept
 
     def test_the_logs_of_earlier_runs_of_its_name_but_of_no_other_run(self, run, own_home):
         logs = own_home / "home/.burr/lightning"

@@ -134,7 +134,7 @@ class TestOnce:
         with SteppedTraining("a", 5, "tracker=False") as training:
             training.go_to(2, 1)
             shown, lines = once("a")
-        assert shown["now"] == "– (Burr's local tracker does not record this run)"
+        assert shown["now"] == "– (Burr's local tracker did not record this run)"
         assert shown["epoch"] == "1 (2 of 5 have ended), global step 8"
         assert re.fullmatch(r"\S+ per epoch", shown["pace"])
         assert shown["time left"].endswith("to max_epochs=5")

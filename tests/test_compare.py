@@ -19,6 +19,9 @@ class Settings:
         self.rate = rate
         self.itself = self
 
+    def __repr__(self):
+        return f"Settings({self.rate})"
+
 
 def differences(one, other, ignored=()):
     return [str(difference) for difference in compare({"it": one}, {"it": other}, ignored).differences]

@@ -29,6 +29,7 @@ LAYERS = [
             "optimizer_names",
             "live_tracker",
             "step_log",
+            "commit_times",
             "annotated",
             "questions",
             "reviews",

@@ -62,8 +62,14 @@ def crowded_tree():
     return plot_tree([*forks, Branch("lost", f"{LONG}-gone", 3, 9, "unheard-of")], "All of them")
 
 
+def many_on_an_axis():
+    names = [f"val_of_the_data_set_{number}_loss" for number in range(9)]
+    return plot_run("many", history(20, *names), steps(20), None, None)
+
+
 FIGURES = {
     "curves": crowded_curves,
+    "many curves on an axis": many_on_an_axis,
     "two stages": partial(staged_curves, 12, 2),
     "many stages": partial(staged_curves, 40, 20),
     "too many stages": partial(staged_curves, 200, 100),

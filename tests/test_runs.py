@@ -1,10 +1,14 @@
+import sqlite3
 from datetime import datetime
 
 import pytest
 import torch
+from click.testing import CliRunner
+from desk_runs import change_json
 
 from burr_lightning import BurrCallback, Run, list_runs
-from burr_lightning.errors import RunNotFoundError
+from burr_lightning.cli import main
+from burr_lightning.errors import RunIdError, RunNotFoundError
 from burr_lightning.history import MetricHistory
 from burr_lightning.plots import plot_run
 from burr_lightning.plots.style import FAILED
@@ -193,3 +197,24 @@ def test_a_path_that_failed_says_where(make_trainer):
         trainer.fit(Breaks(val_loss=[1.0]), scripted_loader(), scripted_loader())
     path = "process_data -> (train_epoch -> validate) x 2 -> train_epoch (failed)"
     assert str(Run.open("a").path) == path
+
+
+def test_no_new_run_is_called_latest(train):
+    with pytest.raises(RunIdError, match=r"BurrCallback\(run_id='latest'\): to the commands, 'latest'"):
+        BurrCallback("latest")
+    run = train("latest-2").run
+    with pytest.raises(RunIdError, match=r"run_id='latest'\): to the commands, 'latest' is the newest run"):
+        run.fork(run_id="latest")
+    done = CliRunner().invoke(main, ["submit", "--run-id", "latest", "--", "true"])
+    assert (done.exit_code, "'latest' is the newest run" in done.output) == (1, True)
+
+
+def test_a_run_that_is_called_latest_already_is_opened_and_goes_on(train, own_home):
+    runs = own_home / "runs"
+    train("a", max_epochs=1)
+    (runs / "lightning" / "a").rename(runs / "lightning" / "latest")
+    change_json(runs / "lightning" / "latest" / "run.json", run_id="latest", tracker=None)
+    with sqlite3.connect(runs / "state.sqlite") as rows:
+        rows.execute("UPDATE burr_state SET app_id = 'latest'")
+    train("latest", max_epochs=2)
+    assert Run.open("latest").epoch == 1

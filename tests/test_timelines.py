@@ -1,12 +1,14 @@
 """Where the time of a run went: the kinds of time, and the figure of them."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from drawn import drawn_texts
 from plotted import BEGAN, steps
 
 from burr_lightning import BurrCallback, Run
+from burr_lightning.commit_times import CommitTime, read_commit_times
 from burr_lightning.conditions import max_epochs
 from burr_lightning.figures import timeline_figure, waits_of
 from burr_lightning.plots import Wait, plot_timeline, spent
@@ -48,13 +50,58 @@ def test_every_instant_is_of_one_kind_and_a_step_that_never_ended_has_none():
 
 def test_the_gap_after_a_step_that_was_committed_is_one_with_a_commit():
     found = [phase(0, 0, 1), phase(1, 2, 3), phase(2, 4, 5)]
-    assert [kind for kind, _ in kinds(spent(found, (), {1}))] == ["train", "gap", "train", "commit", "train"]
+    assert [kind for kind, _ in kinds(spent(found, (), {1}))] == [
+        "train",
+        "gap",
+        "train",
+        "commit_gap",
+        "train",
+    ]
+
+
+def commit(step, began, ended):
+    return CommitTime(step, at(began), at(ended))
+
+
+def test_a_commit_that_was_measured_is_told_apart_also_inside_a_phase():
+    found = [phase(0, 0, 1), phase(1, 2, 5)]
+    measured = [commit(0, 1.25, 1.75), commit(0, 3, 3.5), commit(1, 5.5, 6)]
+    assert kinds(spent(found, (), {0, 1}, measured)) == [
+        *[("train", 1), ("gap", 0.25), ("commit", 0.5), ("gap", 0.25)],
+        *[("train", 1), ("commit", 0.5), ("train", 1.5)],
+    ]
+
+
+def test_a_commit_that_begins_in_a_gap_and_ends_in_a_step_is_one_commit_and_no_instant_is_of_two_kinds():
+    found = spent([phase(0, 0, 1), phase(1, 2, 3)], (), None, [commit(0, 1.5, 2.5)])
+    assert totals(found) == {"train": 1.5, "gap": 0.5, "commit": 1.0}
+    assert all(one.ended == other.began for one, other in pairwise(found))
+
+
+def test_a_run_that_an_older_version_began_has_commits_that_are_measured_and_such_that_are_not():
+    found = [phase(0, 0, 1), phase(1, 2, 3), phase(2, 4, 5)]
+    assert kinds(spent(found, (), {0, 1}, [commit(1, 3, 3.5)])) == [
+        *[("train", 1), ("commit_gap", 1), ("train", 1)],
+        *[("commit", 0.5), ("gap", 0.5), ("train", 1)],
+    ]
+
+
+def test_a_commit_before_a_kill_is_no_time_without_a_process():
+    steps = [phase(0, 0, 2, 2.0), phase(1, 99, 100, 3.0)]
+    assert kinds(spent(steps, (), {0}, [commit(0, 2, 4)])) == [
+        *[("train", 2), ("commit", 2), ("away", 95), ("train", 1)]
+    ]
+
+
+def test_a_slow_commit_that_was_measured_is_no_break():
+    steps = [phase(0, 0, 2, 2.0), phase(1, 99, 100, 100.0)]
+    assert totals(spent(steps, (), {0}, [commit(0, 2, 98)])) == {"train": 3, "commit": 96, "gap": 1}
 
 
 def test_the_time_from_a_question_to_its_answer_is_a_humans():
     waits = [Wait(at(2), at(12))]
     found = spent([phase(0, 0, 1, 1.0), phase(1, 12.5, 13.5, 3.5)], waits, {0})
-    assert kinds(found) == [("train", 1), ("commit", 1), ("human", 10), ("gap", 0.5), ("train", 1)]
+    assert kinds(found) == [("train", 1), ("commit_gap", 1), ("human", 10), ("gap", 0.5), ("train", 1)]
 
 
 def test_a_run_that_still_waits_ends_with_the_wait():
@@ -117,7 +164,7 @@ def answered(make_trainer):
 
 def test_the_kinds_of_a_run_add_up_to_its_time_and_the_wait_is_what_the_review_says(answered):
     commits = {commit.sequence_id for commit in answered.commits}
-    found = spent(answered.path, waits_of(answered), commits)
+    found = spent(answered.path, waits_of(answered), commits, read_commit_times(answered.folder))
     whole = (answered.path[-1].ended - answered.path[0].started).total_seconds()
     taken = totals(found)
     assert sum(taken.values()) == pytest.approx(whole)
@@ -129,15 +176,17 @@ def test_the_kinds_of_a_run_add_up_to_its_time_and_the_wait_is_what_the_review_s
     assert taken["train"] == pytest.approx(by_action["train_epoch"])
     assert taken["validate"] == pytest.approx(by_action["validate"])
     assert taken["commit"] > 0
+    assert "commit_gap" not in taken, "each commit was measured"
 
 
 def test_the_figure_has_a_line_for_each_kind_with_its_share(answered):
     figure = timeline_figure(answered)
     assert figure.get_suptitle() == f"a: {answered.stop_reason}"
     labels = [label.get_text().split("  ")[0] for label in figure.axes[1].get_yticklabels()]
-    first = ["training", "validation", "other actions", "gaps with a commit"]
+    first = ["training", "validation", "other actions", "commits"]
     assert labels[:4] == first
-    assert "waiting for a human" in labels
+    assert {"waiting for a human", "gaps between actions"} <= {*labels}
+    assert "commits" not in figure.get_supxlabel()
     [all_of_it, without] = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert (all_of_it.split("  ")[0], without.split("  ")[0]) == ("all of it", "without breaks")
 
@@ -187,6 +236,10 @@ def test_what_is_measured_and_what_is_not_is_said_under_the_figure():
     ]
     assert labels[0][-1] == "gaps between actions"
     assert labels[1][-2:] == ["gaps with a commit", "other gaps"]
+    measured = plot_timeline("a", steps(2), measured=[commit(0, 0.11, 0.15)])
+    names = [label.get_text().split("  ")[0] for label in measured.axes[1].get_yticklabels()]
+    assert names[-2:] == ["commits", "gaps between actions"]
+    assert measured.get_supxlabel().startswith("Gaps between actions hold Lightning's hooks")
     assert unknown.get_supxlabel().startswith("Gaps between actions hold commits, Lightning's hooks")
     assert known.get_supxlabel().startswith("A gap with a commit holds the commit, Lightning's hooks")
     assert all("not measured apart" in figure.get_supxlabel() for figure in (unknown, known))

@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from ..layout import RunFolder, home, run_folders
-
-_LATEST = "latest"
+from ..layout import LATEST, RunFolder, home, run_folders
 
 
 def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -22,8 +20,8 @@ def run_ids(context: click.Context, parameter: click.Parameter, begun: str) -> l
     """
     folders = _folders(context, context.params.get("project"))
     found = [CompletionItem(f.run_id, help=f.project) for f in folders if f.run_id.startswith(begun)]
-    if folders and _LATEST.startswith(begun):
-        found.append(CompletionItem(_LATEST, help="the newest"))
+    if folders and LATEST.startswith(begun):
+        found.append(CompletionItem(LATEST, help="the newest"))
     return found
 
 

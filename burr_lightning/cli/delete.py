@@ -39,7 +39,8 @@ def delete(
 
     RUN is a run's id, a beginning of it that no other run has, or "latest". What goes is shown; --yes
     deletes it. A run that is being trained, or that a job of the queue is to start, is refused. Its forks
-    stay as they are. A deletion that is cut off is ended by the same command.
+    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json cannot
+    be read goes too, with its rows beside the runs, or those in the store that --persister names.
     """
     from ..layout import home
     from ..storage.deleting import delete as delete_run
@@ -74,6 +75,7 @@ def _facts(run: Doomed, *, deleted: bool) -> dict[str, Any]:
         "project": run.folder.project,
         "deleted": deleted,
         "half_deleted_before": run.begun,
+        "unreadable": run.unreadable,
         "folder": run.folder.path,
         "files": run.files,
         "bytes": run.frees,
@@ -90,6 +92,9 @@ def _print(to: Console, run: Doomed) -> None:
     if run.begun:
         print_whole(to, "", "it is deleted in part already; this is the rest")
     print_whole(to, "folder", str(run.folder.path))
+    if run.unreadable is not None:
+        print_whole(to, "not readable", f"{run.unreadable}, so that where its rows are is not known:")
+        print_whole(to, "", "those named below go, and none elsewhere; --persister names another store")
     for tracker in run.trackers:
         print_whole(to, "tracker's folder", str(tracker))
     print_whole(to, "files", f"{run.files}, which free {file_size(run.frees)}")

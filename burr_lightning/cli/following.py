@@ -10,8 +10,11 @@ from ..live_tracker import PhaseProgress, read_progress
 from ..locks import holder, is_held
 from ..rows import Row
 from ..runs import Run, Status
+from ..runs.family import KnownInfos
+from ..runs.lineage import Lineage
 from ..step_log import LoggedStep, StepLog
 from ..stored_rows import StoredRows
+from ..tracked import place_of
 from .taken_warnings import TakenWarnings
 
 
@@ -21,6 +24,8 @@ class Look:
 
     run: Run
     info: RunInfo
+    lineage: Lineage
+    """Its relatives."""
     status: Status
     owner: str | None
     """The process that has the run, as it says itself, ``None`` where none has it."""
@@ -56,6 +61,8 @@ class FollowedRun:
         self._folder = RunFolder(run.folder.parent.parent, run.project, run.run_id)
         self._persister = persister
         self._info: RunInfo | None = None
+        self._place: Path | None = None
+        self._others = KnownInfos()
         self._row: Row | None = None
         self._log = StepLog(None)
 
@@ -68,20 +75,21 @@ class FollowedRun:
         info = self._folder.info()
         if info is None:
             raise FileNotFoundError(f"{self._folder.path / 'run.json'} is gone")
-        if info != self._info:  # another process goes on with it, from an earlier commit perhaps
-            self._info, self._row = info, None
-            self._log = StepLog(Path(info.tracker) if info.tracker else None)
+        place = place_of(self._folder, info)
+        if (info, place) != (self._info, self._place):
+            # Another process goes on with it, from an earlier commit perhaps, or has taken its place.
+            self._info, self._place, self._row = info, place, None
+            self._log = StepLog(place)
         owner = holder(self._folder.lock) or "a process" if is_held(self._folder.lock) else None
         rows = _NewestRow(self._persister, self._row)
         with TakenWarnings() as warnings, rows:
             run = Run(self._folder, info, rows)
         self._row = rows.known
         steps = self._log.steps()
-        progress = (
-            read_progress(Path(info.tracker), steps[-1].step.sequence_id) if info.tracker and steps else None
-        )
+        progress = read_progress(place, steps[-1].step.sequence_id) if place is not None and steps else None
         warning = run.rows_error or warnings.newest
-        return Look(run, info, run.status, owner, steps, progress, warning)
+        lineage = Lineage.of(run, self._folder, info, self._others.info)
+        return Look(run, info, lineage, run.status, owner, steps, progress, warning)
 
 
 class _NewestRow(StoredRows):

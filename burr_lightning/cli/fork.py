@@ -10,7 +10,7 @@ import click
 
 from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
-from .output import pairs, print_json
+from .output import print_json, with_changes
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -89,9 +89,7 @@ def _facts(made: Run) -> dict[str, Any]:
 
 
 def _say(made: Run, root_dir: Path | None) -> None:
-    fork = made.state["fork"] if made.state else {}
-    changed = f", with {pairs(fork['hparams'])}" if fork.get("hparams") else ""
-    click.echo(f"Run {made.run_id} is forked from {made.parent}{changed}.")
+    click.echo(f"Run {made.run_id} is forked from {made.parent}{with_changes(made)}.")
     where = f" --root-dir {root_dir}" if root_dir else ""
     resume = (
         f"burr-lightning resume {made.run_id} --project {made.project}{where}; or " if made.launched else ""

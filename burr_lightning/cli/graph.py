@@ -120,8 +120,8 @@ def _stored(run_id: str, project: str | None, root_dir: Path | None, persister: 
     if stored is None:
         raise _refused(
             run_id,
-            f"Burr's local tracker has nothing of the run {run.run_id!r}, so its machine is not known. Name "
-            f"the machine in your code: burr-lightning graph train:machine.",
+            f"{run.untracked}, so that its machine is not known. Name the machine in your code: "
+            f"burr-lightning graph train:machine.",
         )
     return Diagram.of_tracked(stored)
 

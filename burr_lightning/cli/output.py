@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console, RenderableType
@@ -16,6 +16,9 @@ from rich.text import Text
 from ..amounts import duration as duration
 from ..amounts import number as number
 from ..questions import shown
+
+if TYPE_CHECKING:
+    from ..runs import Run
 
 NONE = "–"
 """What stands where there is nothing to say."""
@@ -90,3 +93,11 @@ def pairs(values: dict[str, Any]) -> str:
         'lr=0.01, layers=[64, 10]'
     """
     return ", ".join(f"{name}={value}" for name, value in values.items()) or NONE
+
+
+def with_changes(fork: Run) -> str:
+    """What a fork has otherwise than its parent, to be put behind that; empty where it is nothing."""
+    from ..state import changed_by_fork
+
+    changed = changed_by_fork(fork.state) if fork.state is not None else {}
+    return f", with {pairs({name: new for name, (_, new) in changed.items()})}" if changed else ""

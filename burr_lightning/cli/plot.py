@@ -109,7 +109,7 @@ def _drawn(runs: Sequence[Run], kind: Kind, metrics: Sequence[str]) -> tuple[str
 
 def _tree(runs: Sequence[Run], where: dict[str, Any]) -> tuple[str, Any]:
     """All runs of a project, or the families of those that were named."""
-    from ..figures import branch_of
+    from ..figures import branches_of
     from ..plots import plot_tree
     from ..plots.branches import family
     from ..runs import list_runs
@@ -124,7 +124,7 @@ def _tree(runs: Sequence[Run], where: dict[str, Any]) -> tuple[str, Any]:
         )
     if not known:
         raise click.ClickException("There are no runs to be drawn.")
-    branches = [branch_of(run) for run in known]
+    branches = branches_of(known)
     if runs:
         branches = family(branches, [run.run_id for run in runs])
     return f"{projects[0]}-forks.png", plot_tree(branches, f"Runs of the project {projects[0]}")

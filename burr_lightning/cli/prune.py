@@ -51,8 +51,8 @@ def prune(
 
     RUN is a run's id, a beginning of it that no other run has, or "latest". What would be deleted is
     listed, with the bytes that it frees: a file that a fork shares frees none. --yes deletes it. What a
-    resume would use and the best epoch's checkpoint stay in any case, and so does all history. A run that
-    another process trains is left out.
+    resume would use and the best epoch's checkpoint stay in any case, and so do all history and all that a
+    human was asked and has answered. A run that another process trains is left out.
     """
     if bool(run_ids) == all_runs:
         raise click.UsageError("Name the runs, or give --all-runs.")

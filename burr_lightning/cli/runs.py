@@ -48,6 +48,16 @@ def runs(
     else:
         _say_none(project, root_dir)
     _say_half_deleted(project, root_dir)
+    _say_unreadable(project, root_dir)
+
+
+def _say_unreadable(project: str | None, root_dir: Path | None) -> None:
+    from ..known_runs import unreadable_runs
+    from ..layout import home
+
+    for folder, why in unreadable_runs(home(root_dir), project).items():
+        name = f"{folder.run_id} --project {folder.project}"
+        click.echo(f"{folder.run_id} cannot be opened: {why}. burr-lightning delete {name}", err=True)
 
 
 def _say_half_deleted(project: str | None, root_dir: Path | None) -> None:

@@ -23,6 +23,7 @@ from .output import (
     print_json,
     print_whole,
     status_text,
+    with_changes,
 )
 from .review import review_text
 
@@ -73,10 +74,9 @@ def _print(to: Console, run: Run) -> None:
 
 
 def _parent(run: Run) -> str:
-    fork = run.state["fork"] if run.state else None
-    changed = f", with {pairs(fork['hparams'])}" if fork and fork["hparams"] else ""
     assert run.parent is not None
-    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{changed}"
+    gone = "" if run.parent_is_there else ", which is deleted"
+    return f"{run.parent.run_id}, after epoch {run.parent.epoch}{with_changes(run)}{gone}"
 
 
 def _left(fork: Run) -> int | None:
@@ -144,7 +144,7 @@ def _count(count: int | None, one: str, many: str = "") -> str:
 def _print_path(to: Console, run: Run) -> None:
     steps = run.path
     if not steps:
-        print_field(to, "path", f"{NONE} (Burr's local tracker did not record this run)")
+        print_field(to, "path", f"{NONE} ({run.untracked})")
         return
     print_field(to, "path", path_text(steps, running=run.status == "running"))
     seconds = sum(step.seconds or 0.0 for step in steps)

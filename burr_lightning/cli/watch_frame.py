@@ -53,7 +53,8 @@ class Frame:
         look, run = self.look, self.look.run
         newest = look.steps[-1].step if look.steps else None
         asks = run.question.fingerprint if run.question else None
-        return look.status, look.owner, newest, run.position, run.epoch, asks, look.warning, self.events[-1:]
+        stands = look.status, look.owner, newest, run.position, run.epoch, asks, look.warning
+        return *stands, look.lineage, self.events[-1:]
 
     def facts(self) -> dict[str, Any]:
         """What `--json` tells."""
@@ -61,6 +62,7 @@ class Frame:
         question = run.question
         return {
             **summary(run),
+            "forks": [run_id for run_id, _ in look.lineage.forks],
             "process": look.owner,
             "action": step.step.action if step is not None else None,
             "since": step.step.started.astimezone().isoformat() if step is not None else None,
@@ -115,6 +117,8 @@ class Frame:
         yield "run", f"{run.run_id}, project {run.project}"
         owner = f", {shown(look.owner)}" if look.owner else ""
         yield "status", Text.assemble(status_text(look.status), owner)
+        if look.lineage:
+            yield "lineage", str(look.lineage)
         if run.stop_reason is not None and look.has_ended:
             yield "why it stopped", run.stop_reason
         if run.error is not None and look.has_ended:
@@ -144,9 +148,9 @@ class Frame:
         return f"{run.epoch} ({ended}), global step {run.state['global_step']}"
 
     def _action(self) -> str:
-        look, step = self.look, self.look.open_step
+        look, run, step = self.look, self.look.run, self.look.open_step
         if not look.steps:
-            return f"{NONE} (Burr's local tracker does not record this run)"
+            return f"{NONE} ({run.untracked})"
         if step is None:
             return f"between two steps, after {look.steps[-1].step.action}"
         so_far = max((self.now - step.step.started).total_seconds(), 0.0)

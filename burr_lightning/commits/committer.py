@@ -10,6 +10,7 @@ from typing import Any
 
 from burr.core import State
 
+from ..commit_times import CommitTimes
 from ..errors import CommitError
 from ..layout import RunFolder
 from ..rows import StateRows
@@ -49,6 +50,7 @@ class Committer:
         self, folder: RunFolder, rows: StateRows, keep: Checkpoints, newest_row: int | None = None
     ) -> None:
         self.keep = keep
+        self.times = CommitTimes(folder.path)
         self._folder, self._rows = folder, rows
         self._write: Write = write_now
         if keep.asynchronous:
@@ -58,6 +60,11 @@ class Committer:
         self._pending: _Commit | None = None
         self._facts: dict[str, Any] | None = None
         self._newest_row = newest_row
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether there is a commit whose checkpoint may still be on its way to the disk."""
+        return self._pending is not None
 
     @property
     def kept_checkpoints(self) -> KeptCheckpoints:

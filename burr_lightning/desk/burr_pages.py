@@ -1,4 +1,4 @@
-"""Burr's own tracking page, below ours: without its demonstrations, and as quiet as ours."""
+"""Burr's own tracking page, below ours: without its demonstrations, quiet, and quick with long runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from ..errors import MissingExtraError
 from ..layout import RunInfo, read_json
+from .burr_routes import log_routes, page_with_older_steps
 from .headers import BURR
 
 _BUILD = Path(str(files("burr"))) / "tracking" / "server" / "build"
@@ -44,7 +45,10 @@ def burr_app() -> FastAPI:
 
     for name in ("favicon.ico", "logo.png"):  # for which its page gets itself otherwise
         app.router.routes.append(Route(f"/{name}", _file(_BUILD / name)))
-    app.router.routes.extend(route for route in whole.router.routes if _follows_runs(route, server))
+    app.include_router(log_routes(server))  # before Burr's own of the same addresses
+    app.router.routes.extend(
+        page_with_older_steps(route) for route in whole.router.routes if _follows_runs(route, server)
+    )
     return app
 
 

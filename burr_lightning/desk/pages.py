@@ -61,12 +61,12 @@ class Pages:
     ) -> Response:
         """The page of a run."""
         version = self.version(stored)  # before it is read: what changes meanwhile is shown by the next one
-        context = run_context(stored, self.keys, typed)
+        context = run_context(stored, self.store.lineage(stored), self.keys, typed)
         return self._page(request, "run.html", status, **context, version=version)
 
     def run_parts(self, stored: StoredRun) -> dict[str, Any]:
         """The parts of a run's page, for a page that is open."""
-        context = {**run_context(stored, self.keys, None), **self._shared()}
+        context = {**run_context(stored, self.store.lineage(stored), self.keys), **self._shared()}
         question = context["question"]
         return {
             "parts": {name: self._part(f"parts/{name}.html", **context) for name in PARTS},

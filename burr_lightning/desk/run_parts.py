@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..layout import RunFolder
 from ..questions import Question
 from ..reviews import Asked
+from ..runs.lineage import Lineage
 from ..steps import Step
+from .burr_log import STEPS
 from .burr_pages import burr_address
 from .charts import newest_values
 from .forgery import FormKeys
@@ -37,11 +40,14 @@ class Typed:
     """The fingerprint of the question that the form was for."""
 
 
-def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -> dict[str, Any]:
+def run_context(
+    stored: StoredRun, lineage: Lineage, keys: FormKeys, typed: Typed | None = None
+) -> dict[str, Any]:
     """What the templates of a run's page are given.
 
     Args:
         stored: The run.
+        lineage: Its relatives.
         keys: What forms are signed with.
         typed: What was typed into a form that was refused.
     """
@@ -54,6 +60,7 @@ def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -
         "state": state,
         "status": status_of(stored),
         "address": address_of(stored.folder),
+        "lineage": _lineage(stored, lineage),
         "burr": burr_address(stored.info),
         "monitor": state["monitor"] if state else None,
         "best": run.best,
@@ -67,6 +74,24 @@ def run_context(stored: StoredRun, keys: FormKeys, typed: Typed | None = None) -
         "commits": kept_commits(stored),
         "values": newest_values(run.history, run.best["epoch"] if run.best else None),
         **_time(stored),
+    }
+
+
+def _lineage(stored: StoredRun, lineage: Lineage) -> dict[str, Any] | None:
+    """The relatives, each with the address of its page, where it has one."""
+    if not lineage:
+        return None
+
+    def address(run_id: str) -> str:
+        return address_of(RunFolder(stored.folder.root, stored.folder.project, run_id))
+
+    parent = lineage.parent
+    return {
+        "parent": parent,
+        "parent_address": address(parent.run_id) if parent and lineage.parent_is_there else None,
+        "changes": lineage.changes,
+        "forks": [(address(run_id), run_id, epoch) for run_id, epoch in lineage.named_forks],
+        "more": lineage.more_forks,
     }
 
 
@@ -104,6 +129,8 @@ def _time(stored: StoredRun) -> dict[str, Any]:
     open_step = steps[-1] if steps and steps[-1].ended is None else None
     return {
         "steps": len(steps),
+        "in_burr": STEPS,
+        "before_those": steps[-STEPS].sequence_id if len(steps) > STEPS else None,
         "path": path_items(steps),
         "timeline": timeline(steps) if steps else None,
         "open_step": open_step,

@@ -10,6 +10,8 @@ from ..layout import RunFolder, RunInfo, run_folders
 from ..locks import is_held
 from ..persisters import Place
 from ..runs import Run
+from ..runs.family import KnownInfos
+from ..runs.lineage import Lineage
 from ..stored_rows import StoredRows
 from .remembering import NewestRows, RowMemory
 
@@ -54,6 +56,7 @@ class RunStore:
         self.root, self.project = root, project
         self._persister = persister
         self._memory = RowMemory()
+        self._infos = KnownInfos()
 
     def all(self) -> list[StoredRun | UnreadableRun]:
         """All runs, the newest first; those that cannot be read come last."""
@@ -76,6 +79,10 @@ class RunStore:
                     return opened(folder, rows)
         raise NoSuchRunError(f"{project}/{run_id}")
 
+    def lineage(self, stored: StoredRun) -> Lineage:
+        """The relatives of a run."""
+        return Lineage.of(stored.run, stored.folder, stored.info, self._infos.info)
+
     def signature(self, stored: StoredRun) -> str:
         """A text that is another one whenever something about a run has changed; cheap to ask for."""
         folder, tracker = stored.folder, stored.info.tracker
@@ -84,7 +91,7 @@ class RunStore:
         state, run = stored.run.state, stored.run
         row = [state[key] for key in ("epoch", "global_step", "seconds", "stop_reason")] if state else None
         asks = run.question.fingerprint if run.question else None
-        parts = [row, run.position, run.rows_error, stored.is_owned, run.status, asks]
+        parts = [row, run.position, run.rows_error, stored.is_owned, run.status, asks, self.lineage(stored)]
         return repr([*parts, *map(_changed, places)])
 
 

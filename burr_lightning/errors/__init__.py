@@ -25,6 +25,7 @@ from .stored import (
     RunLockedError,
     RunNotFoundError,
     UnreadableRowError,
+    UnreadableRunError,
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 from .tuning import (
@@ -80,6 +81,7 @@ __all__ = [
     "UnknownHparamError",
     "UnknownMetricError",
     "UnreadableRowError",
+    "UnreadableRunError",
 ]
 
 for _name in __all__:

@@ -157,3 +157,21 @@ class RunNotFoundError(BurrLightningError, LookupError):
         else:
             text = f"No run matches {wanted!r} in {where}. Runs there: {known}."
         super().__init__(text)
+
+
+class UnreadableRunError(RunNotFoundError):
+    """A run of this name is stored, and the file that says what it is cannot be read.
+
+    Attributes:
+        wanted: The run.
+        available: Nothing.
+        why: Why it cannot, in words.
+    """
+
+    def __init__(self, wanted: str, project: str, where: str, why: str) -> None:
+        self.wanted, self.available, self.why = wanted, [], why
+        Exception.__init__(
+            self,
+            f"Run {wanted!r} in {where} cannot be opened: {why}. To have the file written anew, run its "
+            f"script again; to delete the run: burr-lightning delete {wanted} --project {project}",
+        )

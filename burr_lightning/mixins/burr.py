@@ -178,15 +178,13 @@ class BurrMixin(_Base):
             new: What they are.
         """
         training = self._acting("on_hparams_change(...)")
-        of_fork = self.__dict__.get("_at_fork", False)
-        put_into_groups(self.trainer.optimizers, old, new, training, of_fork=of_fork)
+        put_into_groups(self.trainer.optimizers, old, new, training, of_fork=self.__dict__["_of_fork"])
 
     def burr_hparams_changed(
         self, old: dict[str, Any], new: dict[str, Any], training: Training, *, of_fork: bool = False
     ) -> None:
         """Tell `on_hparams_change`; whoever drives the machine calls it."""
-        self.__dict__["_at_fork"] = of_fork
-        with self._training_is(training):
+        with self._training_is(training, of_fork=of_fork):
             self.on_hparams_change(old, new)
 
     # What a stage does
@@ -197,12 +195,12 @@ class BurrMixin(_Base):
             getattr(self, name)()
 
     @contextmanager
-    def _training_is(self, training: Training) -> Iterator[None]:
-        self.__dict__["_training"] = training
+    def _training_is(self, training: Training, *, of_fork: bool = False) -> Iterator[None]:
+        self.__dict__ |= {"_training": training, "_of_fork": of_fork}
         try:
             yield
         finally:
-            del self.__dict__["_training"]
+            del self.__dict__["_training"], self.__dict__["_of_fork"]
 
     def freeze(self, *patterns: str) -> Self:
         """Train these parameters no more; in a stage.

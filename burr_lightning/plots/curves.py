@@ -11,7 +11,8 @@ from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..steps import Step
 from .band import draw_band, fit_stages, height_of
-from .groups import groups_of, logged, spans_magnitudes
+from .gaps import draw_gaps, marked_points
+from .groups import curve_of, groups_of, spans_magnitudes
 from .marks import MarkedLane, Marks, marked_lanes
 from .path import lanes, stages
 from .style import (
@@ -19,11 +20,11 @@ from .style import (
     TEXT,
     TITLE,
     above,
-    every,
     light_grid,
     line_look,
     new_figure,
     plain,
+    rows_above,
     shortened,
     whole_epochs,
 )
@@ -31,6 +32,8 @@ from .style import (
 _NOTHING = Marks()
 _CURVES = 1.7
 """Inches."""
+_ROW = 0.25
+"""Inches of a row of a legend."""
 _LONG = 200
 """Epochs."""
 
@@ -48,7 +51,8 @@ def plot_run(
     """The learning curves of a run, with the machine's steps and what is marked under them.
 
     What measures the same shares an axis, and what is logged under one prefix, as ``val_``, has one look
-    in all of them. Forks, stops and shadow stops go up through the curves as lines.
+    in all of them. Forks, stops and shadow stops go up through the curves as lines. Where a metric was
+    logged and was not finite, its line has a gap, and a hollow mark stands at the axis' edge.
 
     Args:
         title: What stands over the figure.
@@ -69,7 +73,8 @@ def plot_run(
     groups = _groups(history, metrics)
     band = stages(steps), lanes(steps), marked_lanes(marks)
     heights = [_CURVES] * len(groups) + ([below] if (below := height_of(*band)) else [])
-    figure = new_figure("run.plot()", 0.8 + sum(heights) + 0.25 * len(groups))
+    legends = sum(_ROW * max(rows_above(names), 1) for names in groups.values())
+    figure = new_figure("run.plot()", 0.8 + sum(heights) + legends)
     grid = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True, squeeze=False)
     axes = list(grid[:, 0])
     prefixes = list(dict.fromkeys(_prefix(name) for names in groups.values() for name in names))
@@ -112,11 +117,14 @@ def _draw_curves(
     best: Mapping[str, Any] | None,
 ) -> None:
     shown: dict[str, Any] = {}
+    gaps: list[tuple[Mapping[int, float], Mapping[str, Any]]] = []
     for name, look in looks.items():
-        epochs, values = logged(history, name)
-        width, marked = _width(len(epochs), is_monitored=name == monitor), every(len(epochs), look)
-        line = {"markersize": 3.5, "linewidth": width, "markevery": marked, **line_look(look)}
-        [shown[name]] = axis.plot(epochs, values, label=name, **line)
+        curve = curve_of(history, name)
+        width = _width(len(curve.epochs), is_monitored=name == monitor)
+        line = {"markersize": 3.5, "linewidth": width, **line_look(look)}
+        marked = marked_points(curve.values, look)
+        [shown[name]] = axis.plot(curve.epochs, curve.values, label=name, markevery=marked, **line)
+        gaps.append((curve.not_finite, line))
         if name == monitor and best is not None and best["value"] is not None:
             where = f"best: {number(best['value'])} (epoch {best['epoch']})"
             star = {"color": BLACK, "markersize": 11, "markeredgecolor": "white", "linestyle": "none"}
@@ -129,7 +137,7 @@ def _draw_curves(
     if spans_magnitudes([value for name in looks for value in history[name]]):
         axis.set_yscale("log")
     light_grid(axis)
-    above(axis, shown)
+    above(axis, {**shown, **draw_gaps(axis, gaps)})
 
 
 def _width(epochs: int, *, is_monitored: bool) -> float:

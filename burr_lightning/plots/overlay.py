@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +11,13 @@ from ..amounts import number
 from ..errors import UnknownMetricError
 from ..history import MetricHistory
 from ..metric import Mode
-from .groups import logged, names_of, spans_magnitudes
+from .gaps import draw_gaps, marked_points
+from .groups import curve_of, names_of, spans_magnitudes
 from .style import (
     TEXT,
     WIDTH,
+    above,
     columns,
-    every,
     light_grid,
     line_look,
     new_figure,
@@ -51,7 +51,8 @@ def plot_runs(runs: Sequence[RunCurves], metrics: Sequence[str] = ()) -> Any:
     """Several runs on top of each other: each metric on an axis of its own, each run in one look.
 
     Where it is known whether lower or higher is better, the best epoch of each run has a star, and that of
-    the first metric is in the legend. A fork is drawn from where it has left its parent.
+    the first metric is in the legend. A fork is drawn from where it has left its parent. Where a metric was
+    logged and was not finite, its line has a gap, and a hollow mark stands at the axis' edge.
 
     Args:
         runs: The runs; their names are different.
@@ -109,37 +110,32 @@ def _best(run: RunCurves, metric: str) -> tuple[int, float] | None:
     """The best epoch and its value, by the values at the ends of epochs."""
     if metric not in run.history or metric not in run.directions:
         return None
-    epochs, values = logged(run.history, metric)
     better = min if run.directions[metric] == "min" else max
-    return better(zip(epochs, values, strict=True), key=lambda pair: pair[1], default=None)
-
-
-def _own(run: RunCurves, metric: str) -> tuple[list[int], list[float]]:
-    """The epochs and values of a line."""
-    epochs, values = logged(run.history, metric)
-    first = bisect_left(epochs, run.begins)
-    return epochs[first:], values[first:]
+    return better(curve_of(run.history, metric).finite, key=lambda pair: pair[1], default=None)
 
 
 def _draw(axis: Any, metric: str, runs: Sequence[RunCurves]) -> None:
     shown: list[float] = []
+    gaps: list[tuple[Mapping[int, float], Mapping[str, Any]]] = []
     for index, run in enumerate(runs):
         if metric not in run.history:
             continue
-        epochs, values = _own(run, metric)
-        look = line_look(index)
-        marked = every(len(epochs), index)
-        axis.plot(epochs, values, markersize=3.5, linewidth=1.4, markevery=marked, label=run.name, **look)
+        curve = curve_of(run.history, metric).since(run.begins)
+        look = {"markersize": 3.5, "linewidth": 1.4, **line_look(index)}
+        marked = marked_points(curve.values, index)
+        axis.plot(curve.epochs, curve.values, markevery=marked, label=run.name, **look)
+        gaps.append((curve.not_finite, look))
         found = _best(run, metric)
         if found is not None and found[0] >= run.begins:
             star = {"color": look["color"], "markersize": 11, "markeredgecolor": "black", "linestyle": "none"}
             axis.plot(*found, marker="*", zorder=5, label="_best", markeredgewidth=0.6, **star)
-        shown += values
+        shown += [value for _, value in curve.finite]
     plain(axis.set_ylabel(shortened(metric, 30), fontsize=TEXT))
     if spans_magnitudes(shown):
         axis.set_yscale("log")
     whole_epochs(axis)
     light_grid(axis)
+    above(axis, draw_gaps(axis, gaps))
 
 
 def _add_legend(figure: Any, names: Sequence[str], fitting: int) -> None:

@@ -1,22 +1,24 @@
 """Where a run's time went: every instant from its first step to its last one belongs to one kind.
 
-What is measured: the steps, by Burr's tracker; from a question to its answer, by the run's folder; and the
-seconds in which a process trained, by the run's own clock. Nobody measures commits: they lie in the gaps
-between steps, and so do Lightning's hooks and the loading of data.
+What is measured: the steps, by Burr's tracker; commits, and from a question to its answer, by the run's
+folder; and the seconds in which a process trained, by the run's own clock. Lightning's hooks and the loading
+of data lie in the gaps between steps, and so do the commits that an older version has made.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal
 
+from ..commit_times import CommitTime
 from ..steps import Step
 from .path import phase_of
 
-Kind = Literal["train", "validate", "actions", "commit", "gap", "human", "away"]
+Kind = Literal["train", "validate", "actions", "commit", "commit_gap", "gap", "human", "away"]
 BREAKS: tuple[Kind, ...] = ("human", "away")
 """When nothing was done for a run."""
 
@@ -51,18 +53,23 @@ class Stretch:
 
 
 def spent(
-    steps: Sequence[Step], waits: Sequence[Wait] = (), committed: Collection[int] | None = None
+    steps: Sequence[Step],
+    waits: Sequence[Wait] = (),
+    committed: Collection[int] | None = None,
+    measured: Sequence[CommitTime] = (),
 ) -> list[Stretch]:
     """The time from the first step to the last one, or to the end of a wait after it.
 
     Between two steps there may be a wait for a human, and a time in which no process trained the run: the
     run's own clock, which is stored with every phase, stood still then. What is left is ``gap``, or
-    ``commit`` where a commit was made in it.
+    ``commit_gap`` where a commit was made in it that nobody measured. A commit that was measured is
+    ``commit``, also inside a phase: in the middle of an epoch, say.
 
     Args:
         steps: The machine's steps, in order.
         waits: When a human was waited for, in order.
         committed: The numbers of the steps after which a commit was made; ``None`` where that is unknown.
+        measured: How long commits took, in order.
 
     Returns:
         Stretches, in order. A step that never ended has none.
@@ -75,13 +82,33 @@ def spent(
     """
     ended = [step for step in steps if step.ended is not None]
     found: list[Stretch] = []
+    unmeasured = {*(committed or ())} - {commit.step for commit in measured}
     for number, step in enumerate(ended):
         assert step.ended is not None
         found.append(Stretch(phase_of(step) or "actions", step.started, step.ended, step.failed))
         following = ended[number + 1].started if number + 1 < len(ended) else _last(step.ended, waits)
-        between: Kind = "commit" if committed is not None and step.sequence_id in committed else "gap"
+        between: Kind = "commit_gap" if step.sequence_id in unmeasured else "gap"
         found += _between(step.ended, following, waits, between)
-    return _with_away(found, ended, waits)
+    return [piece for part in _with_away(found, ended, waits) for piece in _with_commits(part, measured)]
+
+
+def _with_commits(part: Stretch, measured: Sequence[CommitTime]) -> Iterator[Stretch]:
+    """A stretch without the commits in it, and these."""
+    at = part.began
+    first = (
+        bisect_left(measured, at, key=lambda commit: commit.ended) if part.kind != "human" else len(measured)
+    )
+    for commit in islice(measured, first, None):
+        began, ended = max(commit.began, at), min(commit.ended, part.ended)
+        if commit.began >= part.ended:
+            break
+        if began < ended:
+            if at < began:
+                yield replace(part, began=at, ended=began)
+            yield Stretch("commit", began, ended)
+            at = ended
+    if at < part.ended or at == part.began:
+        yield replace(part, began=at)
 
 
 def _last(ended: datetime, waits: Sequence[Wait]) -> datetime:
@@ -121,7 +148,7 @@ def _with_away(found: list[Stretch], steps: Sequence[Step], waits: Sequence[Wait
 
 def _stood_still(found: Sequence[Stretch], inside: Sequence[int], off: timedelta) -> set[int]:
     """The gap in which the clock stood still, when it did so for most of it."""
-    gaps = [number for number in inside if found[number].kind in ("gap", "commit")]
+    gaps = [number for number in inside if found[number].kind in ("gap", "commit_gap")]
     longest = max(gaps, key=lambda number: found[number].seconds, default=None)
     if longest is None or off < max(_SHORTEST_AWAY, _length(found[longest]) / 2):
         return set()

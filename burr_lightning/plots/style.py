@@ -7,6 +7,7 @@ every mark a shape of its own beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -32,6 +33,8 @@ SMALL, TEXT, TITLE = 7.5, 8.5, 9.5
 """Points."""
 _HANDLE, _LETTER = 0.75, TEXT * 0.56 / 72
 """Inches of a legend that the sample of a line takes with the space around it, and a letter on average."""
+_BESIDE_AXIS = WIDTH - 2.6
+"""Inches that such a legend has."""
 _LONGEST = 48
 """Letters of a name in the legend above an axis."""
 LABEL = 22
@@ -105,12 +108,13 @@ def above(axis: Any, lines: Mapping[str, Any]) -> None:
     """
     if not lines:
         return
+    fitting = columns([shortened(name, _LONGEST) for name in lines], _BESIDE_AXIS)
     legend = axis.legend(
         list(lines.values()),
         [str(number) for number in range(len(lines))],
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
-        ncols=columns([shortened(name, _LONGEST) for name in lines], WIDTH - 2.6),
+        ncols=fitting,
         fontsize=TEXT,
         frameon=False,
         borderaxespad=0.1,
@@ -119,6 +123,11 @@ def above(axis: Any, lines: Mapping[str, Any]) -> None:
     )
     for text, name in zip(legend.get_texts(), lines, strict=True):
         plain(text).set_text(shortened(name, _LONGEST))
+
+
+def rows_above(names: Sequence[str]) -> int:
+    """How many rows the legend that `above` draws has."""
+    return math.ceil(len(names) / columns([shortened(name, _LONGEST) for name in names], _BESIDE_AXIS))
 
 
 def columns(names: Sequence[str], width: float) -> int:

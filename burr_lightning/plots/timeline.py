@@ -7,6 +7,7 @@ from textwrap import fill
 from typing import Any
 
 from ..amounts import duration
+from ..commit_times import CommitTime
 from ..steps import Step
 from .spent import BREAKS, Kind, Wait, spent
 from .style import (
@@ -32,7 +33,8 @@ _KINDS: dict[Kind, tuple[str, str, str]] = {
     "train": ("training", BLUE, ""),
     "validate": ("validation", SKY, "////"),
     "actions": ("other actions", ORANGE, ""),
-    "commit": ("gaps with a commit", GREEN, ""),
+    "commit": ("commits", GREEN, ""),
+    "commit_gap": ("gaps with a commit", GREEN, "...."),
     "gap": ("other gaps", GRAY, ""),
     "human": ("waiting for a human", PURPLE, "xxxx"),
     "away": ("no process, or undone", PALE, "\\\\\\\\"),
@@ -53,6 +55,7 @@ def plot_timeline(
     steps: Sequence[Step],
     waits: Sequence[Wait] = (),
     committed: Collection[int] | None = None,
+    measured: Sequence[CommitTime] = (),
 ) -> Any:
     """Where the time of a run went: in shares of the whole, and along the wall clock.
 
@@ -63,6 +66,7 @@ def plot_timeline(
         steps: The machine's steps.
         waits: When a human was waited for.
         committed: The numbers of the steps after which a commit was made; ``None`` where that is unknown.
+        measured: How long commits took, in order; those of older versions were not measured.
 
     Returns:
         A matplotlib figure.
@@ -70,7 +74,7 @@ def plot_timeline(
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
     """
-    parts = placed(spent(steps, waits, committed))
+    parts = placed(spent(steps, waits, committed, measured))
     totals = {
         kind: total
         for kind in _KINDS
@@ -84,14 +88,20 @@ def plot_timeline(
     if not totals:
         _say_nothing(shares, lanes)
         return figure
-    known = committed is not None
     _draw_shares(figure, shares, bars)
-    _draw_lanes(lanes, parts, totals, known=known)
-    held = "A gap with a commit holds the commit," if known else "Gaps between actions hold commits,"
-    figure.supxlabel(_NOT_APART.format(held), fontsize=SMALL)
+    _draw_lanes(lanes, parts, totals)
+    known = committed is not None or bool(measured)
+    figure.supxlabel(_NOT_APART.format(_held(totals, known=known)), fontsize=SMALL)
     _label_axis(lanes, parts)
     _label_breaks(figure, lanes, parts, list(totals))
     return figure
+
+
+def _held(totals: Collection[Kind], *, known: bool) -> str:
+    """The beginning of what is said of the gaps."""
+    if "commit_gap" in totals:
+        return "A gap with a commit holds the commit,"
+    return "Gaps between actions hold" if known else "Gaps between actions hold commits,"
 
 
 def _bars(totals: Mapping[Kind, float]) -> dict[str, Mapping[Kind, float]]:
@@ -146,7 +156,7 @@ def _draw_shares(figure: Any, axis: Any, bars: Mapping[str, Mapping[Kind, float]
         text.set_visible(text.get_window_extent().width + _AIR < share * room)
 
 
-def _draw_lanes(axis: Any, parts: Sequence[Placed], totals: Mapping[Kind, float], *, known: bool) -> None:
+def _draw_lanes(axis: Any, parts: Sequence[Placed], totals: Mapping[Kind, float]) -> None:
     length, whole = parts[-1].at + parts[-1].width, sum(totals.values())
     for row, kind in enumerate(totals):
         own = [part for part in parts if part.stretch.kind == kind]
@@ -156,7 +166,7 @@ def _draw_lanes(axis: Any, parts: Sequence[Placed], totals: Mapping[Kind, float]
             spans = [(p.at, max(p.width, least)) for p in own if p.stretch.failed == failed]
             axis.broken_barh(spans, (row - 0.38, 0.76), **{**_look(kind), **(_FAILED if failed else {})})
     names = {kind: _KINDS[kind][0] for kind in totals}
-    if not known and "gap" in names:
+    if "gap" in names and "commit_gap" not in names:
         names["gap"] = "gaps between actions"
     labels = [
         f"{names[k]}  {duration(total)}  {_percent(100 * total / whole)}" for k, total in totals.items()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from ..known_runs import readable_info
 from ..layout import RunFolder, RunInfo, run_folders
 
 
@@ -20,21 +22,81 @@ class ForkPoint:
     """The last epoch that the two have in common."""
     sequence_id: int
     """The step of the machine that it was forked after."""
+    created: float | None = field(default=None, compare=False, repr=False)
+    """When the parent was begun, for a later run may have its name; ``None`` where an older version did not
+    write it down."""
+
+    def is_in(self, run: RunInfo) -> bool:
+        """Whether a run is the parent itself, and not a later one of its name."""
+        same = self.created is None or self.created == run.created
+        return same and (self.run_id, self.project) == (run.run_id, run.project)
 
     def __str__(self) -> str:
         return f"{self.run_id}@{self.epoch}"
 
 
 def fork_point(info: RunInfo) -> ForkPoint | None:
-    """Where a run has left its parent, ``None`` where it is no fork."""
-    parent: Mapping[str, Any] | None = info.parent
-    if parent is None:
+    """Where a run has left its parent, ``None`` where it is no fork, or its file does not say it whole."""
+    parent: Any = info.parent
+    if not isinstance(parent, Mapping) or not {"run_id", "epoch", "sequence_id"} <= parent.keys():
         return None
-    return ForkPoint(parent["run_id"], info.project, parent["epoch"], parent["sequence_id"])
+    return ForkPoint(
+        parent["run_id"], info.project, parent["epoch"], parent["sequence_id"], parent.get("created")
+    )
 
 
-def children_of(folder: RunFolder) -> list[tuple[RunFolder, RunInfo]]:
-    """The forks of a run, the oldest first."""
-    known = [(other, info) for other in run_folders(folder.root, folder.project) if (info := other.info())]
-    forks = [(other, info) for other, info in known if (info.parent or {}).get("run_id") == folder.run_id]
+def parent_info(
+    folder: RunFolder, info: RunInfo, read: Callable[[RunFolder], RunInfo | None] = readable_info
+) -> RunInfo | None:
+    """What is stored of the run that a fork has left, ``None`` where that is deleted, or it is no fork.
+
+    Args:
+        folder: The fork.
+        info: What its folder says.
+        read: Reads what a folder says, as in `children_of`.
+    """
+    at = fork_point(info)
+    found = read(RunFolder(folder.root, folder.project, at.run_id)) if at is not None else None
+    return found if at is not None and found is not None and at.is_in(found) else None
+
+
+class KnownInfos:
+    """What the folders of runs say; those that were read before are read again only where they changed.
+
+    For who asks again and again, every second say: a project can hold thousands of runs.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, int], RunInfo | None]] = {}
+
+    def info(self, folder: RunFolder) -> RunInfo | None:
+        """What `readable_info` gives."""
+        file = folder.path / "run.json"
+        try:
+            status = file.stat()
+        except OSError:
+            return None
+        version = (status.st_mtime_ns, status.st_size)
+        known = self._known.get(file)
+        if known is None or known[0] != version:
+            known = self._known[file] = version, readable_info(folder)
+        return known[1]
+
+
+def children_of(
+    folder: RunFolder, read: Callable[[RunFolder], RunInfo | None] = readable_info
+) -> list[tuple[RunFolder, RunInfo]]:
+    """The forks of a run, the oldest first.
+
+    Args:
+        folder: The run.
+        read: Reads what a folder says; `KnownInfos.info` for who asks again and again.
+    """
+    known = [(other, info) for other in run_folders(folder.root, folder.project) if (info := read(other))]
+    own = read(folder)
+    forks = [
+        (other, info)
+        for other, info in known
+        if (at := fork_point(info)) and at.run_id == folder.run_id and (own is None or at.is_in(own))
+    ]
     return sorted(forks, key=lambda fork: fork[1].created)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..known_runs import known_runs, meant_runs, only_run
-from ..layout import home, run_folders
+from ..layout import home
 from ..persisters import Place
 from ..stored_rows import StoredRows
 from .html import runs_as_html
@@ -33,11 +33,12 @@ def list_runs(
         persister: A persister for all of them, or the URL of those that were trained with it, with the
             password; ``None`` is the one that each run's folder names.
 
-    A run whose rows cannot be read is listed without a state, and its `Run.rows_error` says why.
+    A run whose rows cannot be read is listed without a state, and its `Run.rows_error` says why; one whose
+    ``run.json`` cannot be read is left out, and `burr-lightning runs` and `doctor` name it.
     """
-    folders = run_folders(home(root_dir), project)
+    known = known_runs(home(root_dir), project)
     with StoredRows(persister, "list_runs", strict=False) as rows:
-        runs = [Run(folder, info, rows) for folder in folders if (info := folder.info())]
+        runs = [Run(folder, info, rows) for folder, info in known.items()]
     return Runs(sorted(runs, key=lambda run: run.created, reverse=True))
 
 

@@ -20,6 +20,7 @@ from ..layout import RunFolder, RunInfo, checked_run_id, flush
 from ..locks import RunLock
 from ..rows import Row, StateRows
 from ..state import is_at_fork, parent_of, short
+from .family import parent_info
 from .fork_hparams import checked_hparams
 
 Epoch = int | Literal["best", "last"]
@@ -130,14 +131,17 @@ def _row_of(wanted: ForkRequest, newest: Row | None) -> Row:
     name = of_epoch(there, epoch)
     row = wanted.rows.at(name.commit) if name is not None else None
     if name is None or row is None or row.state["checkpoint"] is None:
-        why = f"epoch {epoch}: {_why_not(wanted.info, epoch, newest)}"
+        why = f"epoch {epoch}: {_why_not(wanted, epoch, newest)}"
         raise EpochNotForkableError(wanted.call, epoch, why, available - {epoch})
     return row
 
 
-def _why_not(info: RunInfo, epoch: int, newest: Row | None) -> str:
-    if info.parent is not None and 0 <= epoch < info.parent["epoch"]:
-        return f"{info.parent['run_id']!r} has trained it, so fork that run"
+def _why_not(wanted: ForkRequest, epoch: int, newest: Row | None) -> str:
+    parent = wanted.info.parent
+    if parent is not None and 0 <= epoch < parent["epoch"]:
+        is_there = parent_info(wanted.folder, wanted.info) is not None
+        then = "so fork that run" if is_there else "which is deleted"
+        return f"{parent['run_id']!r} has trained it, {then}"
     done = newest is not None and 0 <= epoch <= newest.state["epoch"]
     return "its checkpoint was pruned" if done else "the run has not trained it"
 
@@ -191,7 +195,12 @@ def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
     old = {**{name: known[name] for name in new if name in known}, **untold["old"]}
     changed = {**(state["changed_hparams"] or {}), **new}
     return state.update(
-        fork={**parent, "hparams": to_tell, "old": old},
+        fork={
+            **parent,
+            "hparams": to_tell,
+            "old": old,
+            "changed": {name: known.get(name) for name in new},
+        },
         hparams={**known, **short(new)},
         changed_hparams=changed or None,
     )
@@ -206,5 +215,5 @@ def _info_of_fork(wanted: ForkRequest, state: State[Any]) -> RunInfo:
         created=time.time(),
         launch=fork_launch(wanted.info.launch, wanted.info.run_id, run_id),
         job=None,
-        parent=parent_of(state),
+        parent={**(parent_of(state) or {}), "created": wanted.info.created},
     )

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..amounts import number
+from ..plots.groups import curve_of, gaps_in_words
 from .words import best_in_words
 
 if TYPE_CHECKING:
@@ -88,11 +89,12 @@ def _curve(run: Run) -> str:
     if len(points) < 2:
         return ""
     name = escape(monitor["metric"])
+    gaps = gaps_in_words(curve_of(run.history, monitor["metric"]).not_finite)
     return (
         f"<svg width='{_WIDTH}' height='{_HEIGHT}' role='img' aria-label='{name} over the epochs'>"
         f"<polyline fill='none' stroke='currentColor' stroke-width='1.5' points='{_places(points)}'/></svg>"
         f"<div><small>{name}: {number(points[0][1])} in epoch {points[0][0]}, "
-        f"{number(points[-1][1])} in epoch {points[-1][0]}</small></div>"
+        f"{number(points[-1][1])} in epoch {points[-1][0]}{f'; {gaps}' if gaps else ''}</small></div>"
     )
 
 

@@ -18,9 +18,10 @@ from ..persisters import Place
 from ..rows import StateRows
 from ..steps import MachinePath, read_steps
 from ..stored_rows import StoredRows
-from ..tracked import tracked_graph
+from ..tracked import place_of, taken_by, tracked_graph
 from .asked import AskedRun
 from .committed import Commit, commits_of
+from .family import parent_info
 from .forks import ForkableRun
 from .html import as_html
 
@@ -64,9 +65,18 @@ class Run(AskedRun, ForkableRun):
         with StoredRows(persister, "Run.open", strict=True) as rows:
             return cls(*only_run(named, known, run_id, root), rows)
 
+    def is_fork_of(self, other: Run) -> bool:
+        """Whether it was forked from another run: from that itself, not from an earlier one of its name."""
+        return self.parent is not None and self.parent.is_in(other._info)
+
+    @property
+    def parent_is_there(self) -> bool:
+        """Whether the run that it was forked from is still stored."""
+        return parent_info(self._folder, self._info) is not None
+
     def tracked_graph(self) -> dict[str, Any] | None:
         """The machine as Burr's local tracker stored it, ``None`` where it stored none."""
-        return tracked_graph(self._info)
+        return tracked_graph(self._folder, self._info)
 
     @property
     def folder(self) -> Path:
@@ -182,7 +192,17 @@ class Run(AskedRun, ForkableRun):
     @property
     def path(self) -> MachinePath:
         """The steps of the machine, as Burr's local tracker recorded them; empty where it did not."""
-        return read_steps(Path(self._info.tracker)) if self._info.tracker else MachinePath()
+        place = place_of(self._folder, self._info)
+        return read_steps(place) if place is not None else MachinePath()
+
+    @property
+    def untracked(self) -> str:
+        """Why Burr's local tracker has nothing of it, in words, where that is so."""
+        tracked = self._info.tracker
+        taken = taken_by(Path(tracked), self._folder) if tracked is not None else None
+        if taken is None:
+            return "Burr's local tracker did not record this run"
+        return f"its place in Burr's local tracker was taken by the run of the same name in {taken}"
 
     def to_pandas(self) -> Any:
         """The metrics of all committed epochs as a ``DataFrame``, as `MetricHistory.to_pandas` has it.

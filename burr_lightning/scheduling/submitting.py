@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from ..layout import checked_run_id, new_run_id
+from ..layout import LATEST, checked_run_id, new_run_id
 from ..locks import holder
 from .deciding import decide, seen
 from .errors import (
@@ -57,7 +57,8 @@ def submit(
     """
     if not (math.isfinite(backoff) and backoff >= 0):
         raise BackoffError(backoff)
-    wanted = checked_run_id(run_id) if run_id is not None else new_run_id()
+    is_stored = run_id == LATEST and any(root.glob(f"*/{LATEST}/run.json"))
+    wanted = checked_run_id(run_id, is_stored=is_stored) if run_id is not None else new_run_id()
     program = _program(command[0])
     queue = Queue(root)
     job = Job(wanted, (program, *command[1:]), os.getcwd(), wanted, (), time.time(), max(retries, 0), backoff)

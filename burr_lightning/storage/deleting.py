@@ -58,7 +58,7 @@ def delete(doomed: Doomed) -> None:
 
 def _is_gone(folder: RunFolder) -> bool:
     """Whether another command has deleted it meanwhile, or a process begins a new run of that name."""
-    is_new = folder.lock.exists() and folder.info() is None and not folder.half_deleted.exists()
+    is_new = folder.lock.exists() and not folder.marker.exists() and not folder.half_deleted.exists()
     return is_new or not folder.path.exists()
 
 
@@ -70,7 +70,7 @@ def _owned(folder: RunFolder) -> Iterator[None]:
         with queue.alone() if queue.path.is_dir() else nullcontext():
             refuse_queued(folder)
             lock.acquire()
-            if folder.info() is not None:
+            if folder.marker.exists():
                 folder.begin_to_delete()
                 flush(folder.path)
         yield

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from burr.tracking import LocalTrackingClient
+
 from ..errors import RowsNotDeletedError
-from ..known_runs import known_runs, meant_runs, only_run
+from ..known_runs import known_runs, meant_runs, only_run, unreadable_runs, why_unreadable
 from ..layout import RunFolder, RunInfo, half_deleted_folders
 from ..persisters import PersisterUrl
 from ..persisters.deleting import count_rows
@@ -26,6 +29,8 @@ class Doomed:
     info: RunInfo
     begun: bool
     """Whether it is deleted in part already."""
+    unreadable: str | None
+    """Why it is not known what the run was, in words; ``None`` where it is."""
     files: int
     frees: int
     """Bytes; files that a fork has too free none."""
@@ -42,12 +47,13 @@ class Doomed:
 
 
 def found(wanted: str, root: Path, project: str | None) -> tuple[RunFolder, RunInfo]:
-    """The run that a name means, those included that are deleted in part.
+    """The run that a name means, those included that are deleted in part or cannot be opened.
 
     Raises:
         RunNotFoundError: If no run, or more than one, is meant.
     """
-    known = {**_rests(root, project), **known_runs(root, project)}
+    unreadable = {folder: _stand_in(folder) for folder in unreadable_runs(root, project)}
+    known = {**_rests(root, project), **unreadable, **known_runs(root, project)}
     return only_run(meant_runs(known, wanted), known, wanted, root)
 
 
@@ -64,7 +70,10 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
         NotDeletedError: If somebody needs the run.
         RowsNotDeletedError: If its rows are out of reach.
     """
-    begun = folder.info() is None
+    begun = not os.path.lexists(folder.marker)
+    unreadable = why_unreadable(folder) if any(folder.path.iterdir()) else None
+    if unreadable and persister is not None:
+        info = replace(info, persister=PersisterUrl.parse(persister, "delete").stored)
     refuse_in_use(folder)
     store = None if keep_rows else _store(folder, info, persister)
     rows = count_rows(store, folder.project, folder.run_id) if store is not None else 0
@@ -73,17 +82,24 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
     freed = Freed(files)
     forks = tuple(fork.run_id for _, fork in children_of(folder))
     size = sum(map(freed.of, files))
-    return Doomed(folder, info, begun, len(files), size, store, rows, trackers, kept, forks)
+    return Doomed(folder, info, begun, unreadable, len(files), size, store, rows, trackers, kept, forks)
 
 
 def _rests(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
     """What is left of runs whose deletion was cut off."""
-    marked = {
-        folder: info
-        for folder in half_deleted_folders(root, project)
-        if (info := folder.info_of_half_deleted()) is not None
-    }
+    marked = {folder: _info_of_rest(folder) for folder in half_deleted_folders(root, project)}
     return {**marked, **dict(_emptied(root, project))}
+
+
+def _info_of_rest(folder: RunFolder) -> RunInfo:
+    info = folder.info_of_half_deleted() if why_unreadable(folder) is None else None
+    return info or _stand_in(folder)
+
+
+def _stand_in(folder: RunFolder) -> RunInfo:
+    """What is known of a run by the name of its folder alone: where it is tracked if it did not say where."""
+    tracker = Path(LocalTrackingClient.DEFAULT_STORAGE_DIR).expanduser() / folder.project / folder.run_id
+    return RunInfo(folder.run_id, folder.project, None, str(tracker), 0.0)
 
 
 def _emptied(root: Path, project: str | None) -> Iterator[tuple[RunFolder, RunInfo]]:

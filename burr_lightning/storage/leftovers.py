@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..layout import RunFolder, RunInfo
-from ..tracked import OWNER, UNDONE, earlier_of, owns
+from ..tracked import OWNER, UNDONE, earlier_of, owns, place_of
 from .sizes import files_in
 
 _SETTLED = 3600.0
@@ -27,16 +27,19 @@ def leftovers(folder: RunFolder, info: RunInfo) -> Iterator[tuple[Path, str]]:
     for place in (folder.path, reviews):
         found = sorted(path for path in place.glob("*.tmp") if not path.name.startswith("."))
         yield from ((path, "torn file") for path in found if _is_settled(path))
-    yield from ((path, "set aside: a question or an answer") for path in sorted(reviews.glob("*.aside")))
+    # What a human was asked and has answered stays: it can be had nowhere else.
+    yield from ((path, "set aside: who was told") for path in sorted(reviews.glob("*.told.*.aside")))
     if info.tracker is not None:
-        yield from _tracked(Path(info.tracker), folder)
+        yield from _tracked(Path(info.tracker), folder, place_of(folder, info))
 
 
-def _tracked(tracker: Path, folder: RunFolder) -> Iterator[tuple[Path, str]]:
+def _tracked(tracker: Path, folder: RunFolder, own: Path | None) -> Iterator[tuple[Path, str]]:
     undone = tracker / UNDONE
     if undone.is_file() and owns(tracker, folder):
         yield undone, "set aside: steps that were run again"
     for earlier in earlier_of(tracker, folder):
+        if earlier == own:
+            continue  # a run of this name in another root has had it set aside: it can be had nowhere else
         # What says whose it is goes last: who is killed before that can go on with it.
         files = sorted(files_in(earlier), key=lambda path: (path.name == OWNER, path))
         yield from ((path, "set aside: an earlier run of that name") for path in files)

@@ -12,6 +12,7 @@ from burr.tracking import LocalTrackingClient
 from ...commits.checkpoints import CheckpointName
 from ...commits.partial import read_partial
 from ...errors import BurrLightningError
+from ...known_runs import why_unreadable
 from ...layout import RunFolder
 from ...locks import is_held
 from ...rows import StoredRow
@@ -62,14 +63,21 @@ def _folders(root: Path) -> Iterator[Finding]:
             continue  # what may not be read is told with the permissions
         if info is not None or is_held(folder.lock):
             continue
-        what = "is torn or of another version" if (path / "run.json").exists() else "is missing"
-        checkpoints = len(list(path.glob("checkpoints/*.ckpt")))
-        yield Finding(
-            "orphans",
-            "problem",
-            f"{path}: its run.json {what}, so its {count(checkpoints, 'checkpoint')} belong to no run",
-            (str(path),),
-        )
+        checkpoints = count(len(list(path.glob("checkpoints/*.ckpt"))), "checkpoint")
+        if folder.half_deleted.exists():
+            text = f"{path}: it is deleted in part; to end that: {_deletion(folder)} --yes"
+        elif folder.marker.exists():
+            text = (
+                f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run. To have the file "
+                f"written anew, run its script again; to delete the run: {_deletion(folder)}"
+            )
+        else:
+            text = f"{path}: its run.json is missing, so its {checkpoints} belong to no run"
+        yield Finding("orphans", "problem", text, (str(path),))
+
+
+def _deletion(folder: RunFolder) -> str:
+    return f"burr-lightning delete {folder.run_id} --project {folder.project}"
 
 
 def _torn(folder: RunFolder, *, has_finished: bool) -> Iterator[Finding]:
