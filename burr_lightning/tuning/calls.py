@@ -32,6 +32,9 @@ class Place:
     device: str | None
     """What it sees as ``CUDA_VISIBLE_DEVICES``, ``None`` where that was left as it was."""
 
+    def __str__(self) -> str:
+        return f"slot {self.slot}" if self.device is None else f"slot {self.slot} (GPU {self.device})"
+
 
 class _RemoteTraceback(Exception):  # noqa: N818
     """Shows, as the cause of an exception, where in the other process it was raised."""

@@ -26,6 +26,7 @@ class TrialRecord:
         status: ``waiting`` for a worker, ``running``, or over: ``finished``, ``pruned`` or ``failed``.
         values: What it came to, one for each direction; ``None`` where there is no such thing yet.
         attempts: How often it was begun.
+        deaths: How often its process died.
         reason: Why it was pruned; of one that failed, the traceback or how its process died.
         attributes: What the sampler keeps of it.
         started: When it was begun last, in seconds since 1970.
@@ -40,6 +41,7 @@ class TrialRecord:
     status: Status = "waiting"
     values: tuple[float, ...] | None = None
     attempts: int = 0
+    deaths: int = 0
     reason: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     started: float | None = None
@@ -106,9 +108,9 @@ class Ledger:
         }
         return self._and(event, attributes=attributes, study=study_attributes)
 
-    def launched(self, trial: int, *, at: float, worker: str | None = None) -> Ledger:
+    def launched(self, trial: int, *, at: float) -> Ledger:
         """A worker has begun with it, or goes on with it."""
-        return self._and({"what": "launched", "trial": trial, "at": at}, worker=worker)
+        return self._and({"what": "launched", "trial": trial, "at": at})
 
     def ended(
         self,
@@ -119,16 +121,30 @@ class Ledger:
         values: Sequence[float] | None = None,
         step: int | None = None,
         reason: str | None = None,
+        worker: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Ledger:
         """It is over."""
         numbers = None if values is None else [repr(float(value)) for value in values]
         event = {"what": "ended", "trial": trial, "status": status, "at": at}
-        return self._and(event, values=numbers, step=step, reason=reason, attributes=attributes)
+        more = {"reason": reason, "worker": worker, "attributes": attributes}
+        return self._and(event, values=numbers, step=step, **more)
 
-    def set_back(self, trial: int, reason: str) -> Ledger:
-        """Its worker is gone: it waits for another one, which goes on from the run's last commit."""
-        return self._and({"what": "set_back", "trial": trial, "reason": reason})
+    def set_back(
+        self, trial: int, reason: str, *, died: bool, at: float | None = None, worker: str | None = None
+    ) -> Ledger:
+        """It waits for a worker again, which goes on from the run's last commit.
+
+        Args:
+            trial: Which one.
+            reason: What became of its worker.
+            died: Whether the worker died by itself, and was not interrupted together with the study.
+            at: When that was, ``None`` where it is not known.
+            worker: Who it was.
+        """
+        return self._and(
+            {"what": "set_back", "trial": trial, "reason": reason, "died": died}, at=at, worker=worker
+        )
 
     def _and(self, event: dict[str, Any], **more: Any) -> Ledger:
         event |= {key: value for key, value in more.items() if value is not None and value != {}}
@@ -276,14 +292,14 @@ class _Log:
         del self.waiting[trial]
         self.running[trial] = None
         attempts = self.trials[trial].attempts + 1
-        self._change(
-            trial, status="running", attempts=attempts, started=event["at"], worker=event.get("worker")
-        )
+        self._change(trial, status="running", attempts=attempts, started=event["at"], worker=None)
 
     def _set_back(self, event: Event, trial: int) -> None:
         self.running.pop(trial, None)
         self.waiting[trial] = None
-        self._change(trial, status="waiting", reason=event["reason"])
+        deaths = self.trials[trial].deaths + event["died"]
+        worker = event.get("worker")
+        self._change(trial, status="waiting", reason=event["reason"], deaths=deaths, worker=worker)
 
     def _ended(self, event: Event, trial: int) -> None:
         self.running.pop(trial, None)
@@ -298,6 +314,7 @@ class _Log:
             ended=event["at"],
             step=event.get("step"),
             reason=event.get("reason"),
+            worker=event.get("worker"),
             attributes=attributes,
         )
         self.over += 1

@@ -28,8 +28,8 @@ class Suggests(Protocol):
 class Runs(Protocol):
     """Runs trials."""
 
-    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> str | None:
-        """Begin with one, or go on with it; tell who does."""
+    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> None:
+        """Begin with one, or go on with it."""
 
     def next(self) -> Outcome:
         """Wait until one of them is done."""
@@ -43,20 +43,23 @@ def wants_more(state: State[Any]) -> bool:
 
 def has_free_worker(state: State[Any]) -> bool:
     """Whether another trial can be run beside those that are running."""
-    return len(state["ledger"].running) < int(state["parallel"])
+    return state["interrupted"] is None and len(state["ledger"].running) < int(state["parallel"])
 
 
 WAITS = Condition(
-    ["ledger", "parallel"],
+    ["ledger", "parallel", "interrupted"],
     lambda state: bool(state["ledger"].waiting) and has_free_worker(state),
     name="a trial waits, and a worker is free",
 )
 WANTS = Condition(
-    ["ledger", "parallel", "n_trials", "stop_reason"],
+    ["ledger", "parallel", "n_trials", "stop_reason", "interrupted"],
     lambda state: has_free_worker(state) and wants_more(state),
     name="another trial is wanted, and a worker is free",
 )
 RUNS = Condition(["ledger"], lambda state: bool(state["ledger"].running), name="a trial runs")
+
+
+_INTERRUPTED = "the study was interrupted"
 
 
 class _StudyAction(Action):
@@ -129,14 +132,14 @@ class Launch(_StudyAction):
         return ["sequence_id"]
 
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """Which one, and who runs it."""
+        """Which one, and when."""
         trial = state["ledger"].waiting[0]
-        worker = self._runs.launch(state["ledger"], trial, inputs["sequence_id"])
-        return {"trial": trial, "at": time.time(), "worker": worker}
+        self._runs.launch(state["ledger"], trial, inputs["sequence_id"])
+        return {"trial": trial, "at": time.time()}
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The ledger that knows that it runs."""
-        ledger = state["ledger"].launched(result["trial"], at=result["at"], worker=result["worker"])
+        ledger = state["ledger"].launched(result["trial"], at=result["at"])
         return with_ledger(state, ledger, result["trial"])
 
 
@@ -167,9 +170,11 @@ class Wait(_StudyAction):
 class Record(_StudyAction):
     """Write down how a trial went, and whether that ends the study.
 
-    A trial whose process died waits for another worker, until it has been begun ``attempts`` times.
+    A trial whose process died waits for another worker, until that has happened ``attempts`` times; one that
+    was ended together with the study waits for it to go on.
 
-    Reads: `ledger`, `outcome`, `seconds`. Writes: those, `trial`, `best` and `stop_reason`.
+    Reads: `ledger`, `outcome`, `seconds`, `interrupted`. Writes: the first three, `trial`, `best` and
+    `stop_reason`.
 
     Args:
         sampler: What is told of it.
@@ -178,7 +183,7 @@ class Record(_StudyAction):
         clock: Gives the seconds that the study has run so far.
     """
 
-    READS = ("ledger", "outcome", "seconds")
+    READS = ("ledger", "outcome", "seconds", "interrupted")
     WRITES = ("ledger", "trial", "best", "outcome", "stop_reason", "seconds")
 
     def __init__(self, sampler: Suggests, attempts: int, stop_when: Condition | None, clock: Any) -> None:
@@ -189,8 +194,10 @@ class Record(_StudyAction):
         """The trial, as it is from now on."""
         outcome = Outcome(**state["outcome"])
         result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
+        if state["interrupted"] is not None and outcome.status in ("died", "failed"):
+            return {**result, "status": "interrupted", "reason": _INTERRUPTED}
         if outcome.status == "died":
-            if state["ledger"][outcome.trial].attempts < self._attempts:
+            if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
                 return result
             result |= {"status": "failed", "reason": f"{outcome.reason} ({self._attempts} attempts)"}
         trial = replace(
@@ -215,9 +222,10 @@ class Record(_StudyAction):
 
 
 def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
-    trial, status = result["trial"], result["status"]
-    if status == "died":
-        return ledger.set_back(trial, result["reason"])
+    trial, status, worker = result["trial"], result["status"], result["worker"]
+    if status in ("died", "interrupted"):
+        died = status == "died"
+        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], worker=worker)
     return ledger.ended(
         trial,
         status,
@@ -225,6 +233,7 @@ def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
         values=result["values"],
         step=result["step"],
         reason=result["reason"],
+        worker=worker,
         attributes=result["attributes"],
     )
 
@@ -271,7 +280,8 @@ def study_machine(
             best_model=BestTrial(),
         )
         .with_transitions(
-            ("suggest", "launch"),
+            ("suggest", "launch", WAITS),
+            ("suggest", "wait", RUNS),
             (["launch", "record"], "launch", WAITS),
             (["launch", "record"], "suggest", WANTS),
             (["launch", "record"], "wait", RUNS),

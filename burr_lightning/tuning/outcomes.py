@@ -17,6 +17,7 @@ class Outcome:
         values: What it came to, one for each direction.
         step: The epoch of that, where it is known.
         reason: Why it was pruned, its traceback, or how its process died.
+        worker: Who ran it.
     """
 
     trial: int
@@ -25,6 +26,7 @@ class Outcome:
     values: list[float] | None = None
     step: int | None = None
     reason: str | None = None
+    worker: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -8,14 +8,16 @@ from typing import Any
 
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
-from burr.tracking import LocalTrackingClient
 
+from . import telling
+from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
 from .ledger import OVER, TrialRecord
 from .machine import study_machine, wants_more
 from .rows import StudyRow, StudyRows
 from .scores import Scores
 from .settings import StudySettings
+from .tracking import local_tracker
 
 _COMMITS = ("suggest", "record", "best_model")
 """The actions after which a row is written: before a trial is launched, and when one is over."""
@@ -42,20 +44,46 @@ class RunningStudy:
             return
         self._tell_all_again()
         executor = self._settings.executor or _processes(self._settings.parallel)
-        began = time.monotonic() - self.state["seconds"]
+        jobs = Jobs(executor, self._settings.task)
+        app = self._application(jobs)
         try:
-            app = self._application(Jobs(executor, self._settings.task), began)
-            while (done := app.step(inputs={"sequence_id": _next_step(app)})) is not None:
-                action, _, self.state = done
-                if action.name in _COMMITS:
-                    self._rows.save(_next_step(app) - 1, str(action.name), self.state)
-                if action.name == "record":
-                    self._tell(self.state["ledger"][self.state["trial"]])
+            with sigterm_raises():
+                self._run(app, jobs)
         finally:
             if self._settings.executor is None:
                 executor.shutdown(cancel_futures=True)
 
-    def _application(self, jobs: Jobs, began: float) -> Application[Any]:
+    def _run(self, app: Application[Any], jobs: Jobs) -> None:
+        try:
+            while self._step(app):
+                pass
+        except (KeyboardInterrupt, SystemExit) as error:
+            why = in_words(error)
+            telling.interrupted(self._settings.study_id, why, len(jobs.running))
+            jobs.stop()
+            app.update_state(app.state.update(interrupted=why))
+            while jobs.running and self._step(app):
+                pass
+            raise
+        except BaseException:
+            jobs.stop()
+            raise
+
+    def _step(self, app: Application[Any]) -> bool:
+        done = app.step(inputs={"sequence_id": _next_step(app)})
+        if done is None:
+            return False
+        action, _, self.state = done
+        if action.name in _COMMITS:
+            self._rows.save(_next_step(app) - 1, str(action.name), self.state)
+        if action.name == "record":
+            trial = self.state["ledger"][self.state["trial"]]
+            self._tell(trial)
+            telling.tell(self._settings.study_id, trial, self.state)
+        return True
+
+    def _application(self, jobs: Jobs) -> Application[Any]:
+        began = time.monotonic() - self.state["seconds"]
         settings = self._settings
         graph = study_machine(
             settings.decisions(self.state["seed"]),
@@ -76,7 +104,7 @@ class RunningStudy:
         if self._sequence_id is not None:
             builder = builder.with_identifiers(sequence_id=self._sequence_id)
         if settings.tracker:
-            tracker = LocalTrackingClient(project=project)
+            tracker = local_tracker(settings.folder, self._sequence_id)
             builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
 

@@ -107,9 +107,14 @@ class StudySettings:
                 f"trials' values were compared so. Give it that one, or start a new study."
             )
         for trial in ledger.running:
-            ledger = ledger.set_back(trial, "the study was interrupted")
+            ledger = ledger.set_back(trial, "the study was interrupted", died=False)
         return stored.update(
-            ledger=ledger, parallel=self.parallel, n_trials=self._most_trials(), stop_reason=None
+            ledger=ledger,
+            parallel=self.parallel,
+            n_trials=self._most_trials(),
+            stop_reason=None,
+            outcome=None,
+            interrupted=None,
         )
 
     def _most_trials(self) -> int | None:

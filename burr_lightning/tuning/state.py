@@ -10,6 +10,8 @@
 | `seconds` | how long the study has run, in all processes |
 | `seed` | what the sampler's random numbers come from |
 | `stop_reason` | what ended the study, in words |
+| `outcome` | how the trial went that is to be recorded |
+| `interrupted` | what interrupts the study, which then starts no trial any more |
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ def initial_state(
         "seconds": 0.0,
         "seed": seed,
         "stop_reason": None,
+        "outcome": None,
+        "interrupted": None,
     }
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
+import threading
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .outcomes import Outcome
@@ -20,6 +24,10 @@ def run_trial(task: TrialTask) -> Outcome:
     Args:
         task: The trial, its study, and the objective.
     """
+    return replace(_tried(task), worker=_here())
+
+
+def _tried(task: TrialTask) -> Outcome:
     trial = Trial(task)
     try:
         returned = task.objective(trial)
@@ -29,6 +37,13 @@ def run_trial(task: TrialTask) -> Outcome:
         if pruned:
             return Outcome(task.number, "pruned", time.time(), reason=str(error) or "the objective pruned it")
         return Outcome(task.number, "failed", time.time(), reason=traceback.format_exc())
+
+
+def _here() -> str:
+    """Where this is run, for an executor that does not tell."""
+    thread = threading.current_thread()
+    place = f"process {os.getpid()} on {socket.gethostname()}"
+    return place if thread is threading.main_thread() else f"{thread.name} of {place}"
 
 
 def _outcome(trial: Trial, returned: Any) -> Outcome:
