@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import HalfDeletedError, RunIdError
+from .errors import HalfDeletedError, NameTakenError, RunIdError
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
 RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
@@ -24,6 +24,7 @@ REPLAY_VARIABLE = "BURR_LIGHTNING_REPLAY"
 DEFAULT_HOME = "burr_runs"
 DEFAULT_PROJECT = "lightning"
 DATABASE = "state.sqlite"
+STUDY_FILE = "study.json"
 LATEST = "latest"
 """What the commands take for the newest run, whatever its name is."""
 
@@ -121,6 +122,8 @@ class RunInfo:
     limits: dict[str, Any] | None = None
     """Lightning's own limits of the process that trained it last: ``max_epochs``, ``max_steps`` and
     ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""
+    study: str | None = None
+    """The study of the same project that it is a trial of, ``None`` for none."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ class RunFolder:
         self.lock = self.path / "lock"
         self.marker = self.path / "run.json"
         """What makes the folder a run, and says which; see `info`."""
+        self.study_marker = self.path / STUDY_FILE
+        """What makes the folder a study, and no run."""
         self.half_deleted = self.path / "deleted.json"
         """What ``run.json`` is called from the moment on that the run is deleted, until it is gone."""
 
@@ -161,7 +166,10 @@ class RunFolder:
 
         Raises:
             HalfDeletedError: If the run is deleted in part.
+            NameTakenError: If a study has that name.
         """
+        if self.study_marker.exists():
+            raise NameTakenError(f"run_id={self.run_id!r}", self.run_id, "study", str(self.path.parent))
         if self.half_deleted.exists():
             raise HalfDeletedError(self.run_id, self.project, str(self.root))
         self.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,7 @@ class OpenRun:
         self, folder: RunFolder, tracker: LifecycleAdapter | None, limits: dict[str, Any]
     ) -> None:
         known = folder.info()
+        spawned_by = self.settings.spawned_by
         tracked = tracker_folder(tracker, self.settings.run_id)
         if tracked is not None:
             self._own_tracked(tracked, folder, known)
@@ -125,10 +126,11 @@ class OpenRun:
                 str(tracked) if tracked else (known.tracker if known else None),
                 known.created if known else time.time(),
                 written_down(self.settings.persister) if self.settings.persister else None,
-                (known.launch if known else None) or launch(),
+                None if spawned_by else (known.launch if known else None) or launch(),
                 os.environ.get(JOB_VARIABLE) or (known.job if known else None),
                 known.parent if known else parent_of(self.standing.state),
                 limits,
+                spawned_by["run_id"] if spawned_by else None,
             )
         )
         if not self.standing.finished:

@@ -1,12 +1,16 @@
 """A study: what is tried, what is written down, and that it goes on as if nothing had happened."""
 
-from concurrent.futures import Executor, Future
+import json
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from burr_lightning.errors import ArgumentError, RunLockedError
+from burr_lightning import BurrCallback
+from burr_lightning.errors import ArgumentError, NameTakenError, NoTrialFinishedError, RunLockedError
+from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import Study, max_seconds, no_improvement, target
 
 SPACE = {
@@ -186,9 +190,10 @@ def test_several_directions_have_several_values():
     ],
 )
 def test_what_is_no_value_is_a_failed_trial_that_says_so(returned, said):
-    ran = study("odd", fn=lambda trial: returned, n_trials=1).run()
-    assert ran.trials[0].status == "failed"
-    assert said in ran.trials[0].reason
+    with pytest.raises(NoTrialFinishedError) as raised:
+        study("odd", fn=lambda trial: returned, n_trials=1).run()
+    assert said in raised.value.reason
+    assert Study.open("odd").trials[0].status == "failed"
 
 
 @pytest.mark.parametrize(
@@ -221,3 +226,74 @@ def test_one_process_at_a_time_runs_it():
         return 1.0
 
     assert study("locked", fn=again, n_trials=1).run().trials[0].status == "finished"
+
+
+def test_deaths_count_and_interruptions_do_not():
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            study("cut", 0, n_trials=1, attempts=2).run()
+    dies = Dies({(0, 1)})
+    ran = study("cut", n_trials=1, attempts=2, executor=dies).run()
+    assert (ran.trials[0].status, ran.trials[0].deaths, dies.attempts) == ("finished", 1, [(0, 1), (0, 2)])
+
+
+def test_a_study_whose_trials_all_failed_says_so_and_says_why():
+    def fails(trial):
+        raise ZeroDivisionError("no data")
+
+    for _ in range(2):
+        with pytest.raises(NoTrialFinishedError, match=r"all of its 3 trials failed(.|\n)*no data"):
+            study("fails", fn=fails, n_trials=3).run()
+    assert study("fails", n_trials=4).run().best.number == 3
+
+
+def test_a_failed_trial_is_told(caplog):
+    def fails(trial):
+        if trial.number == 1:
+            raise ZeroDivisionError("no data")
+        return 1.0
+
+    study("fails", fn=fails, n_trials=3).run()
+    told = [record.getMessage() for record in caplog.records if "trial 1 failed" in record.getMessage()]
+    assert len(told) == 1
+    assert "ZeroDivisionError: no data" in told[0]
+
+
+def test_runs_and_studies_have_names_of_their_own(make_trainer):
+    trained("taken", make_trainer)
+    with pytest.raises(NameTakenError, match="there is a run of that name"):
+        study("taken").run()
+    study("search", n_trials=1).run()
+    with pytest.raises(NameTakenError, match="there is a study of that name"):
+        trained("search", make_trainer)
+
+
+def test_a_run_that_is_none_of_its_trials_is_not_gone_on_with(make_trainer):
+    trained("search-1", make_trainer)
+    with pytest.raises(NameTakenError, match="trial 1, run_id='search-1'"):
+        study("search").run()
+    assert [trial.status for trial in Study.open("search").trials] == ["finished", "waiting"]
+
+
+def trained(run_id, make_trainer):
+    make_trainer(BurrCallback(run_id=run_id), max_epochs=1).fit(ScriptedModule(), scripted_loader())
+
+
+def test_who_ran_a_trial_is_known():
+    with ThreadPoolExecutor(2, thread_name_prefix="worker") as pool:
+        ran = study("threads", executor=pool, parallel=2).run()
+    assert {trial.worker.split()[0] for trial in ran.trials} <= {"worker_0", "worker_1"}
+
+
+def test_a_tracked_study_shows_each_step_once():
+    with pytest.raises(KeyboardInterrupt):
+        study("cut", 3, n_trials=5).run()
+    study("cut", n_trials=5).run()
+    steps = [step["action"] for step in tracked_steps("cut")]
+    assert steps == [*["suggest", "launch", "wait", "record"] * 5, "best_model"]
+
+
+def tracked_steps(study_id):
+    log = Path("~/.burr/lightning").expanduser() / study_id / "log.jsonl"
+    entries = map(json.loads, log.read_text().splitlines())
+    return [entry for entry in entries if entry["type"] == "begin_entry"]

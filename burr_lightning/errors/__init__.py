@@ -29,8 +29,10 @@ from .stored import (
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 from .tuning import (
+    NameTakenError,
     NestedStudyError,
     NotPickledError,
+    NoTrialFinishedError,
     ProcessDiedError,
     ProcessNotStartedError,
     RemoteError,
@@ -57,8 +59,10 @@ __all__ = [
     "MachineError",
     "MetricsError",
     "MissingExtraError",
+    "NameTakenError",
     "NestedStudyError",
     "NoCheckpointError",
+    "NoTrialFinishedError",
     "NoWeightsError",
     "NotAskedError",
     "NotDeletedError",

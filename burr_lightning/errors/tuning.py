@@ -7,6 +7,39 @@ import signal
 from .base import BurrLightningError
 
 
+class NameTakenError(BurrLightningError, ValueError):
+    """A study is to have the name of a run, or a run that of a study.
+
+    Attributes:
+        run_id: The name.
+    """
+
+    def __init__(self, call: str, run_id: str, other: str, where: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"{call}: there is a {other} of that name in {where}, and each has a folder of its own. Give "
+            f"this one another run_id."
+        )
+
+
+class NoTrialFinishedError(BurrLightningError, RuntimeError):
+    """A study has ended, and every one of its trials has failed.
+
+    Attributes:
+        study_id: The study.
+        reason: Why the newest one failed: its traceback, or how its process died.
+    """
+
+    def __init__(self, study_id: str, trials: int, reason: str) -> None:
+        self.study_id, self.reason = study_id, reason
+        which = "its only trial" if trials == 1 else f"all of its {trials} trials"
+        super().__init__(
+            f"Study {study_id!r} is over, and {which} failed. They are not run again; study.trials has what "
+            f"became of each. When the cause is mended, start a new study, or give this one more n_trials. "
+            f"The newest one:\n{reason.strip()}"
+        )
+
+
 class ProcessDiedError(BurrLightningError, RuntimeError):
     """A process ended before the call that it ran had returned.
 

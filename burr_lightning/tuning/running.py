@@ -9,6 +9,7 @@ from typing import Any
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
 
+from ..errors import NoTrialFinishedError
 from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
@@ -37,11 +38,22 @@ class RunningStudy:
         stored = rows.newest()
         self.state: State[Any] = settings.first_state() if stored is None else _standing(settings, stored)
         self._sequence_id = stored.sequence_id if stored is not None else None
+        self._committed = self.state["ledger"].events
 
     def run(self) -> None:
-        """Step it until it has ended."""
-        if self.state.get(PRIOR_STEP) == "best_model":
-            return
+        """Step it until it has ended.
+
+        Raises:
+            NoTrialFinishedError: If all of its trials have failed.
+        """
+        if self.state.get(PRIOR_STEP) != "best_model":
+            self._go_on()
+        ledger = self.state["ledger"]
+        if len(ledger) and all(trial.status == "failed" for trial in ledger):
+            reason = ledger.trials[-1].reason or ""
+            raise NoTrialFinishedError(self._settings.study_id, len(ledger), reason)
+
+    def _go_on(self) -> None:
         self._tell_all_again()
         executor = self._settings.executor or _processes(self._settings.parallel)
         jobs = Jobs(executor, self._settings.task)
@@ -62,8 +74,10 @@ class RunningStudy:
             telling.interrupted(self._settings.study_id, why, len(jobs.running))
             jobs.stop()
             app.update_state(app.state.update(interrupted=why))
-            while jobs.running and self._step(app):
+            while (jobs.running or app.state["outcome"] is not None) and self._step(app):
                 pass
+            if app.state["ledger"].events > self._committed:
+                self._commit(app)
             raise
         except BaseException:
             jobs.stop()
@@ -75,12 +89,16 @@ class RunningStudy:
             return False
         action, _, self.state = done
         if action.name in _COMMITS:
-            self._rows.save(_next_step(app) - 1, str(action.name), self.state)
+            self._commit(app)
         if action.name == "record":
             trial = self.state["ledger"][self.state["trial"]]
             self._tell(trial)
             telling.tell(self._settings.study_id, trial, self.state)
         return True
+
+    def _commit(self, app: Application[Any]) -> None:
+        self._rows.save(_next_step(app) - 1, str(app.state[PRIOR_STEP]), app.state)
+        self._committed = app.state["ledger"].events
 
     def _application(self, jobs: Jobs) -> Application[Any]:
         began = time.monotonic() - self.state["seconds"]

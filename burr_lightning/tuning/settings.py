@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, NameTakenError
+from ..layout import RunFolder
 from ..metric import Mode
 from ..persisters import Place, written_down
 from . import optuna_access as access
@@ -129,7 +130,15 @@ class StudySettings:
         return Decisions(self.study_id, self.sampler, self.pruner, self.space, seed)
 
     def task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
-        """What a worker is given."""
+        """What a worker is given.
+
+        Raises:
+            NameTakenError: If there is a run of that name which is none of the study's.
+        """
+        run = RunFolder(self.folder.root, self.folder.project, trial.run_id).info()
+        if run is not None and run.study != self.study_id:
+            call = f"Study(run_id={self.study_id!r}), trial {trial.number}, run_id={trial.run_id!r}"
+            raise NameTakenError(call, trial.run_id, "run", str(self.folder.path.parent))
         return TrialTask(
             objective=self.objective,
             number=trial.number,

@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunExistsError, RunNotFoundError
-from ..layout import DATABASE, RunFolder, known, read_json, write_json
+from ..errors import NameTakenError, RunNotFoundError
+from ..layout import DATABASE, STUDY_FILE, RunFolder, known, read_json, write_json
 from ..persisters import PersisterUrl, Place, opened_to_read
 from .rows import StudyRow, StudyRows
-
-_FILE = "study.json"
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,17 @@ class StudyFolder:
         """Make the folder, unless it is there.
 
         Raises:
-            RunExistsError: If a run has that name.
+            NameTakenError: If a run has that name.
         """
-        if RunFolder(self.root, self.project, self.study_id).info() is not None:
-            raise RunExistsError(self.study_id, self.project, str(self.root))
+        run = RunFolder(self.root, self.project, self.study_id)
+        if run.marker.exists() or run.half_deleted.exists():
+            call = f"Study(run_id={self.study_id!r})"
+            raise NameTakenError(call, self.study_id, "run", str(self.path.parent))
         self.path.mkdir(parents=True, exist_ok=True)
 
     def info(self) -> StudyInfo | None:
         """What was written of the study, ``None`` where there is no such study."""
-        stored = read_json(self.path / _FILE)
+        stored = read_json(self.path / STUDY_FILE)
         return known(StudyInfo, stored) if stored else None
 
     def write_info(self, **facts: Any) -> None:
@@ -66,12 +66,12 @@ class StudyFolder:
         before = self.info()
         created = before.created if before else time.time()
         info = StudyInfo(run_id=self.study_id, project=self.project, created=created, **facts)
-        write_json(self.path / _FILE, asdict(info))
+        write_json(self.path / STUDY_FILE, asdict(info))
 
 
 def study_folders(root: Path, project: str | None = None) -> list[StudyFolder]:
     """The folders of all studies, or of those of one project."""
-    paths = sorted(root.glob(f"{project or '*'}/*/{_FILE}"))
+    paths = sorted(root.glob(f"{project or '*'}/*/{STUDY_FILE}"))
     return [StudyFolder(root, path.parent.parent.name, path.parent.name) for path in paths]
 
 

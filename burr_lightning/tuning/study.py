@@ -147,6 +147,8 @@ class Study(StudyReader):
 
         Raises:
             RunLockedError: If another process runs it.
+            NameTakenError: If a run has its name.
+            NoTrialFinishedError: If all of its trials have failed; some of them may be worth a look.
         """
         settings = self.settings
         settings.folder.create()
