@@ -62,7 +62,7 @@ def _ledger_in_short(ledger: Ledger, **kwargs: Any) -> dict[str, Any]:
     counts = {
         "trials": len(ledger),
         "over": ledger.over,
-        "running": ledger.running,
-        "waiting": ledger.waiting,
+        "running": len(ledger.running),  # a number: a thousand workers would be listed in every line
+        "waiting": len(ledger.waiting),
     }
     return {**counts, "newest": newest, "since_best": ledger.since_best}
