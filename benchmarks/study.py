@@ -17,6 +17,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import Executor, Future
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def optunas(trials: int, folder: Path) -> list[float]:
 
     def objective(trial: optuna.Trial) -> float:
         marks.append(time.perf_counter())
-        return [trial.suggest_float(name, 1e-5, 1.0, log=True) for name in SPACE][0]
+        return min(trial.suggest_float(name, 1e-5, 1.0, log=True) for name in SPACE)
 
     storage = f"sqlite:///{folder}/optuna.sqlite"
     optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler()).optimize(
@@ -99,15 +100,11 @@ def busy(trials: int, seconds: float, workers: int) -> tuple[float, float]:
     for each in over:
         ended = each.ended or 0.0
         lanes.setdefault(str(each.worker), []).append((ended - (each.value or 0.0), ended))
-    gaps = [after[0] - before[1] for lane in lanes.values() for before, after in _pairs(lane)]
+    gaps = [after[0] - before[1] for lane in lanes.values() for before, after in pairwise(lane)]
     # Until the first lane has nothing more to do: the last trials of a study cannot keep all workers busy.
     until = min(lane[-1][1] for lane in lanes.values())
     ran = sum(min(last, until) - first for lane in lanes.values() for first, last in lane if first < until)
     return ran / (workers * (until - began)), 1000 * sum(gaps) / len(gaps)
-
-
-def _pairs(lane: list[tuple[float, float]]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    return list(zip(lane, lane[1:], strict=False))
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """What one study process can keep up with: many workers and many trials that take no time.
 
-A made executor stands in for the workers. It has a clock of its own: a trial ends when all that end before it
-have ended, and nothing sleeps. So what is measured is the study's own work: suggest, launch, wait, record, the
-row, Burr's tracker.
+A made executor stands in for the workers. It has a clock of its own: a trial ends when all that end before
+it have ended, and nothing sleeps. So what is measured is the study's own work: suggest, launch, wait, record,
+the rows, Burr's tracker.
 
 python benchmarks/study_scale.py --workers 1000 --trials 100000
 """

@@ -115,7 +115,8 @@ def main() -> None:
     best = study.best
     assert best is not None
     run = Run.open(best.run_id, project="digits")
-    counts = [f"{[each.status for each in study.trials].count(status)} {status}" for status in _SHOWN]
+    statuses = [str(each.status) for each in study.trials]
+    counts = [f"{statuses.count(status)} {status}" for status in ("finished", "pruned", "failed")]
     epochs = sum(len(Run.open(each.run_id, project="digits").history) for each in study.trials)
     print(f"\nTrials:   {', '.join(counts)}, {epochs} epochs in {seconds:.0f} s")
     print(
@@ -128,8 +129,6 @@ def main() -> None:
         print(f"Given up: trial {pruned.number}, {Run.open(pruned.run_id, project='digits').path}")
         print(f"Why:      {pruned.reason}")
 
-
-_SHOWN = ("finished", "pruned", "failed")
 
 if __name__ == "__main__":
     main()
