@@ -13,12 +13,11 @@ from ..errors import NoTrialFinishedError
 from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
-from .ledger import OVER, TrialRecord
 from .machine import study_machine, wants_more
 from .rows import StudyRow, StudyRows
-from .scores import Scores
 from .settings import StudySettings
 from .tracking import local_tracker
+from .trial_scores import TrialScores
 
 _COMMITS = ("suggest", "record", "best_model")
 """The actions after which a row is written: before a trial is launched, and when one is over."""
@@ -34,7 +33,7 @@ class RunningStudy:
 
     def __init__(self, settings: StudySettings, rows: StudyRows) -> None:
         self._settings, self._rows = settings, rows
-        self._scores = Scores(settings.folder.scores)
+        self._scores = TrialScores(settings)
         stored = rows.newest()
         self.state: State[Any] = settings.first_state() if stored is None else _standing(settings, stored)
         self._sequence_id = stored.sequence_id if stored is not None else None
@@ -54,7 +53,7 @@ class RunningStudy:
             raise NoTrialFinishedError(self._settings.study_id, len(ledger), reason)
 
     def _go_on(self) -> None:
-        self._tell_all_again()
+        self._scores.make_up_for_what_is_lost(self.state["ledger"])
         executor = self._settings.executor or _processes(self._settings.parallel)
         jobs = Jobs(executor, self._settings.task)
         app = self._application(jobs)
@@ -92,7 +91,7 @@ class RunningStudy:
             self._commit(app)
         if action.name == "record":
             trial = self.state["ledger"][self.state["trial"]]
-            self._tell(trial)
+            self._scores.ended(trial)
             telling.tell(self._settings.study_id, trial, self.state)
         return True
 
@@ -125,18 +124,6 @@ class RunningStudy:
             tracker = local_tracker(settings.folder, self._sequence_id)
             builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
-
-    def _tell_all_again(self) -> None:
-        """What the file of scores lacks of trials that are over: it is only made of what the ledger has."""
-        told = {fact["trial"] for fact in self._scores.newer() if "status" in fact}
-        for trial in self.state["ledger"]:
-            if trial.number not in told:
-                self._tell(trial)
-
-    def _tell(self, trial: TrialRecord) -> None:
-        if self._settings.pruner is not None and trial.status in OVER:
-            values = [repr(value) for value in trial.values or []]
-            self._scores.tell(trial.number, status=trial.status, values=values)
 
 
 def _next_step(app: Application[Any]) -> int:

@@ -13,8 +13,9 @@ from typing import Any
 class Scores:
     """The scores of a study's trials.
 
-    It is made of what the trials' own histories and the study's ledger have, so that a trial need not read
-    those of all others: it may be deleted, and is made again.
+    It has what the trials' own histories and the study's ledger have, so that a trial need not read those of
+    all others. Where it is lost it is made again of them, but for what a pruner keeps beside the scores: the
+    rungs of successive halving are then counted anew.
 
     Args:
         path: The file; it is made when something is told.

@@ -1,0 +1,130 @@
+"""Pruning: what Optuna's pruners would decide, decided in each trial's own machine."""
+
+import math
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from test_study import AtOnce, study
+
+from burr_lightning import Run
+from burr_lightning.testing import ScriptedModule, scripted_loader
+from burr_lightning.tuning import Study
+
+EPOCHS = 9
+TRIALS = 12
+PRUNERS = {
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=3),
+    "percentile": lambda: optuna.pruners.PercentilePruner(25.0, n_startup_trials=2, n_warmup_steps=1),
+    "asha": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+    "hyperband": lambda: optuna.pruners.HyperbandPruner(
+        min_resource=1, max_resource=EPOCHS, reduction_factor=2
+    ),
+    "patient": lambda: optuna.pruners.PatientPruner(optuna.pruners.MedianPruner(3), patience=0),
+    "wilcoxon": lambda: optuna.pruners.WilcoxonPruner(p_threshold=0.2, n_startup_steps=3),
+    "threshold": lambda: optuna.pruners.ThresholdPruner(upper=1.0, n_warmup_steps=2),
+}
+SPACE = {"x": FloatDistribution(0.0, 1.0)}
+
+
+def losses(trial):
+    """What a trial comes to after each epoch: some are good at first, some in the end."""
+    start, rate = 0.5 + (trial * 37 % 11) / 10, 0.05 + (trial * 17 % 7) / 20
+    return [start * math.exp(-rate * epoch) + 0.15 * ((trial + epoch) % 3) for epoch in range(EPOCHS)]
+
+
+@pytest.fixture
+def objective(make_trainer):
+    def train(trial):
+        module = ScriptedModule(val_loss=losses(trial.number))
+        make_trainer(trial.callback(), max_epochs=EPOCHS).fit(module, scripted_loader(batches=1))
+
+    return train
+
+
+def by_optuna(pruner):
+    """The epoch after which Optuna itself gives each trial up, ``None`` for those that it does not."""
+    ends = []
+
+    def train(trial):
+        trial.suggest_float("x", 0.0, 1.0)
+        ends.append(None)
+        for epoch, loss in enumerate(losses(trial.number)):
+            trial.report(loss, epoch)
+            if trial.should_prune():
+                ends[-1] = epoch
+                raise optuna.TrialPruned
+        return min(losses(trial.number))
+
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    optuna.create_study(study_name="pruned", pruner=pruner, sampler=sampler).optimize(train, n_trials=TRIALS)
+    return ends
+
+
+def pruned(objective, pruner, interrupted_at=None):
+    options = {"space": SPACE, "pruner": pruner, "monitor": "val_loss", "n_trials": TRIALS, "tracker": False}
+    return study("pruned", interrupted_at, objective, **options)
+
+
+def ends(of):
+    return [trial.step if trial.status == "pruned" else None for trial in of.trials]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", PRUNERS)
+def test_trials_end_where_optuna_itself_would_end_them(name, objective):
+    ran = pruned(objective, PRUNERS[name]()).run()
+    assert ends(ran) == by_optuna(PRUNERS[name]())
+    assert len(set(ends(ran))) > 1
+
+
+def test_a_pruned_trial_s_machine_ends_in_pruned_and_says_why(objective):
+    ran = pruned(objective, PRUNERS["median"]()).run()
+    trial = next(each for each in ran.trials if each.status == "pruned")
+    run = Run.open(trial.run_id)
+    assert run.position == "pruned"
+    assert run.stop_reason == trial.reason
+    assert trial.reason.startswith(f"pruned by MedianPruner: epoch {trial.step}: val_loss ")
+    assert trial.value == run.history["val_loss"][-1] == losses(trial.number)[trial.step]
+    assert len(run.history["val_loss"]) == trial.step + 1
+
+
+@pytest.mark.parametrize("at", [4, 9])
+def test_an_interrupted_study_gives_up_what_it_would_have_given_up(at, objective):
+    with pytest.raises(KeyboardInterrupt):
+        pruned(objective, PRUNERS["hyperband"](), at).run()
+    assert ends(pruned(objective, PRUNERS["hyperband"]()).run()) == by_optuna(PRUNERS["hyperband"]())
+
+
+def test_scores_that_were_lost_are_made_again_from_the_runs(objective):
+    with pytest.raises(KeyboardInterrupt):
+        pruned(objective, PRUNERS["median"](), 7).run()
+    pruned(objective, PRUNERS["median"]()).settings.folder.scores.unlink()
+    assert ends(pruned(objective, PRUNERS["median"]()).run()) == by_optuna(PRUNERS["median"]())
+
+
+def test_a_trial_that_is_begun_again_is_not_pruned_by_itself(make_trainer):
+    """Killed after its third epoch, it goes on, and its own earlier scores are not those of a peer."""
+
+    def train(trial):
+        epochs = 3 if trial.number == 4 and trial.attempt == 1 else EPOCHS
+        module = ScriptedModule(val_loss=losses(trial.number))
+        make_trainer(trial.callback(), max_epochs=epochs).fit(module, scripted_loader(batches=1))
+        if epochs == 3:
+            raise KeyboardInterrupt
+
+    class Survives(AtOnce):
+        def submit(self, fn, /, task):
+            try:
+                return super().submit(fn, task)
+            except KeyboardInterrupt as interrupt:
+                from concurrent.futures import Future
+
+                future = Future()
+                future.set_exception(RuntimeError(repr(interrupt)))
+                return future
+
+    options = {"space": SPACE, "pruner": PRUNERS["median"](), "monitor": "val_loss", "n_trials": TRIALS}
+    ran = Study(train, run_id="pruned", executor=Survives(), seed=3, **options).run()
+    assert ran.trials[4].deaths == 1
+    assert ends(ran) == by_optuna(PRUNERS["median"]())
