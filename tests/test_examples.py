@@ -15,8 +15,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
+ARGUMENTS = {"hyperparameter_search": ["--trials", "8"]}
+
+
 def run(example):
-    command = [sys.executable, EXAMPLES / f"{example}.py"]
+    command = [sys.executable, EXAMPLES / f"{example}.py", *ARGUMENTS.get(example, [])]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -66,6 +69,17 @@ def searches(said):
     assert f"'accuracy': {max(judged) / 100:.3f}"[:-1] in said
 
 
+def tunes(said):
+    """The best network is as good as it says, and its run has its weights; those given up end in `pruned`."""
+    assert sum(int(count) for count in re.findall(r"(\d+) (?:finished|pruned)", said)) == 8
+    assert percentages(said)[0] > 93
+    trial = re.search(r"Best: +trial (\d+), val_loss ([\d.]+)", said)
+    best = Run.open(f"tpe-0-{trial.group(1)}", "digits")
+    assert best.best["value"] == pytest.approx(float(trial.group(2)), abs=1e-4)
+    assert str(best.best_checkpoint) in said
+    assert re.search(r"Given up: .* -> pruned$", said, re.MULTILINE)
+
+
 def measures(said):
     """The values that the mixin has logged are those by hand, and its figures are of the best epoch."""
     assert re.search(r"only_head -> .* begin_last_layer -> .* begin_everything -> .* best_model", said)
@@ -85,6 +99,7 @@ def measures(said):
 SHOWS = {
     "curriculum": teaches,
     "human_in_the_loop": asks,
+    "hyperparameter_search": tunes,
     "measured_stages": measures,
     "rollback_on_divergence": recovers,
     "staged_finetuning": finetunes,
