@@ -1,6 +1,7 @@
 """A study: what is tried, what is written down, and that it goes on as if nothing had happened."""
 
 import json
+import os
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from burr_lightning import BurrCallback
 from burr_lightning.errors import ArgumentError, NameTakenError, NoTrialFinishedError, RunLockedError
 from burr_lightning.testing import ScriptedModule, scripted_loader
-from burr_lightning.tuning import Study, max_seconds, no_improvement, target
+from burr_lightning.tuning import InProcess, Study, max_seconds, no_improvement, target
 
 SPACE = {
     "x": FloatDistribution(-10.0, 10.0),
@@ -297,3 +298,16 @@ def tracked_steps(study_id):
     log = Path("~/.burr/lightning").expanduser() / study_id / "log.jsonl"
     entries = map(json.loads, log.read_text().splitlines())
     return [entry for entry in entries if entry["type"] == "begin_entry"]
+
+
+def test_in_this_process_trials_run_one_after_the_other():
+    process = os.getpid()
+    ran = study("here", fn=lambda trial: os.getpid() - process, executor=InProcess(), n_trials=3).run()
+    assert [trial.value for trial in ran.trials] == [0.0] * 3
+
+    def interrupts(trial):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study("here", fn=interrupts, executor=InProcess(), n_trials=4).run()
+    assert Study.open("here").trials[3].status == "waiting"

@@ -7,13 +7,17 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError("burr_lightning.tuning", "optuna", "tune") from None
 
+from .in_process import InProcess
 from .ledger import Ledger, TrialRecord
+from .local import LocalProcesses
 from .stopping import max_seconds, no_improvement, target
 from .study import OpenedStudy, Study
 from .trial import Trial
 
 __all__ = [
+    "InProcess",
     "Ledger",
+    "LocalProcesses",
     "OpenedStudy",
     "Study",
     "Trial",
