@@ -109,6 +109,11 @@ class Study(StudyReader):
         return self.settings.space
 
     @property
+    def monitor(self) -> str | None:
+        """The metric that says how good a trial is, ``None`` where the objective says it."""
+        return self.settings.monitor
+
+    @property
     def state(self) -> State[Any]:
         """The state of its machine; see `burr_lightning.tuning.state` for its keys."""
         if self._running is not None:
@@ -184,6 +189,11 @@ class OpenedStudy(StudyReader):
     def space(self) -> Mapping[str, BaseDistribution]:
         """The distribution of each parameter."""
         return {name: json_to_distribution(text) for name, text in self.info.space.items()}
+
+    @property
+    def monitor(self) -> str | None:
+        """The metric that says how good a trial is, ``None`` where the objective says it."""
+        return self.info.monitor
 
     @property
     def state(self) -> State[Any]:

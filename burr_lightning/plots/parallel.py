@@ -1,0 +1,233 @@
+"""All parameters of a search side by side: each trial is a line through what it was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+from ..amounts import number as in_short
+from .style import (
+    BLUE,
+    GRAY,
+    PALE,
+    SMALL,
+    TEXT,
+    TITLE,
+    VERMILLION,
+    WIDTH,
+    above,
+    new_figure,
+    plain,
+    shortened,
+)
+from .trials import Objective, Parameter, Tried, best_of, extent_of
+
+_MOST = 7
+"""Axes in a row."""
+_ROW, _BESIDE = 2.7, 1.0
+"""Inches: the height of a row, and what is beside its axes."""
+_BEST_SHARE, _MOST_BEST = 0.1, 20
+_MOST_TICKS = 9
+_SCATTER = 0.35
+_GOLDEN = 0.618034
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """One axis: where a trial lies on it, from 0 to 1, and what is written beside it."""
+
+    name: str
+    place: Callable[[Tried], float]
+    ticks: Sequence[tuple[float, str]]
+
+
+def plot_parallel(
+    title: str,
+    tried: Sequence[Tried],
+    objectives: Sequence[Objective],
+    parameters: Sequence[Parameter],
+    best: Sequence[int] = (),
+) -> Any:
+    """Each trial that came to a value as a line through its parameters and its values.
+
+    The best ones are drawn over the others. The axes of values have what is better on top. Where there are
+    many parameters, there are several rows, each with the axes of values.
+
+    Args:
+        title: What stands over the figure.
+        tried: The trials.
+        objectives: The values that the search is about.
+        parameters: The parameters, one at least.
+        best: The numbers of the best trials, for several directions; with one, it is the best tenth.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+    """
+    valued = [trial for trial in tried if trial.values is not None]
+    values = [_scale_of_values(objective, at, valued) for at, objective in enumerate(objectives)]
+    fitting = max(_MOST - len(values), 2)
+    rows = math.ceil(len(parameters) / fitting)
+    wide = math.ceil(len(parameters) / rows)
+    figure = new_figure("plot_parallel()", 0.9 + _ROW * rows)
+    plain(figure.suptitle(fill(title, 92), fontsize=TITLE))
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    named = _groups(valued, objectives, best)
+    legend: dict[str, Any] = {}
+    for row, axis in enumerate(axes):
+        scales = [_scale_of(each, valued) for each in parameters[row * wide : (row + 1) * wide]]
+        legend |= _draw(axis, [*scales, *values], named, wide + len(values))
+    above(axes[0], legend)
+    return figure
+
+
+def _groups(
+    valued: Sequence[Tried], objectives: Sequence[Objective], best: Sequence[int]
+) -> list[tuple[str, list[Tried], dict[str, Any]]]:
+    """The lines, those first that are drawn below the others: what they are called and how they look."""
+    finished = [trial for trial in valued if trial.fate == "finished"]
+    pruned = [trial for trial in valued if trial.fate == "pruned"]
+    first = best_of(finished, [objective.mode for objective in objectives])
+    chosen = {*best}
+    name = "the best ones"
+    if first is not None:
+        sign = 1 if objectives[0].mode == "min" else -1
+        ranked = sorted(finished, key=lambda trial: sign * trial.values[0] if trial.values else math.inf)
+        chosen = {t.number for t in ranked[: min(math.ceil(len(ranked) * _BEST_SHARE), _MOST_BEST)]}
+        name = f"the best {len(chosen)}"
+    top = [trial for trial in finished if trial.number in chosen and trial is not first]
+    rest = [trial for trial in finished if trial.number not in chosen and trial is not first]
+    many = len(valued) > 100
+    thin = {"color": GRAY, "linewidth": 0.4 if many else 0.7, "alpha": 0.35 if many else 0.6}
+    found = [
+        ("pruned", pruned, {"color": GRAY, "linewidth": 0.6, "linestyle": (0, (1.2, 1.8)), "alpha": 0.5}),
+        ("finished", rest, thin),
+        (name, top, {"color": BLUE, "linewidth": 1.2}),
+    ]
+    if first is not None:
+        look = {"color": VERMILLION, "linewidth": 2.0, "linestyle": (0, (5, 1.5)), "marker": "o"}
+        found.append((f"the best: trial {first.number}", [first], {**look, "markersize": 4.5}))
+    return [group for group in found if group[1]]
+
+
+def _draw(
+    axis: Any,
+    scales: Sequence[_Scale],
+    groups: Sequence[tuple[str, list[Tried], dict[str, Any]]],
+    wide: int,
+) -> dict[str, Any]:
+    legend: dict[str, Any] = {}
+    for order, (name, trials, look) in enumerate(groups):
+        for trial in trials:
+            at = [scale.place(trial) for scale in scales]
+            [line] = axis.plot(range(len(scales)), at, solid_capstyle="round", zorder=2 + order, **look)
+            legend[name] = line
+    for at, scale in enumerate(scales):
+        _draw_scale(axis, at, scale, wide)
+    axis.set_xlim(-0.45, wide - 0.6)
+    axis.set_ylim(-0.06, 1.06)
+    axis.set_axis_off()
+    return legend
+
+
+def _draw_scale(axis: Any, at: int, scale: _Scale, wide: int) -> None:
+    """An axis, its ticks to the left of it and its name below."""
+    inches = (WIDTH - _BESIDE) / max(wide - 1, 1)
+    letters = max(int(0.72 * inches / (SMALL * 0.58 / 72)), 4)
+    axis.plot([at, at], [0, 1], color="black", linewidth=0.9, zorder=8)
+    for place, text in scale.ticks:
+        axis.plot([at - 0.02, at], [place, place], color="black", linewidth=0.7, zorder=8)
+        label = axis.annotate(shortened(text, letters), (at, place), (-4, 0), **_BESIDE_AXIS)
+        plain(label)
+    width = max(int(0.95 * inches / (TEXT * 0.58 / 72)), 8)
+    lines = [shortened(line, width) for line in scale.name.split("\n")]
+    below = {"ha": "center", "va": "top", "fontsize": TEXT, "textcoords": "offset points"}
+    plain(axis.annotate("\n".join(lines), (at, 0), (0, -8), annotation_clip=False, **below))
+
+
+_BESIDE_AXIS: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "center",
+    "fontsize": SMALL,
+    "zorder": 9,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
+}
+
+
+def _scale_of(parameter: Parameter, valued: Sequence[Tried]) -> _Scale:
+    name = parameter.name
+    if parameter.choices is not None:
+        return _scale_of_choices(parameter, parameter.choices)
+    found = [parameter.at(trial.params[name]) for trial in valued if name in trial.params]
+    finite = [value for value in found if math.isfinite(value)] or [1.0]
+    whole = all(value == int(value) for value in finite)
+    share = _share(min(finite), max(finite), log=parameter.log)
+
+    def place(trial: Tried) -> float:
+        return share(parameter.at(trial.params[name])) if name in trial.params else math.nan
+
+    ticks = _ticks(min(finite), max(finite), log=parameter.log, whole=whole)
+    return _Scale(name, place, [(share(value), in_short(value)) for value in ticks])
+
+
+def _scale_of_choices(parameter: Parameter, choices: Sequence[str]) -> _Scale:
+    last = max(len(choices) - 1, 1)
+    middle = 0.5 if len(choices) == 1 else 0.0
+
+    def place(trial: Tried) -> float:
+        if parameter.name not in trial.params:
+            return math.nan
+        beside = _SCATTER * ((trial.number * _GOLDEN) % 1 - 0.5) / max(len(choices), 8)
+        return min(max(middle + parameter.at(trial.params[parameter.name]) / last + beside, 0.0), 1.0)
+
+    step = math.ceil(len(choices) / _MOST_TICKS)
+    ticks = [(middle + at / last, choices[at]) for at in range(0, len(choices), step)]
+    return _Scale(parameter.name, place, ticks)
+
+
+def _scale_of_values(objective: Objective, at: int, valued: Sequence[Tried]) -> _Scale:
+    """The axis of a value, with what is better on top; what is too bad is at its lower end."""
+    extent = extent_of([trial.values[at] for trial in valued if trial.values is not None], objective.mode)
+    share = _share(extent.low, extent.high, log=extent.log)
+    upwards = (lambda value: 1 - share(value)) if objective.mode == "min" else share
+
+    def place(trial: Tried) -> float:
+        value = trial.values[at] if trial.values is not None else math.nan
+        return upwards(value) if extent.shows(value) else 0.0
+
+    ticks = _ticks(extent.low, extent.high, log=extent.log)
+    better = "↑ lower" if objective.mode == "min" else "↑ higher"
+    return _Scale(
+        f"{objective.name}\n{better} is better",
+        place,
+        [(upwards(value), in_short(value)) for value in ticks],
+    )
+
+
+def _share(low: float, high: float, *, log: bool) -> Callable[[float], float]:
+    """Where a value lies between two others, from 0 to 1."""
+    if high == low:
+        return lambda value: 0.5
+    if log:
+        return lambda value: math.log(value / low) / math.log(high / low)
+    return lambda value: (value - low) / (high - low)
+
+
+def _ticks(low: float, high: float, *, log: bool, whole: bool = False) -> list[float]:
+    """Round values between two others, and these two where nothing round is as near."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if low == high:
+        return [low]
+    if log and high >= 10 * low:
+        found = LogLocator(numticks=7).tick_values(low, high)
+    else:
+        found = MaxNLocator(nbins=5, integer=whole).tick_values(low, high)
+    inside = [float(value) for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
+    return inside or [low, high]
