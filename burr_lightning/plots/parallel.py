@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
-from ..amounts import number as in_short
 from .style import (
     BLUE,
     GRAY,
-    PALE,
+    ORANGE,
     SMALL,
     TEXT,
     TITLE,
@@ -23,7 +22,7 @@ from .style import (
     plain,
     shortened,
 )
-from .trials import Objective, Parameter, Tried, best_of, extent_of
+from .trials import Objective, Parameter, Tried, best_of, extent_of, round_ticks
 
 _MOST = 7
 """Axes in a row."""
@@ -42,6 +41,8 @@ class _Scale:
     name: str
     place: Callable[[Tried], float]
     ticks: Sequence[tuple[float, str]]
+    better: str = ""
+    """What is better on it, and upwards."""
 
 
 def plot_parallel(
@@ -103,9 +104,10 @@ def _groups(
     top = [trial for trial in finished if trial.number in chosen and trial is not first]
     rest = [trial for trial in finished if trial.number not in chosen and trial is not first]
     many = len(valued) > 100
-    thin = {"color": GRAY, "linewidth": 0.4 if many else 0.7, "alpha": 0.35 if many else 0.6}
+    thin = {"color": GRAY, "linewidth": 0.4 if many else 0.7, "alpha": 0.3 if many else 0.6}
+    dotted = {"linestyle": (0, (1.2, 1.8)), "linewidth": 0.5 if many else 0.9}
     found = [
-        ("pruned", pruned, {"color": GRAY, "linewidth": 0.6, "linestyle": (0, (1.2, 1.8)), "alpha": 0.5}),
+        ("pruned", pruned, {"color": ORANGE, "alpha": 0.4 if many else 0.9, **dotted}),
         ("finished", rest, thin),
         (name, top, {"color": BLUE, "linewidth": 1.2}),
     ]
@@ -121,33 +123,42 @@ def _draw(
     groups: Sequence[tuple[str, list[Tried], dict[str, Any]]],
     wide: int,
 ) -> dict[str, Any]:
+    from matplotlib.lines import Line2D
+
     legend: dict[str, Any] = {}
     for order, (name, trials, look) in enumerate(groups):
         for trial in trials:
             at = [scale.place(trial) for scale in scales]
-            [line] = axis.plot(range(len(scales)), at, solid_capstyle="round", zorder=2 + order, **look)
-            legend[name] = line
+            axis.plot(range(len(scales)), at, solid_capstyle="round", zorder=2 + order, **look)
+        legend[name] = Line2D([], [], **{**look, "alpha": 1.0})  # one pale line alone would not be seen
+    inches = (WIDTH - _BESIDE) / max(wide - 1, 1)
+    lines = 2 if max(len(scale.name) for scale in scales) > _letters(0.9 * inches, TEXT) else 1
     for at, scale in enumerate(scales):
-        _draw_scale(axis, at, scale, wide)
+        _draw_scale(axis, at, scale, inches, lines)
     axis.set_xlim(-0.45, wide - 0.6)
-    axis.set_ylim(-0.06, 1.06)
+    axis.set_ylim(-0.06, 1.1)
     axis.set_axis_off()
     return legend
 
 
-def _draw_scale(axis: Any, at: int, scale: _Scale, wide: int) -> None:
-    """An axis, its ticks to the left of it and its name below."""
-    inches = (WIDTH - _BESIDE) / max(wide - 1, 1)
-    letters = max(int(0.72 * inches / (SMALL * 0.58 / 72)), 4)
+def _draw_scale(axis: Any, at: int, scale: _Scale, inches: float, lines: int) -> None:
+    """An axis, its ticks to the left of it, and its name below; on two lines, every other name is lower."""
     axis.plot([at, at], [0, 1], color="black", linewidth=0.9, zorder=8)
     for place, text in scale.ticks:
         axis.plot([at - 0.02, at], [place, place], color="black", linewidth=0.7, zorder=8)
-        label = axis.annotate(shortened(text, letters), (at, place), (-4, 0), **_BESIDE_AXIS)
-        plain(label)
-    width = max(int(0.95 * inches / (TEXT * 0.58 / 72)), 8)
-    lines = [shortened(line, width) for line in scale.name.split("\n")]
-    below = {"ha": "center", "va": "top", "fontsize": TEXT, "textcoords": "offset points"}
-    plain(axis.annotate("\n".join(lines), (at, 0), (0, -8), annotation_clip=False, **below))
+        label = shortened(text, max(_letters(0.75 * inches, SMALL), 4))
+        plain(axis.annotate(label, (at, place), (-4, 0), **_BESIDE_AXIS))
+    room = _letters(0.9 * inches * lines, TEXT)
+    lower = 1.3 * TEXT * (at % lines)
+    text = {"ha": "center", "fontsize": TEXT, "textcoords": "offset points", "annotation_clip": False}
+    plain(axis.annotate(shortened(scale.name, room), (at, 0), (0, -8 - lower), va="top", **text))
+    if scale.better:
+        axis.annotate(f"↑ {scale.better}", (at, 1), (0, 5), va="bottom", **text)
+
+
+def _letters(inches: float, points: float) -> int:
+    """How many letters fit side by side."""
+    return int(inches / (points * 0.62 / 72))
 
 
 _BESIDE_AXIS: dict[str, Any] = {
@@ -172,8 +183,8 @@ def _scale_of(parameter: Parameter, valued: Sequence[Tried]) -> _Scale:
     def place(trial: Tried) -> float:
         return share(parameter.at(trial.params[name])) if name in trial.params else math.nan
 
-    ticks = _ticks(min(finite), max(finite), log=parameter.log, whole=whole)
-    return _Scale(name, place, [(share(value), in_short(value)) for value in ticks])
+    ticks = round_ticks(min(finite), max(finite), log=parameter.log, whole=whole)
+    return _Scale(name, place, [(share(value), _in_short(value)) for value in ticks])
 
 
 def _scale_of_choices(parameter: Parameter, choices: Sequence[str]) -> _Scale:
@@ -201,13 +212,13 @@ def _scale_of_values(objective: Objective, at: int, valued: Sequence[Tried]) -> 
         value = trial.values[at] if trial.values is not None else math.nan
         return upwards(value) if extent.shows(value) else 0.0
 
-    ticks = _ticks(extent.low, extent.high, log=extent.log)
-    better = "↑ lower" if objective.mode == "min" else "↑ higher"
-    return _Scale(
-        f"{objective.name}\n{better} is better",
-        place,
-        [(upwards(value), in_short(value)) for value in ticks],
-    )
+    ticks = round_ticks(extent.low, extent.high, log=extent.log)
+    better = "lower" if objective.mode == "min" else "higher"
+    return _Scale(objective.name, place, [(upwards(value), _in_short(value)) for value in ticks], better)
+
+
+def _in_short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.4g}"
 
 
 def _share(low: float, high: float, *, log: bool) -> Callable[[float], float]:
@@ -217,17 +228,3 @@ def _share(low: float, high: float, *, log: bool) -> Callable[[float], float]:
     if log:
         return lambda value: math.log(value / low) / math.log(high / low)
     return lambda value: (value - low) / (high - low)
-
-
-def _ticks(low: float, high: float, *, log: bool, whole: bool = False) -> list[float]:
-    """Round values between two others, and these two where nothing round is as near."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
-    if low == high:
-        return [low]
-    if log and high >= 10 * low:
-        found = LogLocator(numticks=7).tick_values(low, high)
-    else:
-        found = MaxNLocator(nbins=5, integer=whole).tick_values(low, high)
-    inside = [float(value) for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
-    return inside or [low, high]

@@ -21,6 +21,8 @@ from .style import (
 from .trials import STAR, Fate, Objective, Tried, extent_of, mark_look, set_extent
 
 _WITHOUT: tuple[Fate, ...] = ("pruned", "failed", "running", "waiting")
+_FEW = 10
+"""Trials that all have their tick."""
 _PANEL, _LANE = 2.4, 0.24
 """Inches."""
 
@@ -106,10 +108,11 @@ def _draw_lanes(axis: Any, tried: Sequence[Tried], lanes: Sequence[Fate]) -> Non
 
 
 def _label_trials(axis: Any, tried: Sequence[Tried]) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     last = max((trial.number for trial in tried), default=0)
     air = max(0.02 * last, 0.5)
     axis.set_xlim(-air, last + air)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    few = range(last + 1)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10) if last > _FEW else FixedLocator(few))
     axis.set_xlabel("trial" if tried else "trial (none was suggested yet)", fontsize=TEXT)

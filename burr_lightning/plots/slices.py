@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import Any
 
-from .style import SMALL, TEXT, TITLE, WIDTH, above, light_grid, new_figure, plain, shortened
+from ..amounts import number as in_short
+from .style import SMALL, TEXT, TITLE, WIDTH, columns, light_grid, new_figure, plain, shortened
 from .trials import (
     STAR,
     Extent,
@@ -18,6 +20,7 @@ from .trials import (
     best_of,
     extent_of,
     mark_look,
+    round_ticks,
     set_extent,
 )
 
@@ -28,7 +31,7 @@ _PANEL = 2.1
 _SCATTER = 0.5
 """The share of a choice's place that its marks are spread over, so that they do not hide each other."""
 _GOLDEN = 0.618034
-_MOST_CHOICES = 24
+_MOST_CHOICES = 12
 """That are named."""
 _LONGEST = 14
 """Letters of a choice's name."""
@@ -68,13 +71,19 @@ def plot_slices(
                 axis.set_axis_off()
                 continue
             legend |= _draw(axis, tried, number, extent, parameters[at], best)
-            _label_parameter(axis, parameters[at], wide)
+            _label_parameter(axis, tried, parameters[at], wide)
             if at % wide:
                 axis.tick_params(labelleft=False)
             else:
                 plain(axis.set_ylabel(shortened(objective.name, 24), fontsize=TEXT))
-    above(axes[0, 0], legend)
+    _add_legend(figure, legend)
     return figure
+
+
+def _add_legend(figure: Any, marks: dict[str, Any]) -> None:
+    fitting = columns(list(marks), WIDTH - 0.4)
+    options = {"ncols": fitting, "fontsize": TEXT, "frameon": False, "columnspacing": 1.2}
+    figure.legend(list(marks.values()), list(marks), loc="outside lower left", **options)
 
 
 def _draw(
@@ -119,37 +128,36 @@ def _place(trial: Tried, parameter: Parameter) -> float:
     return at + _SCATTER * ((trial.number * _GOLDEN) % 1 - 0.5)
 
 
-def _label_parameter(axis: Any, parameter: Parameter, wide: int) -> None:
+def _label_parameter(axis: Any, tried: Sequence[Tried], parameter: Parameter, wide: int) -> None:
     plain(axis.set_xlabel(shortened(parameter.name, 72 // wide), fontsize=TEXT))
     axis.tick_params(labelsize=SMALL)
     if parameter.choices is not None:
         _label_choices(axis, parameter.choices, wide)
-    elif parameter.log:
-        _label_magnitudes(axis)
+        return
+    found = [parameter.at(t.params[parameter.name]) for t in tried if parameter.name in t.params]
+    finite = [value for value in found if math.isfinite(value)]
+    if parameter.log:
+        axis.set_xscale("log")
+        if finite and max(finite) < 10 * min(finite):  # there may be no power of ten to be marked
+            marked = round_ticks(min(finite), max(finite), log=True)[:: 1 if wide == 1 else 2]
+            axis.set_xticks(marked, [in_short(value) for value in marked], fontsize=SMALL)
+        axis.tick_params(axis="x", which="minor", labelbottom=False)
     else:
         from matplotlib.ticker import MaxNLocator
 
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=4))
-
-
-def _label_magnitudes(axis: Any) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(numticks=5))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+        whole = all(value == int(value) for value in finite)
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=whole))
 
 
 def _label_choices(axis: Any, choices: Sequence[str], wide: int) -> None:
     """Name the choices, side by side where there is room, else upright; of too many, some."""
-    step = math.ceil(len(choices) / (_MOST_CHOICES if wide == 1 else _MOST_CHOICES // 2))
+    step = math.ceil(len(choices) / (2 * _MOST_CHOICES if wide == 1 else _MOST_CHOICES))
     named = range(0, len(choices), step)
-    room = (WIDTH / wide - 0.6) / max(len(named), 1) / (SMALL * 0.6 / 72)
-    fits = max(len(choice) for choice in choices) < room
-    labels = axis.set_xticks(list(named), [""] * len(named), fontsize=SMALL)
-    for label, at in zip(axis.get_xticklabels(), named, strict=True):
-        plain(label).set_text(choices[at] if fits else shortened(choices[at], _LONGEST))
-        label.set_rotation(0 if fits else 90)
-    axis.set_xticks(list(named), [choices[at] if fits else shortened(choices[at], _LONGEST) for at in named])
+    room = (WIDTH / wide - 0.7) / len(choices) * step / (SMALL * 0.58 / 72)
+    lengths = [len(choices[at]) for at in named]
+    fits = all((one + other) / 2 + 0.5 < room for one, other in pairwise(lengths))
+    texts = [choices[at] if fits else shortened(choices[at], _LONGEST) for at in named]
+    axis.set_xticks(list(named), texts, fontsize=SMALL, rotation=0 if fits else 90)
+    for label in axis.get_xticklabels():
+        plain(label)
     axis.set_xlim(-0.6, len(choices) - 0.4)
-    assert labels is not None

@@ -39,6 +39,9 @@ _FAR, _NEAR = 20.0, 8.0
 """How many times as far from the best value as the median is: what is farther than the first one is cut off
 at the second one."""
 
+_APART = 0.09
+"""The share of an axis that lies between two of its ticks."""
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -173,3 +176,28 @@ def set_extent(axis: Any, extent: Extent) -> None:
         return
     air = 0.06 * (extent.high - extent.low) or 0.5 * abs(extent.high) or 0.5
     axis.set_ylim(extent.low - air, extent.high + air)
+
+
+def round_ticks(low: float, high: float, *, log: bool, whole: bool = False) -> list[float]:
+    """Round values between two others, and these two as well where nothing round is near them.
+
+    Args:
+        low: The lower one.
+        high: The higher one.
+        log: Whether magnitudes are what is looked at.
+        whole: Whether values in between whole numbers make no sense.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if low == high:
+        return [low]
+    magnitudes = log and high >= 10 * low
+    locator = LogLocator(numticks=7) if magnitudes else MaxNLocator(nbins=5, integer=whole)
+    found = [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
+
+    def apart(one: float, other: float) -> bool:
+        length = math.log(high / low) if log else high - low
+        return abs(math.log(one / other) if log else one - other) > _APART * length
+
+    ends = [end for end in (low, high) if all(apart(end, value) for value in found)]
+    return sorted([*found, *ends])

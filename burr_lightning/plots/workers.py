@@ -36,7 +36,7 @@ _LOOKS: dict[Outcome, tuple[str, str, str]] = {
     "finished": ("finished", BLUE, ""),
     "pruned": ("pruned", ORANGE, "////"),
     "failed": ("failed", VERMILLION, "xxxx"),
-    "lost": ("lost, and begun again", GRAY, "\\\\\\\\"),
+    "lost": ("lost with its worker", GRAY, "\\\\\\\\"),
     "running": ("running", GREEN, "...."),
 }
 """What each is called, its color and its hatch."""
@@ -115,7 +115,7 @@ def _rows(bars: Sequence[Bar]) -> dict[str, list[Bar]]:
 
 
 def _unnamed(number: int, known: Iterable[str]) -> str:
-    return f"{'unknown' if list(known) else 'at once'} {number + 1}"
+    return f"{'unknown' if list(known) else 'lane'} {number + 1}"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -224,6 +224,7 @@ def _hide_what_does_not_fit(figure: Any, axis: Any, texts: Sequence[tuple[Any, f
     figure.draw_without_rendering()
     room = axis.get_window_extent().width / (axis.get_xlim()[1] - axis.get_xlim()[0])
     rows = axis.get_window_extent().height / abs(axis.get_ylim()[0] - axis.get_ylim()[1])
-    for text, width in texts:
-        box = text.get_window_extent()
-        text.set_visible(box.width + _AIR < width * room and box.height < 0.8 * rows)
+    boxes = [(text, text.get_window_extent(), width * room) for text, width in texts]
+    fitting = {id(text) for text, box, width in boxes if box.width + _AIR < width and box.height < 0.8 * rows}
+    for text, _ in texts:  # a few numbers among many bars without one would look as if they meant something
+        text.set_visible(id(text) in fitting and 2 * len(fitting) > len(texts))

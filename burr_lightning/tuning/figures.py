@@ -34,8 +34,10 @@ _LONGEST = 180
 """Characters of a title."""
 _NOTE = (
     "PED-ANOVA, from {count} finished trials: how much a parameter decides whether a trial is among the best "
-    "tenth{of}. With fewer than 50 trials it says little."
+    "tenth{of}.{few}"
 )
+_FEW = 50
+"""Trials: of fewer, the best tenth is less than five."""
 
 
 def history_figure(study: StudyReader) -> Any:
@@ -107,7 +109,11 @@ def importance_figure(study: StudyReader) -> Any:
     shares = importance_of(study)
     count = sum(trial.status == "finished" for trial in study.trials)
     several = len(study.ledger.directions) > 1
-    note = _NOTE.format(count=count, of=" of all directions together" if several else "")
+    note = _NOTE.format(
+        count=count,
+        of=" of all directions together" if several else "",
+        few=f" With fewer than {_FEW} it says little." if count < _FEW else "",
+    )
     return plot_importance(_title(study), shares, note)
 
 
@@ -115,7 +121,8 @@ def workers_figure(study: StudyReader) -> Any:
     """Where the time of each worker went; see `burr_lightning.plots.plot_workers`.
 
     Args:
-        study: The study; what runs is drawn until now.
+        study: The study; what runs is drawn until now, and where no process runs the study any more, until
+            what was told of it last.
 
     Returns:
         A matplotlib figure.
@@ -123,10 +130,14 @@ def workers_figure(study: StudyReader) -> Any:
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
     """
-    now = time.time()
+    attempts = study.attempts
+    last = max((each.ended or each.began for each in attempts), default=0.0)
+    now, otherwise = (time.time(), "running") if study.is_run else (last, "lost")
     bars = [
-        Bar(each.trial, each.worker, each.began, now if each.ended is None else each.ended, each.status)
-        for each in study.attempts
+        Bar(each.trial, each.worker, each.began, now, otherwise)
+        if each.ended is None
+        else Bar(each.trial, each.worker, each.began, each.ended, each.status)
+        for each in attempts
     ]
     return plot_workers(_title(study), bars)
 

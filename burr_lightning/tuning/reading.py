@@ -33,6 +33,11 @@ class StudyReader:
         raise NotImplementedError
 
     @property
+    def is_run(self) -> bool:
+        """Whether a process runs it, or did so when it was opened."""
+        raise NotImplementedError
+
+    @property
     def monitor(self) -> str | None:
         """The metric that says how good a trial is, ``None`` where the objective says it."""
         raise NotImplementedError
