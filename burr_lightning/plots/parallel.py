@@ -133,8 +133,8 @@ def _draw(
         legend[name] = Line2D([], [], **{**look, "alpha": 1.0})  # one pale line alone would not be seen
     inches = (WIDTH - _BESIDE) / max(wide - 1, 1)
     lines = 2 if max(len(scale.name) for scale in scales) > _letters(0.9 * inches, TEXT) else 1
-    for at, scale in enumerate(scales):
-        _draw_scale(axis, at, scale, inches, lines)
+    for number, scale in enumerate(scales):
+        _draw_scale(axis, number, scale, inches, lines)
     axis.set_xlim(-0.45, wide - 0.6)
     axis.set_ylim(-0.06, 1.1)
     axis.set_axis_off()
@@ -150,10 +150,15 @@ def _draw_scale(axis: Any, at: int, scale: _Scale, inches: float, lines: int) ->
         plain(axis.annotate(label, (at, place), (-4, 0), **_BESIDE_AXIS))
     room = _letters(0.9 * inches * lines, TEXT)
     lower = 1.3 * TEXT * (at % lines)
-    text = {"ha": "center", "fontsize": TEXT, "textcoords": "offset points", "annotation_clip": False}
-    plain(axis.annotate(shortened(scale.name, room), (at, 0), (0, -8 - lower), va="top", **text))
+    beside: dict[str, Any] = {
+        "ha": "center",
+        "fontsize": TEXT,
+        "textcoords": "offset points",
+        "annotation_clip": False,
+    }
+    plain(axis.annotate(shortened(scale.name, room), (at, 0), (0, -8 - lower), va="top", **beside))
     if scale.better:
-        axis.annotate(f"↑ {scale.better}", (at, 1), (0, 5), va="bottom", **text)
+        axis.annotate(f"↑ {scale.better}", (at, 1), (0, 5), va="bottom", **beside)
 
 
 def _letters(inches: float, points: float) -> int:

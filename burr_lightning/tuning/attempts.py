@@ -56,13 +56,13 @@ def attempts_of(ledger: Ledger) -> list[Attempt]:
             for number in undated:
                 found[number] = replace(found[number], ended=max(at, found[number].began))
             undated, newest = [], at
-        number = running.pop(event["trial"], None)
+        own = running.pop(event["trial"], None)
         if event["what"] == "launched":
             running[event["trial"]] = len(found)
             found.append(Attempt(event["trial"], event.get("worker"), event["at"]))
-        elif number is not None:
-            found[number] = _over(found[number], event, newest)
-            undated += [number] if found[number].ended is None else []
+        elif own is not None:
+            found[own] = _over(found[own], event, newest)
+            undated += [own] if found[own].ended is None else []
     for number in undated:
         found[number] = replace(found[number], ended=max(newest, found[number].began))
     return found

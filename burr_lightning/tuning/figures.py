@@ -132,11 +132,15 @@ def workers_figure(study: StudyReader) -> Any:
     """
     attempts = study.attempts
     last = max((each.ended or each.began for each in attempts), default=0.0)
-    now, otherwise = (time.time(), "running") if study.is_run else (last, "lost")
+    now = time.time() if study.is_run else last
     bars = [
-        Bar(each.trial, each.worker, each.began, now, otherwise)
-        if each.ended is None
-        else Bar(each.trial, each.worker, each.began, each.ended, each.status)
+        Bar(
+            each.trial,
+            each.worker,
+            each.began,
+            now if each.ended is None else each.ended,
+            "lost" if each.ended is None and not study.is_run else each.status,
+        )
         for each in attempts
     ]
     return plot_workers(_title(study), bars)

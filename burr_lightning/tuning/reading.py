@@ -60,7 +60,7 @@ class StudyReader:
 
     @property
     def best_trials(self) -> Sequence[TrialRecord]:
-        """The best one, or with several directions all that no other one beats; empty while none has finished.
+        """The best one, or with several directions all that no other one beats; empty while there is none.
 
         One beats another that is as good in every direction, and better in one.
         """
