@@ -85,4 +85,5 @@ def _said(event: Mapping[str, Any], attempt: int, trial: TrialRecord, best: set[
         kind = "best" if is_best else "finished"
         yield from (kind, f"trial {number}{', the best so far' if is_best else ''}: {value_text(trial)}")
     else:
-        yield from (event["status"], f"trial {number} {event['status']}: {reason_text(trial)}")
+        status, why = str(event["status"]), reason_text(trial)
+        yield from (status, f"trial {number} {why if why.startswith(status) else f'{status}: {why}'}")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Trials that are shown where nobody says how many."""
+_ANY = 100_000
+"""Columns: more than any table has."""
 
 
 @click.command()
@@ -101,13 +103,13 @@ def _print(to: Console, look: StudyLook, trials: Sequence[TrialRecord]) -> None:
 
 def _fitting(to: Console, look: StudyLook, trials: Sequence[TrialRecord]) -> Table:
     """The table with a column for each parameter, or where there is no room for them, with one for all."""
-    apart = _table(look, trials, apart=True)
-    if to.measure(apart).maximum <= to.width:
+    apart = _table(to, look, trials, apart=True)
+    if to.measure(apart, options=to.options.update(width=_ANY)).maximum <= to.width:
         return apart
-    return _table(look, trials, apart=False)
+    return _table(to, look, trials, apart=False)
 
 
-def _table(look: StudyLook, trials: Sequence[TrialRecord], *, apart: bool) -> Table:
+def _table(to: Console, look: StudyLook, trials: Sequence[TrialRecord], *, apart: bool) -> Table:
     from ...tuning.looking import status_of
 
     names = list(dict.fromkeys(name for trial in trials for name in trial.params)) if apart else []
@@ -122,7 +124,7 @@ def _table(look: StudyLook, trials: Sequence[TrialRecord], *, apart: bool) -> Ta
     table.add_column("time", justify="right", no_wrap=True)
     reasons = {trial.number: reason_text(trial) for trial in trials}
     if any(reasons.values()):
-        table.add_column("why", overflow="fold")
+        table.add_column("why", overflow="ellipsis", no_wrap=True, max_width=max(20, to.width // 3))
     now, running = time.time(), {*look.under_way}
     for trial in trials:
         is_run = trial.number in running

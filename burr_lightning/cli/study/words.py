@@ -30,11 +30,14 @@ def value_names(look: StudyLook) -> str:
 
 
 def reason_text(trial: TrialRecord, longest: int = _LONGEST) -> str:
-    """Why a trial failed or was pruned, in short: the last line of a traceback says most."""
+    """Why a trial failed or was pruned, in short: of a traceback, the exception."""
     if trial.reason is None or trial.status == "finished":
         return ""
-    lines = [line for line in trial.reason.splitlines() if line.strip()]
-    said = " ".join((lines[-1] if lines else "").split())
+    lines = trial.reason.strip().splitlines()
+    if lines and lines[0].startswith("Traceback "):
+        frames = max(at for at, line in enumerate(lines) if line.startswith((" ", "Traceback ")))
+        lines = lines[frames + 1 :] or lines[-1:]
+    said = " ".join(" ".join(lines).split())
     return said if len(said) <= longest else f"{said[: longest - 1]}…"
 
 
