@@ -40,8 +40,8 @@ _LOOKS: dict[Outcome, tuple[str, str, str]] = {
     "running": ("running", GREEN, "...."),
 }
 """What each is called, its color and its hatch."""
-_SHORTEST_BREAK = 0.05
-"""The share of all busy time from which on a time without any trial is a break."""
+_SHORTEST_BREAK, _LEAST_BREAK = 0.05, 10.0
+"""The share of all busy time, and the seconds, from which on a time without any trial is a break."""
 _NARROWEST = 0.002
 """The share of the axis that a bar has at least."""
 _MOST_ROWS = 40
@@ -131,7 +131,7 @@ def _stretches(bars: Sequence[Bar]) -> list[Stretch]:
             busy[-1] = (busy[-1][0], max(busy[-1][1], bar.ended))
         else:
             busy.append((bar.began, bar.ended))
-    least = _SHORTEST_BREAK * sum(ended - began for began, ended in busy)
+    least = max(_SHORTEST_BREAK * sum(ended - began for began, ended in busy), _LEAST_BREAK)
     joined = [busy[0]]
     for began, ended in busy[1:]:
         if began - joined[-1][1] <= least:
