@@ -293,6 +293,7 @@ class TestWatch:
         assert found["trials"] == "7 of 8 over: 7 finished, 1 running"
         assert re.fullmatch(r"at most \S+, to n_trials=8 \(\S+ per trial\)", found["time left"])
         assert found["best"].startswith("0 (trial 0)")
+        assert f"{'━' * 26}{'╌' * 4}" in text
         assert re.search(r"^running trials\n +3  –  ", text, re.MULTILINE)
         assert re.search(r"^\d\d:\d\d:\d\d  trial 0, the best so far: 0$", text, re.MULTILINE) is None
         assert "trial 7: 7" in text

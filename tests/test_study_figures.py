@@ -104,7 +104,7 @@ class TestHistory:
         values = [-1.0, 1.0, 2.0, 3.0, 1e6, float("inf")]
         study = search(fn=lambda trial: values[trial.number]).run()
         [axis] = study.plot("history").axes
-        assert lines(axis, "finished, worse than the axis shows: 2") == [(4, 3.0), (5, 3.0)]
+        assert lines(axis, "worse than the axis shows: 2") == [(4, 3.0), (5, 3.0)]
         assert axis.get_ylim()[1] < 4
 
     def test_a_study_without_trials_can_be_drawn(self):
@@ -301,6 +301,10 @@ def test_an_axis_shows_all_unless_some_are_far_off():
     assert extent_of([0.98, 0.9, 0.1], "max").low == 0.1
     assert extent_of([1.0, 0.9, 0.8, -1e5], "max").low == 0.8
     assert extent_of([1e-6, 1.0], "min").log
+    assert extent_of([0.10, 0.11, 0.12, 0.13, 9.0], "min").log, "a loss: magnitudes tell"
+    assert not extent_of([0.99, 0.98, 0.97, 0.96, 0.1], "max").log, "an accuracy: they do not"
+    few = extent_of([-1.0, 0.0, 0.1, *range(100, 110)], "min")
+    assert sum(map(few.shows, [-1.0, 0.0, 0.1, *range(100, 110)])) >= 11
     assert extent_of([float("inf")], "min").high == 1.0
 
 

@@ -62,7 +62,9 @@ def _draw(axis: Any, tried: Sequence[Tried], objective: Objective, number: int) 
     finished = {trial.number for trial in tried if trial.fate == "finished"}
     extent = extent_of(values.values(), objective.mode)
     legend: dict[str, Any] = {}
-    for fate in ("finished", "pruned"):
+    worse: list[Any] = []
+    fates: tuple[Fate, ...] = ("finished", "pruned")
+    for fate in fates:
         points = {t.number: values[t.number] for t in tried if t.fate == fate and t.number in values}
         look = mark_look(fate, len(tried))
         shown = {at: value for at, value in points.items() if extent.shows(value)}
@@ -71,8 +73,10 @@ def _draw(axis: Any, tried: Sequence[Tried], objective: Objective, number: int) 
         cut = [at for at in points if at not in shown]
         if cut:
             arrow = {**look, "marker": "^" if objective.mode == "min" else "v", "markerfacecolor": "white"}
-            [line] = axis.plot(cut, [extent.edge] * len(cut), **arrow)
-            legend[f"{fate}, worse than the axis shows: {len(cut)}"] = line
+            worse += axis.plot(cut, [extent.edge] * len(cut), **arrow)
+    if worse:
+        count = sum(len(line.get_xdata()) for line in worse)
+        legend[f"worse than the axis shows: {count}"] = worse[0]
     best = _so_far({at: value for at, value in values.items() if at in finished}, objective)
     if best:
         last = max(trial.number for trial in tried)

@@ -39,6 +39,8 @@ _FAR, _NEAR = 20.0, 8.0
 """How many times as far from the best value as the median is: what is farther than the first one is cut off
 at the second one."""
 
+_KEPT = 0.8
+"""The share of the values that an axis shows at least."""
 _APART = 0.09
 """The share of an axis that lies between two of its ticks."""
 
@@ -139,6 +141,8 @@ class Extent:
 def extent_of(values: Iterable[float], mode: Mode) -> Extent:
     """What an axis shows of values: all, unless some are so bad that the others could not be told apart.
 
+    Low values above 0 are then told apart by their magnitudes; else the worst fifth at most is cut off.
+
     Args:
         values: All of them.
         mode: Whether lower or higher is better.
@@ -146,6 +150,8 @@ def extent_of(values: Iterable[float], mode: Mode) -> Extent:
     Example:
         >>> extent_of([1.0, 2.0, 3.0, -1.0, 1e6], "min").high
         3.0
+        >>> extent_of([0.10, 0.11, 0.12, 0.13, 9.0], "min").log
+        True
     """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
@@ -155,7 +161,11 @@ def extent_of(values: Iterable[float], mode: Mode) -> Extent:
     best, worst = (min(finite), max(finite)) if mode == "min" else (max(finite), min(finite))
     spread = abs(median(finite) - best)
     if spread and abs(worst - best) > _FAR * spread:
-        kept = [value for value in finite if abs(value - best) <= _NEAR * spread]
+        if mode == "min" and best > 0:
+            return Extent(best, worst, log=True, mode=mode)
+        far = sorted(abs(value - best) for value in finite)
+        most = max(_NEAR * spread, far[math.ceil(_KEPT * len(far)) - 1])
+        kept = [value for value in finite if abs(value - best) <= most]
         return Extent(min(kept), max(kept), mode=mode)
     return Extent(min(finite), max(finite), mode=mode)
 

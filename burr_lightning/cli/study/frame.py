@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from ...amounts import duration, number
@@ -95,7 +94,7 @@ class StudyFrame:
         yield "looks for", value_names(look)
         wanted = study.state["n_trials"]
         if wanted is not None:
-            yield "", ProgressBar(total=wanted, completed=min(study.ledger.over, wanted), width=_BAR)
+            yield "", _bar(study.ledger.over / wanted)
         yield "trials", counts_text(look)
         if look.owner is not None:
             yield "time left", self._time_left()
@@ -142,3 +141,9 @@ class StudyFrame:
             else:
                 at = f"{event.at:%H:%M:%S}" if event.at.date() == today else f"{event.at:%b %d}  "
             yield Text(f"{at}  {shown(event.text)}", style=event.style, no_wrap=True, overflow="ellipsis")
+
+
+def _bar(share: float) -> Text:
+    """How far it is, also where there is no color."""
+    done = round(_BAR * min(share, 1.0))
+    return Text.assemble(("━" * done, "green"), ("╌" * (_BAR - done), "dim"))
