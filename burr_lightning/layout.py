@@ -228,6 +228,11 @@ def run_folders(root: Path, project: str | None) -> list[RunFolder]:
     return _folders_with("run.json", root, project)
 
 
+def study_run_folders(root: Path, project: str | None) -> list[RunFolder]:
+    """The folders of all studies, or of those of one project; a study is named and kept as a run is."""
+    return _folders_with("study.json", root, project)
+
+
 def half_deleted_folders(root: Path, project: str | None) -> list[RunFolder]:
     """The folders of runs that are deleted in part."""
     return _folders_with("deleted.json", root, project)

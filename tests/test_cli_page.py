@@ -16,9 +16,21 @@ from burr_lightning.cli import main
 PAGE = (Path(__file__).parent.parent / "docs" / "commands.md").read_text()
 ROWS = {
     cells[0].strip("` "): cells[1:]
-    for cells in re.findall(r"^\| (`\w+`) \| (.+?) \| (\w+) \| (.+?) \|$", PAGE, re.M)
+    for cells in re.findall(r"^\| (`[\w ]+`) \| (.+?) \| (\w+) \| (.+?) \|$", PAGE, re.M)
 }
-COMMANDS = sorted(main.commands)
+
+
+def all_commands(group):
+    """Every command by what is typed for it, those of groups as well."""
+    found = {}
+    for name, command in group.commands.items():
+        inside = all_commands(command) if isinstance(command, click.Group) else None
+        found |= {f"{name} {rest}": each for rest, each in inside.items()} if inside else {name: command}
+    return found
+
+
+COMMAND_OF = all_commands(main)
+COMMANDS = sorted(COMMAND_OF)
 HEAVY = (
     "torch",
     "lightning",
@@ -30,6 +42,7 @@ HEAVY = (
     "sklearn",
     "fastapi",
     "sqlite3",
+    "optuna",
 )
 
 
@@ -39,15 +52,15 @@ def test_the_page_has_every_command_and_no_other():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_row_says_whether_it_prints_json(command):
-    options = [name for parameter in main.commands[command].params for name in parameter.opts]
+    options = [name for parameter in COMMAND_OF[command].params for name in parameter.opts]
     assert ROWS[command][1] == ("yes" if "--json" in options else "no")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_row_has_the_exit_codes_of_its_help(command):
-    said = re.sub(r".*Exit codes:", "", main.commands[command].help, flags=re.DOTALL)
+    said = re.sub(r".*Exit codes:", "", COMMAND_OF[command].help, flags=re.DOTALL)
     codes = (
-        re.findall(r"^\s*(\d+)  ", said, re.MULTILINE) if "Exit codes:" in main.commands[command].help else []
+        re.findall(r"^\s*(\d+)  ", said, re.MULTILINE) if "Exit codes:" in COMMAND_OF[command].help else []
     )
     assert set(codes) <= set(re.findall(r"\b\d+\b", ROWS[command][2]))
     assert re.match(r"0\b|those of", ROWS[command][2])
@@ -55,7 +68,7 @@ def test_its_row_has_the_exit_codes_of_its_help(command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_everything_is_explained(command):
-    found = main.commands[command]
+    found = COMMAND_OF[command]
     assert found.help
     assert all(option.help for option in found.params if isinstance(option, click.Option))
 
@@ -64,7 +77,7 @@ def test_help_imports_nothing_heavy():
     """All commands in one process: what none of them imports, each of them does without."""
     code = (
         "import sys\nfrom click.testing import CliRunner\nfrom burr_lightning.cli import main\n"
-        "for words in [['--help'], *([name, '--help'] for name in main.commands)]:\n"
+        f"for words in [['--help'], *([*name.split(), '--help'] for name in {COMMANDS})]:\n"
         "    done = CliRunner().invoke(main, words)\n"
         "    assert done.exit_code == 0 and done.stdout.startswith('Usage:'), words\n"
         f"print(*[name for name in {HEAVY} if name in sys.modules])"

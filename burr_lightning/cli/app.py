@@ -26,6 +26,7 @@ from .resume import resume
 from .review import review
 from .runs import runs
 from .show import show
+from .study import study
 from .submit import submit
 from .ui import ui
 from .verify import verify
@@ -69,6 +70,7 @@ main.add_command(resume)
 main.add_command(review)
 main.add_command(runs)
 main.add_command(show)
+main.add_command(study)
 main.add_command(ui)
 main.add_command(submit)
 main.add_command(verify)

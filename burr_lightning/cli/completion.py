@@ -21,8 +21,8 @@ def completion(context: click.Context, shell: str) -> None:
         zsh   eval "$(burr-lightning completion zsh)"            in ~/.zshrc, after compinit
         fish  burr-lightning completion fish | source            in ~/.config/fish/config.fish
 
-    Commands, options, and the ids of runs are completed; runs as --root-dir and --project before them say,
-    or BURR_LIGHTNING_HOME of the environment.
+    Commands, options, and the ids of runs and studies are completed; those where --root-dir and --project
+    before them say, or BURR_LIGHTNING_HOME of the environment.
     """  # noqa: D301 (click reads the backspace as: do not wrap what follows)
     kind = get_completion_class(shell)
     assert kind is not None

@@ -115,7 +115,7 @@ def _live(frames: Iterator[Frame], to: Console) -> Status:
     from rich.live import Live
 
     drawn = DrawnCurves()
-    with _told_to_end(), Live(console=to, auto_refresh=False, vertical_overflow="crop") as live:
+    with told_to_end(), Live(console=to, auto_refresh=False, vertical_overflow="crop") as live:
         for frame in frames:
             live.update(frame.rendered(to, to.height - 1, drawn), refresh=True)
     return frame.look.status
@@ -133,7 +133,7 @@ def _written(frames: Iterator[Frame], to: Console) -> Status:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[None]:
+def told_to_end() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does, so that the terminal gets its cursor back."""
 
     def end(*_: object) -> None:

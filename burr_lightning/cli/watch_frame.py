@@ -91,7 +91,7 @@ class Frame:
             height: How many lines there are, ``None`` for as many as it takes.
             drawn_curves: Draws the learning curves; ``None`` leaves them out.
         """
-        fields = _grid(self._fields())
+        fields = grid(self._fields())
         left = height - len(to.render_lines(fields)) if height is not None else 1000
         most_events = _MOST_EVENTS if height is None else _FEWEST_EVENTS
         lines = min(left - most_events - 1, _HIGHEST_CURVES)
@@ -190,7 +190,8 @@ class Frame:
         return f"{best['epoch']}, {monitor} {number(best['value'])}"
 
 
-def _grid(fields: Iterator[tuple[str, Text | str]]) -> Table:
+def grid(fields: Iterator[tuple[str, RenderableType]]) -> Table:
+    """Labels and what belongs to each, below each other."""
     table = Table.grid(padding=(0, 1, 0, 0))
     table.add_column(width=LABEL_WIDTH, style="bold")
     table.add_column(overflow="fold")

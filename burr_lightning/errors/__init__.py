@@ -2,7 +2,15 @@
 
 from .base import BurrLightningError
 from .fork import EpochNotForkableError, ForkError, RunExistsError, UnknownHparamError
-from .given import ArgumentError, ExpressionError, ListenError, MissingExtraError, RunIdError, TrainerError
+from .given import (
+    ArgumentError,
+    ExpressionError,
+    ListenError,
+    MissingExtraError,
+    NotDrawnError,
+    RunIdError,
+    TrainerError,
+)
 from .replay import EpochNotReplayableError, ReplayError
 from .review import AnswerError, NotAskedError
 from .storage import (
@@ -24,6 +32,7 @@ from .stored import (
     ResumeError,
     RunLockedError,
     RunNotFoundError,
+    StudyNotFoundError,
     UnreadableRowError,
     UnreadableRunError,
 )
@@ -66,6 +75,7 @@ __all__ = [
     "NoWeightsError",
     "NotAskedError",
     "NotDeletedError",
+    "NotDrawnError",
     "NotPickledError",
     "OlderCheckpointError",
     "PersisterError",
@@ -81,6 +91,7 @@ __all__ = [
     "RunLockedError",
     "RunNotFoundError",
     "StorageError",
+    "StudyNotFoundError",
     "TrainerError",
     "UnknownHparamError",
     "UnknownMetricError",

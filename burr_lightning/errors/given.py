@@ -23,6 +23,18 @@ class ArgumentError(BurrLightningError, TypeError):
     """An argument of another kind than it has to be."""
 
 
+class NotDrawnError(BurrLightningError, ValueError):
+    """There is too little that could be drawn.
+
+    Attributes:
+        missing: What there is too little of, in words.
+    """
+
+    def __init__(self, call: str, missing: str, advice: str) -> None:
+        self.missing = missing
+        super().__init__(f"{call}: {missing}. {advice}")
+
+
 class MissingExtraError(BurrLightningError, ImportError):
     """A package is not installed that an optional part of this library needs.
 

@@ -148,6 +148,8 @@ class RunNotFoundError(BurrLightningError, LookupError):
         available: The runs that exist there, or those that may be meant.
     """
 
+    _ONE, _ALL = "run", "Runs"
+
     def __init__(self, wanted: str, available: Iterable[str], where: str, *, several: bool = False) -> None:
         self.wanted = wanted
         self.available = sorted(available)
@@ -155,8 +157,19 @@ class RunNotFoundError(BurrLightningError, LookupError):
         if several:
             text = f"{wanted!r} may mean {known} in {where}. Give more of the id, or its project."
         else:
-            text = f"No run matches {wanted!r} in {where}. Runs there: {known}."
+            text = f"No {self._ONE} matches {wanted!r} in {where}. {self._ALL} there: {known}."
         super().__init__(text)
+
+
+class StudyNotFoundError(RunNotFoundError):
+    """No stored study has this name, or more than one may be meant.
+
+    Attributes:
+        wanted: What was asked for.
+        available: The studies that exist there, or those that may be meant.
+    """
+
+    _ONE, _ALL = "study", "Studies"
 
 
 class UnreadableRunError(RunNotFoundError):

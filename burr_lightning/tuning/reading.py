@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from burr.core import State
 
 from ..errors import MissingExtraError
+from .attempts import Attempt, attempts_of
 from .ledger import Ledger, TrialRecord
 
 if TYPE_CHECKING:
@@ -31,6 +33,16 @@ class StudyReader:
         raise NotImplementedError
 
     @property
+    def is_run(self) -> bool:
+        """Whether a process runs it, or did so when it was opened."""
+        raise NotImplementedError
+
+    @property
+    def monitor(self) -> str | None:
+        """The metric that says how good a trial is, ``None`` where the objective says it."""
+        raise NotImplementedError
+
+    @property
     def ledger(self) -> Ledger:
         """Every trial, and how it went."""
         ledger: Ledger = self.state["ledger"]
@@ -45,6 +57,31 @@ class StudyReader:
     def best(self) -> TrialRecord | None:
         """The best trial that has finished; ``None`` while there is none, and with several directions."""
         return self.ledger.best
+
+    @property
+    def best_trials(self) -> Sequence[TrialRecord]:
+        """The best one, or with several directions all that no other one beats; empty while there is none.
+
+        One beats another that is as good in every direction, and better in one.
+        """
+        if len(self.ledger.directions) == 1:
+            return () if self.best is None else (self.best,)
+        signs = [1 if mode == "min" else -1 for mode in self.ledger.directions]
+        costs = {
+            trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+            for trial in self.ledger
+            if trial.status == "finished" and trial.values is not None
+        }
+        return tuple(
+            self.ledger[number]
+            for number, cost in costs.items()
+            if not any(_is_better(other, cost) for other in costs.values())
+        )
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Every time that a trial was begun, by whom, when, and how that ended; in order."""
+        return tuple(attempts_of(self.ledger))
 
     @property
     def stop_reason(self) -> str | None:
@@ -64,11 +101,36 @@ class StudyReader:
             raise MissingExtraError("Study.to_pandas()", "pandas", "pandas") from None
         return pd.DataFrame([_as_row(trial) for trial in self.ledger])
 
+    def plot(self, kind: str = "history", path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw it.
+
+        Args:
+            kind: ``history`` of the best value, ``parallel`` coordinates, ``slices`` by parameter,
+                ``importance`` of parameters, or ``workers``: where the time of each one went.
+            path: Where to write the picture, by its ending PNG, SVG or PDF; ``None`` writes none.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            ArgumentError: If there is no such kind, or the path is none of a picture.
+            NotDrawnError: If the study has too little that could be drawn so.
+            MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+        """
+        from .figures import written_figure
+
+        return written_figure(self, kind, path)
+
     def to_optuna(self) -> optuna.Study:
         """An Optuna study in memory with all of these trials, for its figures, importance and dashboard."""
         from .deciding import as_optuna
 
         return as_optuna(self.run_id, self.ledger, self.space)
+
+
+def _is_better(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether costs are as low as others in all, and lower in one."""
+    return list(one) != list(other) and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _as_row(trial: TrialRecord) -> dict[str, Any]:

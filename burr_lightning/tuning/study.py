@@ -13,7 +13,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, TPESampler
 
 from ..layout import DEFAULT_PROJECT, checked_project, checked_run_id, home, new_run_id
-from ..locks import RunLock
+from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
 from ..persisters import PersisterUrl, Place, connected
 from .deciding import OwnSampler
@@ -109,6 +109,16 @@ class Study(StudyReader):
         return self.settings.space
 
     @property
+    def monitor(self) -> str | None:
+        """The metric that says how good a trial is, ``None`` where the objective says it."""
+        return self.settings.monitor
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a process runs it."""
+        return is_held(self.settings.folder.lock)
+
+    @property
     def state(self) -> State[Any]:
         """The state of its machine; see `burr_lightning.tuning.state` for its keys."""
         if self._running is not None:
@@ -178,6 +188,7 @@ class OpenedStudy(StudyReader):
 
     def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
         self.run_id = folder.study_id
+        self._is_run = is_held(folder.lock)  # before its row: one that has ended has all its rows
         self.info, row = newest_row(folder, persister)
         directions = [checked_mode(mode, "study.json") for mode in self.info.directions]
         self._state = row.state if row is not None else State(initial_state(directions, 1, None, 0))
@@ -186,6 +197,16 @@ class OpenedStudy(StudyReader):
     def space(self) -> Mapping[str, BaseDistribution]:
         """The distribution of each parameter."""
         return {name: json_to_distribution(text) for name, text in self.info.space.items()}
+
+    @property
+    def monitor(self) -> str | None:
+        """The metric that says how good a trial is, ``None`` where the objective says it."""
+        return self.info.monitor
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a process ran it when it was opened."""
+        return self._is_run
 
     @property
     def state(self) -> State[Any]:

@@ -1,0 +1,26 @@
+"""The group of the commands about studies."""
+
+from __future__ import annotations
+
+import click
+
+from .best import best
+from .listing import listing
+from .plot import plot
+from .show import show
+from .watch import watch
+
+
+@click.group()
+def study() -> None:
+    """Look at studies: hyperparameter searches whose trials are runs.
+
+    They are opened to be read, without a lock, also while another process runs them.
+    """
+
+
+study.add_command(best)
+study.add_command(listing)
+study.add_command(plot)
+study.add_command(show)
+study.add_command(watch)
