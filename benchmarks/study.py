@@ -99,7 +99,7 @@ def busy(trials: int, seconds: float, workers: int) -> tuple[float, float]:
     lanes: dict[str, list[tuple[float, float]]] = {}
     for each in over:
         ended = each.ended or 0.0
-        lanes.setdefault(str(each.worker), []).append((ended - (each.value or 0.0), ended))
+        lanes.setdefault(str(each.place), []).append((ended - (each.value or 0.0), ended))
     gaps = [after[0] - before[1] for lane in lanes.values() for before, after in pairwise(lane)]
     # Until the first lane has nothing more to do: the last trials of a study cannot keep all workers busy.
     until = min(lane[-1][1] for lane in lanes.values())

@@ -60,7 +60,7 @@ def main(trial, epoch):
 
 def _result(trial):
     result = {"params": trial.params, "value": trial.value, "status": trial.status}
-    tries = {"attempts": trial.attempts, "deaths": trial.deaths, "worker": trial.worker}
+    tries = {"attempts": trial.attempts, "deaths": trial.deaths, "place": trial.place}
     return {"result": result, "ending": ending(Run.open(trial.run_id)), "tries": tries}
 
 

@@ -3,13 +3,17 @@
 import math
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import pytest
 from burr.core import State
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
+from burr_lightning.errors import NoTrialFinishedError
 from burr_lightning.tuning import Ledger, Study
 from burr_lightning.tuning.reading import StudyReader
+from burr_lightning.tuning.scores import Scores
 
 SPACE = {
     "lr": FloatDistribution(1e-5, 1e-1, log=True),
@@ -39,6 +43,12 @@ def search(run_id="search", fn=None, **options):
     return Study(fn or (lambda trial: abs(math.log10(trial.params["lr"]) + 3)), run_id=run_id, **given)
 
 
+def all_fail(trials):
+    """A study of which nothing came."""
+    with pytest.raises(NoTrialFinishedError):
+        search(fn=lambda trial: None, n_trials=trials).run()
+
+
 def fails_at_2(trial):
     """An objective that fails once."""
     if trial.number == 2:
@@ -64,6 +74,10 @@ class Told(StudyReader):
     @property
     def monitor(self):
         return "val_loss"
+
+    @property
+    def scores(self):
+        return Scores(Path("no-scores.jsonl"))
 
     @property
     def is_run(self):
@@ -95,7 +109,7 @@ def told(trials, space=SPACE, *, workers=4, several=False, named=True, pause=0.0
         worker, at = f"slot {slot}" if named else None, BEGAN + free[slot] + 1
         ledger = ledger.launched(number, at=at, worker=worker)
         if number % 11 == 5:
-            ledger, at = ledger.set_back(number, "RuntimeError: it died"), at + 7
+            ledger, at = ledger.set_back(number, "RuntimeError: it died", died=True), at + 7
             ledger = ledger.launched(number, at=at, worker=worker)
         ended = at + chance.uniform(20, 60)
         free[slot] = ended - BEGAN

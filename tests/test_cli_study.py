@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from at_work import CLI, DEADLINE, Lines
 from click.testing import CliRunner
-from studies import SPACE, fails_at_2, search
+from studies import SPACE, all_fail, fails_at_2, search
 
 from burr_lightning.cli import main
 from burr_lightning.tuning import Study
@@ -276,7 +276,7 @@ class TestBest:
         assert said("best", "search").count("of search") == 3
 
     def test_without_a_finished_trial_it_says_so_and_has_a_code(self):
-        search(fn=lambda trial: None, n_trials=2).run()
+        all_fail(trials=2)
         done = call("best", "search", code=1)
         assert done.stdout == ""
         assert "No trial of search has finished with a value yet, of 2 that were suggested." in done.stderr
@@ -386,7 +386,9 @@ class TestWatch:
 
         search(fn=fails_at_2, executor=Dies(1), n_trials=3).run()
         text = said("watch", "search", "--once")
-        assert re.search(r"^ +trial 1 waits again: ZeroDivisionError: division by zero$", text, re.MULTILINE)
+        assert re.search(
+            r"^[\d:]+ +trial 1 waits again: ZeroDivisionError: division by zero$", text, re.MULTILINE
+        )
         assert re.search(r"  trial 1 was begun.*, attempt 2$", text, re.MULTILINE)
         assert re.search(r"  trial 2 failed: ZeroDivisionError: no data at all$", text, re.MULTILINE)
 

@@ -128,3 +128,17 @@ def test_a_trial_that_is_begun_again_is_not_pruned_by_itself(make_trainer):
     ran = Study(train, run_id="pruned", executor=Survives(), seed=3, **options).run()
     assert ran.trials[4].deaths == 1
     assert ends(ran) == by_optuna(PRUNERS["median"]())
+
+
+def test_optuna_s_own_tools_see_what_each_trial_came_to(objective, tmp_path):
+    ran = pruned(objective, PRUNERS["median"]()).run()
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    ran.to_optuna(storage)
+    loaded = optuna.load_study(study_name="pruned", storage=storage)
+    for trial, seen in zip(Study.open("pruned").trials, loaded.trials, strict=True):
+        epochs = EPOCHS if trial.status == "finished" else trial.step + 1
+        assert seen.intermediate_values == dict(enumerate(losses(trial.number)[:epochs]))
+        assert seen.user_attrs == {"run_id": trial.run_id}
+    assert loaded.best_value == ran.best.value
+    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
+        ran.to_optuna(storage)

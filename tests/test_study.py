@@ -281,9 +281,10 @@ def trained(run_id, make_trainer):
 
 
 def test_who_ran_a_trial_is_known():
-    with ThreadPoolExecutor(2, thread_name_prefix="worker") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="thread") as pool:
         ran = study("threads", executor=pool, parallel=2).run()
-    assert {trial.worker.split()[0] for trial in ran.trials} <= {"worker_0", "worker_1"}
+    assert {trial.worker for trial in ran.trials} == {"worker 0", "worker 1"}
+    assert {trial.place.split()[0] for trial in ran.trials} <= {"thread_0", "thread_1"}
 
 
 def test_a_tracked_study_shows_each_step_once():

@@ -6,15 +6,16 @@ import pytest
 from drawn import cut_off, drawn_texts, overlapping
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from studies import BEGAN, MANY, SPACE, Told, fails_at_2, search, told
+from studies import BEGAN, MANY, SPACE, Told, all_fail, fails_at_2, search, told
 
 from burr_lightning.errors import ArgumentError, MissingExtraError, NotDrawnError
 from burr_lightning.plots import Bar, Parameter, Tried, parameters_of, plot_workers
 from burr_lightning.plots.style import PALETTE
 from burr_lightning.plots.trials import extent_of, round_ticks
 from burr_lightning.tuning import Ledger, Study
-from burr_lightning.tuning.attempts import INTERRUPTED, attempts_of
+from burr_lightning.tuning.attempts import attempts_of
 from burr_lightning.tuning.figures import KINDS, importance_of
+from burr_lightning.tuning.outcomes import INTERRUPTED
 
 STUDIES = {
     "one": lambda: told(1),
@@ -246,7 +247,7 @@ class TestAttempts:
     def test_every_time_that_a_trial_was_begun(self):
         ledger = Ledger().suggested({}, "a-0").suggested({}, "a-1")
         ledger = ledger.launched(0, at=1.0, worker="slot 0").launched(1, at=2.0, worker="slot 1")
-        ledger = ledger.set_back(0, "it died").launched(0, at=4.0, worker="slot 2")
+        ledger = ledger.set_back(0, "it died", died=True).launched(0, at=4.0, worker="slot 2")
         ledger = ledger.ended(0, "finished", at=7.0, values=[1.0])
         found = [(a.trial, a.worker, a.began, a.ended, a.status) for a in attempts_of(ledger)]
         assert found == [
@@ -258,7 +259,7 @@ class TestAttempts:
     def test_an_interruption_ends_them_when_the_study_was_last_heard_of(self):
         ledger = Ledger().suggested({}, "a-0").suggested({}, "a-1")
         ledger = ledger.launched(0, at=1.0).launched(1, at=2.0).ended(0, "pruned", at=5.0)
-        ledger = ledger.set_back(1, "the study was interrupted").launched(1, at=900.0)
+        ledger = ledger.set_back(1, INTERRUPTED, died=False).launched(1, at=900.0)
         assert [(a.ended, a.status) for a in attempts_of(ledger)] == [
             (5.0, "pruned"),
             (5.0, "lost"),
@@ -274,7 +275,7 @@ class TestAttempts:
         assert [a.status for a in attempts_of(again)] == ["lost"]
 
     def test_nothing_is_lost_that_nobody_heard_of_again(self):
-        ledger = Ledger().suggested({}, "a-0").launched(0, at=3.0).set_back(0, "it died")
+        ledger = Ledger().suggested({}, "a-0").launched(0, at=3.0).set_back(0, "it died", died=True)
         assert [(a.ended, a.status) for a in attempts_of(ledger)] == [(3.0, "lost")]
 
 
@@ -327,7 +328,8 @@ def test_ends_that_are_far_from_round_are_ticks_as_well():
 
 @pytest.mark.parametrize("kind", ["parallel", "slices"])
 def test_without_a_value_it_is_said_what_to_wait_for(kind):
-    study = search(fn=lambda trial: None, n_trials=1).run()
+    all_fail(trials=1)
+    study = Study.open("search")
     with pytest.raises(NotDrawnError, match=rf"plot\('{kind}'\): none of its trials came to a value. Wait"):
         study.plot(kind)
 

@@ -66,10 +66,8 @@ def same(found, undisturbed):
 
 def test_what_is_not_disturbed_is_tried_once(undisturbed):
     assert [each["result"]["status"] for each in undisturbed] == ["finished"] * 4
-    assert [{**each["tries"], "worker": None} for each in undisturbed] == [
-        {**UNDISTURBED, "worker": None}
-    ] * 4
-    assert {each["tries"]["worker"] for each in undisturbed} == {"slot 0", "slot 1"}
+    assert [{**each["tries"], "place": None} for each in undisturbed] == [{**UNDISTURBED, "place": None}] * 4
+    assert {each["tries"]["place"] for each in undisturbed} == {"slot 0", "slot 1"}
 
 
 def test_a_trial_whose_process_is_killed_is_begun_again_in_the_same_study(tmp_path, undisturbed):

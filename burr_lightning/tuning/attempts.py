@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .ledger import Ledger
-
-INTERRUPTED = "the study was interrupted"
-"""Why a trial was set back when no process ran the study any more."""
+from .outcomes import INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,9 @@ def attempts_of(ledger: Ledger) -> list[Attempt]:
         ledger: The ledger.
 
     Example:
-        >>> ledger = Ledger().suggested({}, "search-0").launched(0, at=1.0, worker="slot 0")
-        >>> ledger = ledger.set_back(0, "it died").launched(0, at=3.0).ended(0, "finished", at=5.0)
+        >>> ledger = Ledger().suggested({}, "search-0").launched(0, at=1.0, worker="worker 0")
+        >>> ledger = ledger.set_back(0, "it died", died=True).launched(0, at=3.0)
+        >>> ledger = ledger.ended(0, "finished", at=5.0)
         >>> [(attempt.began, attempt.ended, attempt.status) for attempt in attempts_of(ledger)]
         [(1.0, 3.0, 'lost'), (3.0, 5.0, 'finished')]
     """

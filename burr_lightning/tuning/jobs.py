@@ -70,4 +70,4 @@ class Jobs:
             raise
         except (Exception, CancelledError, KeyboardInterrupt) as error:  # the last one is the worker's own
             outcome = Outcome(trial, "died", time.time(), reason=f"{type(error).__name__}: {error}")
-        return outcome if place is None else replace(outcome, worker=str(place))
+        return outcome if place is None else replace(outcome, place=str(place))

@@ -31,7 +31,8 @@ class TrialRecord:
         attributes: What the sampler keeps of it.
         started: When it was begun last, in seconds since 1970.
         ended: When it was over.
-        worker: Who ran it last.
+        worker: Which of the workers, that are as many as trials run at once, had it last.
+        place: Where that was: the process, or what an executor says of it.
         step: The last epoch that it reported a value of, where that is known.
     """
 
@@ -47,6 +48,7 @@ class TrialRecord:
     started: float | None = None
     ended: float | None = None
     worker: str | None = None
+    place: str | None = None
     step: int | None = None
 
     @property
@@ -108,9 +110,9 @@ class Ledger:
         }
         return self._and(event, attributes=attributes, study=study_attributes)
 
-    def launched(self, trial: int, *, at: float) -> Ledger:
+    def launched(self, trial: int, *, at: float, worker: str | None = None) -> Ledger:
         """A worker has begun with it, or goes on with it."""
-        return self._and({"what": "launched", "trial": trial, "at": at})
+        return self._and({"what": "launched", "trial": trial, "at": at}, worker=worker)
 
     def ended(
         self,
@@ -121,17 +123,17 @@ class Ledger:
         values: Sequence[float] | None = None,
         step: int | None = None,
         reason: str | None = None,
-        worker: str | None = None,
+        place: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Ledger:
         """It is over."""
         numbers = None if values is None else [repr(float(value)) for value in values]
         event = {"what": "ended", "trial": trial, "status": status, "at": at}
-        more = {"reason": reason, "worker": worker, "attributes": attributes}
+        more = {"reason": reason, "place": place, "attributes": attributes}
         return self._and(event, values=numbers, step=step, **more)
 
     def set_back(
-        self, trial: int, reason: str, *, died: bool, at: float | None = None, worker: str | None = None
+        self, trial: int, reason: str, *, died: bool, at: float | None = None, place: str | None = None
     ) -> Ledger:
         """It waits for a worker again, which goes on from the run's last commit.
 
@@ -140,10 +142,10 @@ class Ledger:
             reason: What became of its worker.
             died: Whether the worker died by itself, and was not interrupted together with the study.
             at: When that was, ``None`` where it is not known.
-            worker: Who it was.
+            place: Where that ran.
         """
         return self._and(
-            {"what": "set_back", "trial": trial, "reason": reason, "died": died}, at=at, worker=worker
+            {"what": "set_back", "trial": trial, "reason": reason, "died": died}, at=at, place=place
         )
 
     def _and(self, event: dict[str, Any], **more: Any) -> Ledger:
@@ -292,14 +294,16 @@ class _Log:
         del self.waiting[trial]
         self.running[trial] = None
         attempts = self.trials[trial].attempts + 1
-        self._change(trial, status="running", attempts=attempts, started=event["at"], worker=None)
+        self._change(
+            trial, status="running", attempts=attempts, started=event["at"], worker=event.get("worker")
+        )
 
     def _set_back(self, event: Event, trial: int) -> None:
         self.running.pop(trial, None)
         self.waiting[trial] = None
         deaths = self.trials[trial].deaths + event["died"]
-        worker = event.get("worker")
-        self._change(trial, status="waiting", reason=event["reason"], deaths=deaths, worker=worker)
+        place = event.get("place")
+        self._change(trial, status="waiting", reason=event["reason"], deaths=deaths, place=place)
 
     def _ended(self, event: Event, trial: int) -> None:
         self.running.pop(trial, None)
@@ -314,7 +318,7 @@ class _Log:
             ended=event["at"],
             step=event.get("step"),
             reason=event.get("reason"),
-            worker=event.get("worker"),
+            place=event.get("place"),
             attributes=attributes,
         )
         self.over += 1

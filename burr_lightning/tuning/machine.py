@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import count
 from typing import Any, Protocol
 
 from burr.core import Condition, State
@@ -11,7 +12,7 @@ from burr.core.action import Action
 from burr.core.graph import Graph, GraphBuilder
 
 from .ledger import Ledger
-from .outcomes import Outcome
+from .outcomes import INTERRUPTED, Outcome
 from .state import in_short, with_ledger
 
 
@@ -57,9 +58,6 @@ WANTS = Condition(
     name="another trial is wanted, and a worker is free",
 )
 RUNS = Condition(["ledger"], lambda state: bool(state["ledger"].running), name="a trial runs")
-
-
-_INTERRUPTED = "the study was interrupted"
 
 
 class _StudyAction(Action):
@@ -132,15 +130,21 @@ class Launch(_StudyAction):
         return ["sequence_id"]
 
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """Which one, and when."""
-        trial = state["ledger"].waiting[0]
-        self._runs.launch(state["ledger"], trial, inputs["sequence_id"])
-        return {"trial": trial, "at": time.time()}
+        """Which one, by which worker, and when."""
+        ledger = state["ledger"]
+        trial = ledger.waiting[0]
+        self._runs.launch(ledger, trial, inputs["sequence_id"])
+        return {"trial": trial, "worker": _free_worker(ledger), "at": time.time()}
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The ledger that knows that it runs."""
-        ledger = state["ledger"].launched(result["trial"], at=result["at"])
+        ledger = state["ledger"].launched(result["trial"], at=result["at"], worker=result["worker"])
         return with_ledger(state, ledger, result["trial"])
+
+
+def _free_worker(ledger: Ledger) -> str:
+    busy = {ledger[trial].worker for trial in ledger.running}
+    return next(name for number in count() if (name := f"worker {number}") not in busy)
 
 
 class Wait(_StudyAction):
@@ -195,7 +199,7 @@ class Record(_StudyAction):
         outcome = Outcome(**state["outcome"])
         result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
         if state["interrupted"] is not None and outcome.status in ("died", "failed"):
-            return {**result, "status": "interrupted", "reason": _INTERRUPTED}
+            return {**result, "status": "interrupted", "reason": INTERRUPTED}
         if outcome.status == "died":
             if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
                 return result
@@ -222,10 +226,10 @@ class Record(_StudyAction):
 
 
 def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
-    trial, status, worker = result["trial"], result["status"], result["worker"]
+    trial, status, place = result["trial"], result["status"], result["place"]
     if status in ("died", "interrupted"):
         died = status == "died"
-        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], worker=worker)
+        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
     return ledger.ended(
         trial,
         status,
@@ -233,7 +237,7 @@ def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
         values=result["values"],
         step=result["step"],
         reason=result["reason"],
-        worker=worker,
+        place=place,
         attributes=result["attributes"],
     )
 

@@ -165,6 +165,13 @@ def set_study_attributes(study: optuna.Study, attributes: Mapping[str, Any]) -> 
         study._storage.set_study_system_attr(study._study_id, key, value)
 
 
+def copied(study: optuna.Study, storage: str) -> optuna.Study:
+    """The same study in another storage."""
+    name = study.study_name
+    optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=storage)
+    return optuna.load_study(study_name=name, storage=storage)
+
+
 def _trial(study: optuna.Study, number: int) -> FrozenTrial:
     trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
     return study._storage.get_trial(trial_id)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+INTERRUPTED = "the study was interrupted"
+"""Why a trial that has not ended by itself waits to be gone on with."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -17,7 +20,7 @@ class Outcome:
         values: What it came to, one for each direction.
         step: The epoch of that, where it is known.
         reason: Why it was pruned, its traceback, or how its process died.
-        worker: Who ran it.
+        place: Where it ran.
     """
 
     trial: int
@@ -26,7 +29,7 @@ class Outcome:
     values: list[float] | None = None
     step: int | None = None
     reason: str | None = None
-    worker: str | None = None
+    place: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

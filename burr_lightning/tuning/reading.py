@@ -11,6 +11,8 @@ from burr.core import State
 from ..errors import MissingExtraError
 from .attempts import Attempt, attempts_of
 from .ledger import Ledger, TrialRecord
+from .optuna_access import copied
+from .scores import Scores, scores_by_trial
 
 if TYPE_CHECKING:
     import optuna
@@ -30,6 +32,11 @@ class StudyReader:
     @property
     def space(self) -> Mapping[str, Any]:
         """The distribution of each parameter."""
+        raise NotImplementedError
+
+    @property
+    def scores(self) -> Scores:
+        """What its trials came to after each epoch."""
         raise NotImplementedError
 
     @property
@@ -121,11 +128,21 @@ class StudyReader:
 
         return written_figure(self, kind, path)
 
-    def to_optuna(self) -> optuna.Study:
-        """An Optuna study in memory with all of these trials, for its figures, importance and dashboard."""
+    def to_optuna(self, storage: str | None = None) -> optuna.Study:
+        """An Optuna study with all of these trials, for its figures, importance and dashboard.
+
+        Args:
+            storage: A storage of Optuna's to copy it to, as ``"sqlite:///study.db"``, which optuna-dashboard
+                opens; ``None`` for a study in memory.
+
+        Raises:
+            optuna.exceptions.DuplicatedStudyError: If the storage has a study of that name.
+        """
         from .deciding import as_optuna
 
-        return as_optuna(self.run_id, self.ledger, self.space)
+        scores = scores_by_trial(self.scores)
+        made = as_optuna(self.run_id, self.ledger, self.space, scores=lambda trial: scores[trial.number])
+        return made if storage is None else copied(made, storage)
 
 
 def _is_better(one: Sequence[float], other: Sequence[float]) -> bool:

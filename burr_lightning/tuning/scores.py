@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ class Scores:
             fact = _read(line)
             if fact is not None:
                 yield fact
+
+
+def scores_by_trial(scores: Scores) -> Mapping[int, Mapping[int, float]]:
+    """What each trial came to, by its epochs."""
+    found: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    for fact in scores.newer():
+        if "epoch" in fact:
+            found[fact["trial"]][fact["epoch"]] = float(fact["value"])
+    return found
 
 
 def _read(line: bytes) -> Mapping[str, Any] | None:

@@ -20,6 +20,7 @@ from ..persisters import Place, written_down
 from . import optuna_access as access
 from .deciding import Decisions, OwnDecisions, OwnSampler
 from .ledger import TrialRecord
+from .outcomes import INTERRUPTED
 from .state import initial_state
 from .store import StudyFolder, place_of
 from .trial import Trial, TrialTask
@@ -108,7 +109,7 @@ class StudySettings:
                 f"trials' values were compared so. Give it that one, or start a new study."
             )
         for trial in ledger.running:
-            ledger = ledger.set_back(trial, "the study was interrupted", died=False)
+            ledger = ledger.set_back(trial, INTERRUPTED, died=False)
         return stored.update(
             ledger=ledger,
             parallel=self.parallel,

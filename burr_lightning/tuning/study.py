@@ -20,6 +20,7 @@ from .deciding import OwnSampler
 from .reading import StudyReader
 from .rows import StudyRows
 from .running import RunningStudy
+from .scores import Scores
 from .settings import StudySettings
 from .state import initial_state
 from .store import StudyFolder, newest_row
@@ -114,6 +115,11 @@ class Study(StudyReader):
         return self.settings.monitor
 
     @property
+    def scores(self) -> Scores:
+        """What its trials came to after each epoch."""
+        return Scores(self.settings.folder.scores)
+
+    @property
     def is_run(self) -> bool:
         """Whether a process runs it."""
         return is_held(self.settings.folder.lock)
@@ -187,7 +193,7 @@ class OpenedStudy(StudyReader):
     """
 
     def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
-        self.run_id = folder.study_id
+        self.run_id, self._scores = folder.study_id, folder.scores
         self._is_run = is_held(folder.lock)  # before its row: one that has ended has all its rows
         self.info, row = newest_row(folder, persister)
         directions = [checked_mode(mode, "study.json") for mode in self.info.directions]
@@ -202,6 +208,11 @@ class OpenedStudy(StudyReader):
     def monitor(self) -> str | None:
         """The metric that says how good a trial is, ``None`` where the objective says it."""
         return self.info.monitor
+
+    @property
+    def scores(self) -> Scores:
+        """What its trials came to after each epoch."""
+        return Scores(self._scores)
 
     @property
     def is_run(self) -> bool:

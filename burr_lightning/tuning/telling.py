@@ -26,11 +26,11 @@ def tell(study_id: str, trial: TrialRecord, state: State[Any]) -> None:
         log.warning(
             "%s failed: %s (its traceback is in study.trials[%d].reason)",
             who,
-            _last_line(trial),
+            _why(trial),
             trial.number,
         )
     elif trial.status == "waiting" and state["interrupted"] is None:
-        log.warning("%s is begun again: %s", who, _last_line(trial))
+        log.warning("%s is begun again: %s", who, _why(trial))
     elif trial.status == "pruned":
         rank_zero_info(f"{who} was pruned: {trial.reason}.")
     elif trial.status == "finished":
@@ -54,5 +54,8 @@ def _values(trial: TrialRecord) -> str:
     return ", ".join(f"{value:g}" for value in trial.values or [])
 
 
-def _last_line(trial: TrialRecord) -> str:
-    return (trial.reason or "").strip().rpartition("\n")[2]
+def _why(trial: TrialRecord) -> str:
+    """The exception of a traceback, which may have several lines."""
+    lines = (trial.reason or "").splitlines()
+    where = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1)
+    return " ".join(lines[where + 1 :])

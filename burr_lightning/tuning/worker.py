@@ -24,7 +24,7 @@ def run_trial(task: TrialTask) -> Outcome:
     Args:
         task: The trial, its study, and the objective.
     """
-    return replace(_tried(task), worker=_here())
+    return replace(_tried(task), place=_here())
 
 
 def _tried(task: TrialTask) -> Outcome:
