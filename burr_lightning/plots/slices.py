@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from textwrap import fill
 from typing import Any
@@ -35,6 +35,8 @@ _MOST_CHOICES = 12
 """That are named."""
 _LONGEST = 14
 """Letters of a choice's name."""
+_AIR = 4
+"""Pixels between two of them."""
 
 
 def plot_slices(
@@ -61,10 +63,11 @@ def plot_slices(
     figure = new_figure("plot_slices()", 0.9 + _PANEL * rows * len(objectives))
     plain(figure.suptitle(fill(title, 92), fontsize=TITLE))
     axes = figure.subplots(rows * len(objectives), wide, squeeze=False)
+    blocks = [axes[number * rows : (number + 1) * rows].ravel() for number in range(len(objectives))]
     legend: dict[str, Any] = {}
     best = best_of(tried, [objective.mode for objective in objectives])
     for number, objective in enumerate(objectives):
-        block = axes[number * rows : (number + 1) * rows].ravel()
+        block = blocks[number]
         extent = extent_of([t.values[number] for t in tried if t.values is not None], objective.mode)
         for at, axis in enumerate(block):
             if at >= len(parameters):
@@ -77,6 +80,8 @@ def plot_slices(
             else:
                 plain(axis.set_ylabel(shortened(objective.name, 24), fontsize=TEXT))
     _add_legend(figure, legend)
+    of_choices = [at for at, parameter in enumerate(parameters) if parameter.choices is not None]
+    _turn_what_collides(figure, [block[at] for block in blocks for at in of_choices])
     return figure
 
 
@@ -150,14 +155,19 @@ def _label_parameter(axis: Any, tried: Sequence[Tried], parameter: Parameter, wi
 
 
 def _label_choices(axis: Any, choices: Sequence[str], wide: int) -> None:
-    """Name the choices, side by side where there is room, else upright; of too many, some."""
+    """Name the choices; of too many, some."""
     step = math.ceil(len(choices) / (2 * _MOST_CHOICES if wide == 1 else _MOST_CHOICES))
     named = range(0, len(choices), step)
-    room = (WIDTH / wide - 0.7) / len(choices) * step / (SMALL * 0.58 / 72)
-    lengths = [len(choices[at]) for at in named]
-    fits = all((one + other) / 2 + 0.5 < room for one, other in pairwise(lengths))
-    texts = [choices[at] if fits else shortened(choices[at], _LONGEST) for at in named]
-    axis.set_xticks(list(named), texts, fontsize=SMALL, rotation=0 if fits else 90)
+    axis.set_xticks(list(named), [shortened(choices[at], _LONGEST) for at in named], fontsize=SMALL)
     for label in axis.get_xticklabels():
         plain(label)
     axis.set_xlim(-0.6, len(choices) - 0.4)
+
+
+def _turn_what_collides(figure: Any, axes: Iterable[Any]) -> None:
+    """Write the choices upright where they would lie over each other side by side."""
+    figure.draw_without_rendering()
+    for axis in axes:
+        boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+        if any(one.x1 + _AIR > other.x0 for one, other in pairwise(boxes)):
+            axis.tick_params(axis="x", labelrotation=90)

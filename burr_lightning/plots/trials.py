@@ -39,8 +39,9 @@ _FAR, _NEAR = 20.0, 8.0
 """How many times as far from the best value as the median is: what is farther than the first one is cut off
 at the second one."""
 
+_TWO_POWERS = 100.0
 _KEPT = 0.8
-"""The share of the values that an axis shows at least."""
+"""The share of the values that an axis shows at least, about."""
 _APART = 0.09
 """The share of an axis that lies between two of its ticks."""
 
@@ -141,7 +142,7 @@ class Extent:
 def extent_of(values: Iterable[float], mode: Mode) -> Extent:
     """What an axis shows of values: all, unless some are so bad that the others could not be told apart.
 
-    Low values above 0 are then told apart by their magnitudes; else the worst fifth at most is cut off.
+    Low values above 0 are then told apart by their magnitudes; else about the worst fifth is cut off at most.
 
     Args:
         values: All of them.
@@ -164,7 +165,7 @@ def extent_of(values: Iterable[float], mode: Mode) -> Extent:
         if mode == "min" and best > 0:
             return Extent(best, worst, log=True, mode=mode)
         far = sorted(abs(value - best) for value in finite)
-        most = max(_NEAR * spread, far[math.ceil(_KEPT * len(far)) - 1])
+        most = max(_NEAR * spread, far[max(int(_KEPT * len(far)), 1) - 1])
         kept = [value for value in finite if abs(value - best) <= most]
         return Extent(min(kept), max(kept), mode=mode)
     return Extent(min(finite), max(finite), mode=mode)
@@ -183,6 +184,10 @@ def set_extent(axis: Any, extent: Extent) -> None:
         axis.set_yscale("log")
         air = (extent.high / extent.low) ** 0.06
         axis.set_ylim(extent.low / air, extent.high * air)
+        if extent.high < _TWO_POWERS * extent.low:  # there may be no power of ten to be marked
+            marked = round_ticks(extent.low, extent.high, log=True)
+            axis.set_yticks(marked, [f"{value:.3g}" for value in marked])
+        axis.tick_params(axis="y", which="minor", labelleft=False)
         return
     air = 0.06 * (extent.high - extent.low) or 0.5 * abs(extent.high) or 0.5
     axis.set_ylim(extent.low - air, extent.high + air)
