@@ -66,8 +66,7 @@ class StudyLook:
     def under_way(self) -> list[int]:
         """The trials that run.
 
-        That a trial was launched is stored with what happens next; until then it is one that waits while a
-        worker is free.
+        One that waits while a worker is free is about to be launched, or runs in the study's own process.
         """
         if self.owner is None:
             return []

@@ -19,8 +19,8 @@ from .settings import StudySettings
 from .tracking import local_tracker
 from .trial_scores import TrialScores
 
-_COMMITS = ("suggest", "record", "best_model")
-"""The actions after which a row is written: before a trial is launched, and when one is over."""
+_WAITS = "wait"
+"""The action after which no row is written: what it brings is recorded next."""
 
 
 class RunningStudy:
@@ -87,7 +87,7 @@ class RunningStudy:
         if done is None:
             return False
         action, _, self.state = done
-        if action.name in _COMMITS:
+        if action.name != _WAITS:
             self._commit(app)
         if action.name == "record":
             trial = self.state["ledger"][self.state["trial"]]
