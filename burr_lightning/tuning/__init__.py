@@ -8,6 +8,7 @@ except ModuleNotFoundError:
     raise MissingExtraError("burr_lightning.tuning", "optuna", "tune") from None
 
 from .ledger import Ledger, TrialRecord
+from .population import PopulationBased
 from .stopping import max_seconds, no_improvement, target
 from .study import OpenedStudy, Study
 from .trial import Trial
@@ -15,6 +16,7 @@ from .trial import Trial
 __all__ = [
     "Ledger",
     "OpenedStudy",
+    "PopulationBased",
     "Study",
     "Trial",
     "TrialRecord",

@@ -39,6 +39,8 @@ class Suggestion:
     """What the sampler keeps of it."""
     study_attributes: Mapping[str, Any]
     """What the sampler keeps of the study, where that has changed."""
+    segment: Mapping[str, Any] | None = None
+    """What it trains of a member of a population: what `Segment` has; ``None`` where there is none."""
 
 
 class Decisions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..metric import Mode
+from .segments import OfMember, Segment
 
 Status = Literal["waiting", "running", "finished", "pruned", "failed"]
 Event = Mapping[str, Any]
@@ -16,7 +17,7 @@ OVER: tuple[Status, ...] = ("finished", "pruned", "failed")
 
 
 @dataclass(frozen=True)
-class TrialRecord:
+class TrialRecord(OfMember):
     """One trial of a study.
 
     Attributes:
@@ -32,6 +33,7 @@ class TrialRecord:
         ended: When it was over.
         worker: Who ran it last.
         step: The last epoch that it reported a value of, where that is known.
+        segment: What it trains of a member of a population, ``None`` where there is none.
     """
 
     number: int
@@ -46,6 +48,7 @@ class TrialRecord:
     ended: float | None = None
     worker: str | None = None
     step: int | None = None
+    segment: Segment | None = None
 
     @property
     def last_score(self) -> dict[int, float]:
@@ -89,6 +92,7 @@ class Ledger:
         *,
         attributes: Mapping[str, Any] | None = None,
         study_attributes: Mapping[str, Any] | None = None,
+        segment: Mapping[str, Any] | None = None,
     ) -> Ledger:
         """A trial that waits for a worker.
 
@@ -97,6 +101,7 @@ class Ledger:
             run_id: The run that it will train.
             attributes: What the sampler keeps of it.
             study_attributes: What the sampler keeps of the study, where that has changed.
+            segment: What it trains of a member of a population: what `Segment` has.
         """
         event: dict[str, Any] = {
             "what": "suggested",
@@ -104,7 +109,7 @@ class Ledger:
             "params": dict(params),
             "run": run_id,
         }
-        return self._and(event, attributes=attributes, study=study_attributes)
+        return self._and(event, attributes=attributes, study=study_attributes, segment=segment)
 
     def launched(self, trial: int, *, at: float, worker: str | None = None) -> Ledger:
         """A worker has begun with it, or goes on with it."""
@@ -268,7 +273,9 @@ class _Log:
 
     def _suggested(self, event: Event, trial: int) -> None:
         attributes = event.get("attributes", {})
-        self.trials.append(TrialRecord(trial, event["params"], event["run"], attributes=attributes))
+        segment = Segment(**event["segment"]) if "segment" in event else None
+        record = TrialRecord(trial, event["params"], event["run"], attributes=attributes, segment=segment)
+        self.trials.append(record)
         self.study |= event.get("study", {})
         self.waiting[trial] = None
 

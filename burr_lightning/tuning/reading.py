@@ -80,8 +80,15 @@ def _as_row(trial: TrialRecord) -> dict[str, Any]:
         "trial": trial.number,
         "status": trial.status,
         **values,
+        **_of_population(trial),
         **{f"params_{name}": value for name, value in trial.params.items()},
         "run_id": trial.run_id,
         "attempts": trial.attempts,
         **times,
     }
+
+
+def _of_population(trial: TrialRecord) -> dict[str, Any]:
+    if trial.segment is None:
+        return {}
+    return {"member": trial.member, "parent": trial.parent, "max_epochs": trial.segment.max_epochs}

@@ -16,6 +16,7 @@ from .machine import study_machine, wants_more
 from .rows import StudyRow, StudyRows
 from .scores import Scores
 from .settings import StudySettings
+from .trial import TrialTask
 
 _COMMITS = ("suggest", "record", "best_model")
 """The actions after which a row is written: before a trial is launched, and when one is over."""
@@ -44,7 +45,7 @@ class RunningStudy:
         executor = self._settings.executor or _processes(self._settings.parallel)
         began = time.monotonic() - self.state["seconds"]
         try:
-            app = self._application(Jobs(executor, self._settings.task), began)
+            app = self._application(Jobs(executor, self._task), began)
             while (done := app.step(inputs={"sequence_id": _next_step(app)})) is not None:
                 action, _, self.state = done
                 if action.name in _COMMITS:
@@ -79,6 +80,10 @@ class RunningStudy:
             tracker = LocalTrackingClient(project=project)
             builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
+
+    def _task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
+        parent = None if trial.parent is None else self.state["ledger"][trial.parent]
+        return self._settings.task(trial, sequence_id, parent)
 
     def _tell_all_again(self) -> None:
         """What the file of scores lacks of trials that are over: it is only made of what the ledger has."""
