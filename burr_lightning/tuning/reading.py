@@ -9,6 +9,7 @@ from burr.core import State
 
 from ..errors import MissingExtraError
 from .ledger import Ledger, TrialRecord
+from .lineage import as_tree
 
 if TYPE_CHECKING:
     import optuna
@@ -51,6 +52,10 @@ class StudyReader:
         """What ended it, in words; ``None`` while it goes on."""
         reason: str | None = self.state["stop_reason"]
         return reason
+
+    def tree(self) -> str:
+        """Its trials in words, each under the one that it goes on from; see `PopulationBased`."""
+        return as_tree(self.ledger)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row for each trial: its number, status, values, parameters, run, attempts and times.
