@@ -110,10 +110,10 @@ def put_into_groups(
         built: Those that the script has built the module with already.
     """
     unused = set(new) - set(built)
-    for name in RATES:
-        if name in new:
-            _change_rates(old.get(name) if of_fork else None, new[name], training)
-            unused.discard(name)
+    rates = [name for name in RATES if name in new]
+    for name in rates[:1]:  # one rate under two names, as a module and its base class save it, changes once
+        _change_rates(old.get(name) if of_fork else None, new[name], training)
+    unused.difference_update(rates)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for name in new.keys() & group.keys() - _NOT_COPIED:

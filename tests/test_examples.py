@@ -91,7 +91,7 @@ def evolves(said):
     stored = Run.open(re.match(r" +([\w-]+),", rest).group(1), "digits-population")
     assert stored.parent is not None
     assert stored.history["val_loss"][-1] == pytest.approx(best, abs=1e-4)
-    assert len(set(re.search(r"its lr: +(.*)", rest).group(1).split())) > 1
+    assert len(set(re.search(r"its rates: +(.*)", rest).group(1).split())) > 1
 
 
 SHOWS = {

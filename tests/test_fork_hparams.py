@@ -131,6 +131,21 @@ def test_what_the_script_has_built_the_module_with_needs_no_warning(make, caplog
     assert "The fork changes" not in caplog.text
 
 
+class NamedTwice(Grouped):
+    """Has one rate under two names, as where its base class saves its own."""
+
+    def __init__(self, lr=2e-3, learning_rate=2e-3):
+        super().__init__(lr)
+        self.save_hyperparameters()
+
+
+def test_a_rate_under_two_names_changes_once():
+    parent = fit("base", NamedTwice).of("lr")
+    Run.open("base").fork(0, "fork", {"lr": 5e-4, "learning_rate": 5e-4})
+    fork = fit("fork", NamedTwice).of("lr")
+    assert fork == {epoch: pytest.approx([rate / 4 for rate in parent[epoch]]) for epoch in range(1, 8)}
+
+
 class Unsaved(LightningModule):
     """Has a rate, and has not saved it."""
 
