@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from population_runs import POPULATION, SPACE, Cut, Line, die_once, fit, noted, 
 from burr_lightning import Run
 from burr_lightning.commits.checkpoints import Checkpoints
 from burr_lightning.runs import list_runs
-from burr_lightning.tuning import Study
+from burr_lightning.tuning import Study, Trial
 from burr_lightning.tuning.local import LocalProcesses
 
 
@@ -111,6 +112,16 @@ def test_it_begins_with_the_weights_and_the_momentum_that_its_parent_ended_with(
         facts = began[trial.number, 1]
         assert (facts["weights"], facts["buffer"]) == weights_of(f"whole-{trial.parent}")
         assert facts["epoch"] == trial.segment.max_epochs - 2
+
+
+def test_who_goes_on_as_it_was_comes_to_what_one_long_run_comes_to(whole):
+    ran, _, root = whole
+    [*_, last] = [each for each in ran.trials if each.params == ran.trials[each.number % 4].params]
+    assert (last.parent, last.segment.max_epochs) == (last.number - 4, 6)
+    task = study("long").settings.task(ran.trials[last.member], 0)
+    fit(Trial(replace(task, run_id="long", segment=None)), max_epochs=6)
+    in_parts = Run.open(last.run_id, root_dir=root)
+    assert Run.open("long").history["val_loss"][:] == in_parts.history["val_loss"][:]
 
 
 def test_it_trains_with_its_own_hyperparameters_whatever_the_parent_had(whole, its_runs):
