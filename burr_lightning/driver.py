@@ -24,7 +24,7 @@ from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
 from .going_on import GoingOn, tell_of_workers
 from .graphs import follow, leaves_training, refuse_unknown_metrics
-from .hparams import tell_of_fork
+from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
 from .lightning_data import LoadersMade
 from .lightning_leaving import Leaving
@@ -68,7 +68,7 @@ class Driver:
         settings: RunSettings,
     ) -> None:
         self.app = app
-        self._trainer, self._module = trainer, module
+        self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self._commits = RunCommits(trainer, module, app, committer, self._kept)
         self._going_on: GoingOn | None = None
@@ -279,7 +279,8 @@ class Driver:
         if is_at_fork(self.state) and self.state["fork"]["hparams"]:
             if self._going_on is not None:
                 self._going_on.step_schedulers()  # which belongs to the parent's epoch
-            tell_of_fork(self._module, self._trainer.optimizers, self.state["fork"], self._training)
+            optimizers, fork = self._trainer.optimizers, self.state["fork"]
+            tell_of_fork(self._module, optimizers, fork, self._training, self._built_with)
 
     def _count_batch(self) -> None:
         if self._going_on is not None:

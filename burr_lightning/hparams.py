@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import LightningModule
@@ -25,7 +25,13 @@ class ToldOfHparams(Protocol):
     """A module that is told of changes of its hyperparameters."""
 
     def burr_hparams_changed(
-        self, old: dict[str, Any], new: dict[str, Any], training: Training, *, of_fork: bool = False
+        self,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        training: Training,
+        *,
+        of_fork: bool = False,
+        built: Collection[str] = (),
     ) -> None:
         """Some were changed."""
 
@@ -58,14 +64,27 @@ def change_again(module: LightningModule, new: Mapping[str, Any]) -> None:
 
 
 def tell_of_fork(
-    module: LightningModule, optimizers: Sequence[Optimizer], fork: Mapping[str, Any], training: Training
+    module: LightningModule,
+    optimizers: Sequence[Optimizer],
+    fork: Mapping[str, Any],
+    training: Training,
+    built_with: Mapping[str, Any],
 ) -> None:
-    """A fork begins: tell its module what it changes; of one that is not told, change the optimizers."""
+    """A fork begins: tell its module what it changes; of one that is not told, change the optimizers.
+
+    Args:
+        module: The module.
+        optimizers: The optimizers.
+        fork: The ``hparams`` that the fork changes, from ``old`` ones.
+        training: What sets learning rates.
+        built_with: The hyperparameters that the script itself has given the module.
+    """
     old, new = dict(fork["old"]), dict(fork["hparams"])
+    built = {name for name, value in new.items() if name in built_with and built_with[name] == value}
     if isinstance(module, ToldOfHparams):
-        module.burr_hparams_changed(old, new, training, of_fork=True)
+        module.burr_hparams_changed(old, new, training, of_fork=True, built=built)
     else:
-        put_into_groups(optimizers, old, new, training, of_fork=True)
+        put_into_groups(optimizers, old, new, training, of_fork=True, built=built)
 
 
 def put_into_groups(
@@ -75,6 +94,7 @@ def put_into_groups(
     training: Training,
     *,
     of_fork: bool = False,
+    built: Collection[str] = (),
 ) -> None:
     """Have the groups of optimizers what hyperparameters say.
 
@@ -87,12 +107,13 @@ def put_into_groups(
         new: What they are.
         training: What sets learning rates.
         of_fork: Whether a fork begins.
+        built: Those that the script has built the module with already.
     """
-    unused = set(new)
-    for name in RATES:
-        if name in new:
-            _change_rates(old.get(name) if of_fork else None, new[name], training)
-            unused.discard(name)
+    unused = set(new) - set(built)
+    rates = [name for name in RATES if name in new]
+    for name in rates[:1]:  # one rate under two names, as a module and its base class save it, changes once
+        _change_rates(old.get(name) if of_fork else None, new[name], training)
+    unused.difference_update(rates)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for name in new.keys() & group.keys() - _NOT_COPIED:

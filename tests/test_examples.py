@@ -96,11 +96,24 @@ def measures(said):
     assert drawn == ["val_confusion.png", "val_roc.png", "measured_stages.png"]
 
 
+def evolves(said):
+    """The best network has come of others, and is better than any of a random search of as long."""
+    tree, _, rest = said.partition("Best:")
+    assert len(re.findall(r"^[│ ]*[├└]─ \d+", tree, re.MULTILINE)) > 5
+    best, constant = (float(found) for found in re.findall(r"val_loss ([\d.]+)", rest))
+    assert best < constant
+    stored = Run.open(re.match(r" +([\w-]+),", rest).group(1), "digits-population")
+    assert stored.parent is not None
+    assert stored.history["val_loss"][-1] == pytest.approx(best, abs=1e-4)
+    assert len(set(re.search(r"its rates: +(.*)", rest).group(1).split())) > 1
+
+
 SHOWS = {
     "curriculum": teaches,
     "human_in_the_loop": asks,
     "hyperparameter_search": tunes,
     "measured_stages": measures,
+    "population_based_training": evolves,
     "rollback_on_divergence": recovers,
     "staged_finetuning": finetunes,
     "training_pipeline": searches,

@@ -121,6 +121,55 @@ def test_a_name_that_no_group_has_is_told_of(make, caplog):
     assert told.startswith("The fork changes dropout=0.5: self.hparams has that from here on, and nothing")
 
 
+@pytest.mark.parametrize("make", [Grouped, Mixed])
+def test_what_the_script_has_built_the_module_with_needs_no_warning(make, caplog):
+    fit("base", make, max_epochs=2)
+    Run.open("base").fork(0, "fork", {"dropout": 0.5, "eps": 1e-4})
+    with caplog.at_level(logging.WARNING):
+        fork = fit("fork", make, max_epochs=2, dropout=0.5)
+    assert fork.of("eps") == {1: [1e-4, 1e-4]}
+    assert "The fork changes" not in caplog.text
+
+
+class NamedTwice(Grouped):
+    """Has one rate under two names, as where its base class saves its own."""
+
+    def __init__(self, lr=2e-3, learning_rate=2e-3):
+        super().__init__(lr)
+        self.save_hyperparameters()
+
+
+def test_a_rate_under_two_names_changes_once():
+    parent = fit("base", NamedTwice).of("lr")
+    Run.open("base").fork(0, "fork", {"lr": 5e-4, "learning_rate": 5e-4})
+    fork = fit("fork", NamedTwice).of("lr")
+    assert fork == {epoch: pytest.approx([rate / 4 for rate in parent[epoch]]) for epoch in range(1, 8)}
+
+
+class Unsaved(LightningModule):
+    """Has a rate, and has not saved it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.layer(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=2e-3)
+        return [optimizer], [SCHEDULES["warm-up"](optimizer)]
+
+
+def test_a_rate_that_only_the_caller_knows_changes_in_proportion_to_it():
+    parent = fit("base", Unsaved).of("lr")
+    Run.open("base").fork(0, "in-proportion", {"lr": 5e-4}, known={"lr": 2e-3})
+    fork = fit("in-proportion", Unsaved).of("lr")
+    assert fork == {epoch: pytest.approx([parent[epoch][0] / 4]) for epoch in range(1, 8)}
+    Run.open("base").fork(0, "of-the-instant", {"lr": 5e-4})
+    assert fit("of-the-instant", Unsaved).of("lr")[1] == [5e-4]
+
+
 class OnPlateau(Grouped):
     """Its rate falls to a tenth when an epoch is over: the loss that it watches never gets better."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -178,13 +178,19 @@ class BurrMixin(_Base):
             new: What they are.
         """
         training = self._acting("on_hparams_change(...)")
-        put_into_groups(self.trainer.optimizers, old, new, training, of_fork=self.__dict__["_of_fork"])
+        put_into_groups(self.trainer.optimizers, old, new, training, **self.__dict__["_burr_fork"])
 
     def burr_hparams_changed(
-        self, old: dict[str, Any], new: dict[str, Any], training: Training, *, of_fork: bool = False
+        self,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        training: Training,
+        *,
+        of_fork: bool = False,
+        built: Collection[str] = (),
     ) -> None:
         """Tell `on_hparams_change`; whoever drives the machine calls it."""
-        with self._training_is(training, of_fork=of_fork):
+        with self._training_is(training, of_fork=of_fork, built=built):
             self.on_hparams_change(old, new)
 
     # What a stage does
@@ -195,12 +201,12 @@ class BurrMixin(_Base):
             getattr(self, name)()
 
     @contextmanager
-    def _training_is(self, training: Training, *, of_fork: bool = False) -> Iterator[None]:
-        self.__dict__ |= {"_training": training, "_of_fork": of_fork}
+    def _training_is(self, training: Training, **fork: Any) -> Iterator[None]:
+        self.__dict__ |= {"_training": training, "_burr_fork": fork}
         try:
             yield
         finally:
-            del self.__dict__["_training"], self.__dict__["_of_fork"]
+            del self.__dict__["_training"], self.__dict__["_burr_fork"]
 
     def freeze(self, *patterns: str) -> Self:
         """Train these parameters no more; in a stage.

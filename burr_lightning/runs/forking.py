@@ -36,6 +36,8 @@ class ForkRequest:
     epoch: Epoch
     run_id: str
     hparams: Mapping[str, Any]
+    known: Mapping[str, Any]
+    """Hyperparameters of the run that its module has not saved."""
 
     @property
     def call(self) -> str:
@@ -186,7 +188,7 @@ def _damaged(wanted: ForkRequest, named: Mapping[str, Any], why: str) -> EpochNo
 
 def _state_of_fork(wanted: ForkRequest, row: Row) -> State[Any]:
     state = row.state
-    known = state["hparams"]
+    known = {**wanted.known, **state["hparams"]}
     new = checked_hparams(wanted.hparams, known, wanted.call)
     parent = {"run_id": wanted.info.run_id, "epoch": state["epoch"], "sequence_id": row.sequence_id}
     parent["checkpoint"] = state["checkpoint"]["path"]

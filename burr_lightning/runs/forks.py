@@ -45,6 +45,8 @@ class ForkableRun(OpenedRun):
         epoch: int | Literal["best", "last"] = "last",
         run_id: str | None = None,
         hparams: Mapping[str, Any] | None = None,
+        *,
+        known: Mapping[str, Any] | None = None,
     ) -> Self:
         """Make a new run that goes on from the end of an epoch of this one.
 
@@ -64,6 +66,8 @@ class ForkableRun(OpenedRun):
                 in what schedulers compute it from, and others, as ``weight_decay`` or ``betas``, in the
                 groups that have the old value. What a module has built from one in its ``__init__`` stays;
                 a warning names those that nothing else has.
+            known: Hyperparameters that this run has beside those that its module has saved, as the ``lr`` of
+                one that saves none: with it the rate changes in proportion.
 
         Returns:
             The new run.
@@ -83,7 +87,7 @@ class ForkableRun(OpenedRun):
         new = run_id if run_id is not None else new_run_id()
         with StoredRows(self._given, "Run.fork", strict=True) as stored:
             rows = stored.rows(self._folder, self._info)
-            wanted = ForkRequest(self._folder, self._info, rows, epoch, new, hparams or {})
+            wanted = ForkRequest(self._folder, self._info, rows, epoch, new, hparams or {}, known or {})
             persister = connected(stored.place(self._folder, self._info), new)
             try:
                 folder = fork(wanted, StateRows(persister, self.project, new), self._row)

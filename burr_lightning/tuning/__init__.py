@@ -8,17 +8,20 @@ except ModuleNotFoundError:
     raise MissingExtraError("burr_lightning.tuning", "optuna", "tune") from None
 
 from .in_process import InProcess
-from .ledger import Ledger, TrialRecord
+from .ledger import Ledger
 from .local import LocalProcesses
+from .population import PopulationBased
 from .stopping import max_seconds, no_improvement, target
 from .study import OpenedStudy, Study
 from .trial import Trial
+from .trial_record import TrialRecord
 
 __all__ = [
     "InProcess",
     "Ledger",
     "LocalProcesses",
     "OpenedStudy",
+    "PopulationBased",
     "Study",
     "Trial",
     "TrialRecord",

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..metric import Mode
 from . import optuna_access as access
-from .ledger import Ledger, TrialRecord
+from .ledger import Ledger
+from .trial_record import TrialRecord
 
 OwnSampler = Callable[[Ledger], Mapping[str, Any]]
 """A user's own sampler: from the ledger to the parameters of the next trial."""
@@ -39,6 +40,8 @@ class Suggestion:
     """What the sampler keeps of it."""
     study_attributes: Mapping[str, Any]
     """What the sampler keeps of the study, where that has changed."""
+    segment: Mapping[str, Any] | None = None
+    """What it trains of a member of a population: what `Segment` has; ``None`` where there is none."""
 
 
 class Decisions:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from queue import SimpleQueue
 
 from ..errors import ProcessNotStartedError
-from .ledger import Ledger, TrialRecord
+from .ledger import Ledger
 from .outcomes import Outcome
+from .trial_record import TrialRecord
 from .worker import TrialTask, run_trial
 
 

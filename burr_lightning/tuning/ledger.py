@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..metric import Mode
+from .segments import Segment
+from .trial_record import OVER, TrialRecord
 
-Status = Literal["waiting", "running", "finished", "pruned", "failed"]
 Event = Mapping[str, Any]
 """What happened to one trial, as a row holds it."""
-
-OVER: tuple[Status, ...] = ("finished", "pruned", "failed")
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial of a study.
-
-    Attributes:
-        number: Which it is, 0-based, in the order in which they were suggested.
-        params: The hyperparameters.
-        run_id: The run that it trains.
-        status: ``waiting`` for a worker, ``running``, or over: ``finished``, ``pruned`` or ``failed``.
-        values: What it came to, one for each direction; ``None`` where there is no such thing yet.
-        attempts: How often it was begun.
-        deaths: How often its process died.
-        reason: Why it was pruned; of one that failed, the traceback or how its process died.
-        attributes: What the sampler keeps of it.
-        started: When it was begun last, in seconds since 1970.
-        ended: When it was over.
-        worker: Which of the workers, that are as many as trials run at once, had it last.
-        place: Where that was: the process, or what an executor says of it.
-        step: The last epoch that it reported a value of, where that is known.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    run_id: str
-    status: Status = "waiting"
-    values: tuple[float, ...] | None = None
-    attempts: int = 0
-    deaths: int = 0
-    reason: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    started: float | None = None
-    ended: float | None = None
-    worker: str | None = None
-    place: str | None = None
-    step: int | None = None
-
-    @property
-    def last_score(self) -> dict[int, float]:
-        """What it came to, by the epoch where it did; empty where that is not known."""
-        return {} if self.step is None or self.value is None else {self.step: self.value}
-
-    @property
-    def value(self) -> float | None:
-        """What it came to, for a study with one direction."""
-        return self.values[0] if self.values is not None else None
 
 
 class Ledger:
@@ -93,6 +45,7 @@ class Ledger:
         *,
         attributes: Mapping[str, Any] | None = None,
         study_attributes: Mapping[str, Any] | None = None,
+        segment: Mapping[str, Any] | None = None,
     ) -> Ledger:
         """A trial that waits for a worker.
 
@@ -101,6 +54,7 @@ class Ledger:
             run_id: The run that it will train.
             attributes: What the sampler keeps of it.
             study_attributes: What the sampler keeps of the study, where that has changed.
+            segment: What it trains of a member of a population: what `Segment` has.
         """
         event: dict[str, Any] = {
             "what": "suggested",
@@ -108,7 +62,7 @@ class Ledger:
             "params": dict(params),
             "run": run_id,
         }
-        return self._and(event, attributes=attributes, study=study_attributes)
+        return self._and(event, attributes=attributes, study=study_attributes, segment=segment)
 
     def launched(self, trial: int, *, at: float, worker: str | None = None) -> Ledger:
         """A worker has begun with it, or goes on with it."""
@@ -286,7 +240,9 @@ class _Log:
 
     def _suggested(self, event: Event, trial: int) -> None:
         attributes = event.get("attributes", {})
-        self.trials.append(TrialRecord(trial, event["params"], event["run"], attributes=attributes))
+        segment = Segment(**event["segment"]) if "segment" in event else None
+        record = TrialRecord(trial, event["params"], event["run"], attributes=attributes, segment=segment)
+        self.trials.append(record)
         self.study |= event.get("study", {})
         self.waiting[trial] = None
 

@@ -102,11 +102,12 @@ class Suggest(_StudyAction):
             "params": dict(found.params),
             "attributes": dict(found.attributes),
             "study_attributes": dict(found.study_attributes),
+            "segment": found.segment,
         }
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The ledger with it."""
-        kept = {key: result[key] for key in ("attributes", "study_attributes")}
+        kept = {key: result[key] for key in ("attributes", "study_attributes", "segment")}
         ledger = state["ledger"].suggested(result["params"], result["run_id"], **kept)
         return with_ledger(state, ledger, result["trial"])
 

@@ -10,9 +10,11 @@ from burr.core import State
 
 from ..errors import MissingExtraError
 from .attempts import Attempt, attempts_of
-from .ledger import Ledger, TrialRecord
+from .ledger import Ledger
+from .lineage import as_tree
 from .optuna_access import copied
 from .scores import Scores, scores_by_trial
+from .trial_record import TrialRecord
 
 if TYPE_CHECKING:
     import optuna
@@ -96,6 +98,10 @@ class StudyReader:
         reason: str | None = self.state["stop_reason"]
         return reason
 
+    def tree(self) -> str:
+        """Its trials in words, each under the one that it goes on from; see `PopulationBased`."""
+        return as_tree(self.ledger)
+
     def to_pandas(self) -> pd.DataFrame:
         """One row for each trial: its number, status, values, parameters, run, attempts and times.
 
@@ -159,8 +165,15 @@ def _as_row(trial: TrialRecord) -> dict[str, Any]:
         "trial": trial.number,
         "status": trial.status,
         **values,
+        **_of_population(trial),
         **{f"params_{name}": value for name, value in trial.params.items()},
         "run_id": trial.run_id,
         "attempts": trial.attempts,
         **times,
     }
+
+
+def _of_population(trial: TrialRecord) -> dict[str, Any]:
+    if trial.segment is None:
+        return {}
+    return {"member": trial.member, "parent": trial.parent, "max_epochs": trial.segment.max_epochs}

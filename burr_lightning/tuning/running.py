@@ -17,6 +17,8 @@ from .machine import study_machine, wants_more
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
 from .tracking import local_tracker
+from .trial import TrialTask
+from .trial_record import TrialRecord
 from .trial_scores import TrialScores
 
 _WAITS = "wait"
@@ -55,7 +57,7 @@ class RunningStudy:
     def _go_on(self) -> None:
         self._scores.make_up_for_what_is_lost(self.state["ledger"])
         executor = self._settings.executor or _processes(self._settings.parallel)
-        jobs = Jobs(executor, self._settings.task)
+        jobs = Jobs(executor, self._task)
         app = self._application(jobs)
         try:
             with sigterm_raises():
@@ -124,6 +126,10 @@ class RunningStudy:
             tracker = local_tracker(settings.folder, self._sequence_id)
             builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
+
+    def _task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
+        parent = None if trial.parent is None else self.state["ledger"][trial.parent]
+        return self._settings.task(trial, sequence_id, parent)
 
 
 def _next_step(app: Application[Any]) -> int:

@@ -11,19 +11,21 @@ from typing import Any
 from burr.core import Condition, State
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 
 from ..errors import ArgumentError, NameTakenError
-from ..layout import RunFolder
+from ..layout import RunFolder, RunInfo
 from ..metric import Mode
 from ..persisters import Place, written_down
 from . import optuna_access as access
 from .deciding import Decisions, OwnDecisions, OwnSampler
-from .ledger import TrialRecord
+from .evolving import PopulationDecisions
 from .outcomes import INTERRUPTED
+from .population import PopulationBased
 from .state import initial_state
 from .store import StudyFolder, place_of
 from .trial import Trial, TrialTask
+from .trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class StudySettings:
 
     objective: Callable[[Trial], Any]
     space: Mapping[str, BaseDistribution]
-    sampler: BaseSampler | OwnSampler
+    sampler: BaseSampler | PopulationBased | OwnSampler
     pruner: BasePruner | None
     monitor: str | None
     directions: tuple[Mode, ...]
@@ -47,10 +49,11 @@ class StudySettings:
     folder: StudyFolder
 
     def __post_init__(self) -> None:
-        own = not isinstance(self.sampler, BaseSampler)
-        distributions = "a distribution for each parameter; a sampler of Optuna's asks for them"
+        own = not isinstance(self.sampler, (BaseSampler, PopulationBased))
+        distributions = "a distribution for each parameter; every sampler but a function asks for them"
         self._see_that("objective", callable(self.objective), "a function that trains a trial")
-        self._see_that("sampler", callable(self.sampler) or not own, "a sampler of Optuna's, or a function")
+        samplers = "a sampler of Optuna's, or a function, or PopulationBased(...)"
+        self._see_that("sampler", callable(self.sampler) or not own, samplers)
         self._see_that("space", own or bool(self.space), distributions)
         self._see_that("directions", bool(self.directions), "'min' or 'max', or one for each value")
         pruner, stop = self.pruner, self.stop_when
@@ -61,6 +64,8 @@ class StudySettings:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             self._see_that(name, whole, "a whole number, 1 or more")
         self._see_to_space()
+        if isinstance(self.sampler, PopulationBased):
+            self.sampler.refuse_other(parallel=self.parallel, directions=self.directions, pruner=pruner)
         if pruner is not None and (self.monitor is None or len(self.directions) > 1):
             raise ArgumentError(
                 f"Study(pruner={pruner!r}): a pruner looks at one monitored metric. Give Study(monitor=...) "
@@ -94,6 +99,8 @@ class StudySettings:
         seed = self.seed
         if seed is None and isinstance(self.sampler, BaseSampler):
             seed = access.drawn_seed(copy.deepcopy(self.sampler))
+        elif seed is None and isinstance(self.sampler, PopulationBased):
+            seed = access.drawn_seed(RandomSampler())
         return State(initial_state(self.directions, self.parallel, self._most_trials(), seed or 0))
 
     def as_configured_now(self, stored: State[Any]) -> State[Any]:
@@ -124,20 +131,22 @@ class StudySettings:
         given = [each for each in (self.n_trials, most) if each is not None]
         return min(given) if given else None
 
-    def decisions(self, seed: int) -> Decisions | OwnDecisions:
+    def decisions(self, seed: int) -> Decisions | PopulationDecisions | OwnDecisions:
         """What says which trial is next."""
+        if isinstance(self.sampler, PopulationBased):
+            return PopulationDecisions(self.sampler, self.space, seed)
         if not isinstance(self.sampler, BaseSampler):
             return OwnDecisions(self.sampler)
         return Decisions(self.study_id, self.sampler, self.pruner, self.space, seed)
 
-    def task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
+    def task(self, trial: TrialRecord, sequence_id: int, parent: TrialRecord | None = None) -> TrialTask:
         """What a worker is given.
 
         Raises:
             NameTakenError: If there is a run of that name which is none of the study's.
         """
         run = RunFolder(self.folder.root, self.folder.project, trial.run_id).info()
-        if run is not None and run.study != self.study_id:
+        if run is not None and run.study != self.study_id and not _is_fork_of(parent, run):
             call = f"Study(run_id={self.study_id!r}), trial {trial.number}, run_id={trial.run_id!r}"
             raise NameTakenError(call, trial.run_id, "run", str(self.folder.path.parent))
         return TrialTask(
@@ -156,6 +165,8 @@ class StudySettings:
             directions=self.directions,
             pruner=self.pruner,
             scores=self.folder.scores,
+            segment=trial.segment,
+            parent=parent,
         )
 
     def write_info(self) -> None:
@@ -166,3 +177,8 @@ class StudySettings:
             persister=written_down(self.persister) if self.persister is not None else None,
             space={name: distribution_to_json(each) for name, each in self.space.items()},
         )
+
+
+def _is_fork_of(parent: TrialRecord | None, run: RunInfo) -> bool:
+    """Whether a run was forked from a trial's, and not trained yet: that writes down the study."""
+    return parent is not None and run.parent is not None and run.parent["run_id"] == parent.run_id

@@ -22,7 +22,8 @@ from typing import Any
 from burr.core import State, serde
 
 from ..metric import Mode
-from .ledger import Ledger, TrialRecord
+from .ledger import Ledger
+from .trial_record import TrialRecord
 
 
 def initial_state(

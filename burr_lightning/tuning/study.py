@@ -17,6 +17,7 @@ from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
 from ..persisters import PersisterUrl, Place, connected
 from .deciding import OwnSampler
+from .population import PopulationBased
 from .reading import StudyReader
 from .rows import StudyRows
 from .running import RunningStudy
@@ -38,8 +39,8 @@ class Study(StudyReader):
             where there are several directions. ``None`` takes the best value of ``monitor``.
         space: The distribution of each parameter, of ``optuna.distributions``; not needed where ``sampler``
             is a function.
-        sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial;
-            ``None`` is Optuna's ``TPESampler``.
+        sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial,
+            or `PopulationBased`; ``None`` is Optuna's ``TPESampler``.
         pruner: Any pruner of Optuna's, asked after each epoch that logged ``monitor``; ``None`` for none.
         monitor: The metric that says how good a trial is.
         direction: ``"min"`` or ``"max"``, or one for each value that the objective returns.
@@ -66,7 +67,7 @@ class Study(StudyReader):
         objective: Callable[[Trial], Any],
         space: Mapping[str, BaseDistribution] | None = None,
         *,
-        sampler: BaseSampler | OwnSampler | None = None,
+        sampler: BaseSampler | PopulationBased | OwnSampler | None = None,
         pruner: BasePruner | None = None,
         monitor: str | None = None,
         direction: Mode | Sequence[Mode] = "min",

@@ -8,7 +8,7 @@ from typing import Any
 from burr.core import State
 from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
-from .ledger import TrialRecord
+from .trial_record import TrialRecord
 
 log = logging.getLogger(__name__)
 

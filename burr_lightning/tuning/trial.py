@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ArgumentError
 from ..metric import Mode
 from ..persisters import Place
+from .segments import Segment
+from .trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -39,6 +41,8 @@ class TrialTask:
         directions: In which direction each value gets better.
         pruner: Optuna's pruner, ``None`` for none.
         scores: Where the study's trials report what they come to.
+        segment: What it trains of a member of a population, ``None`` where there is none.
+        parent: The trial whose run it forks, ``None`` for one that begins anew.
     """
 
     objective: Callable[[Any], Any]
@@ -56,6 +60,8 @@ class TrialTask:
     directions: tuple[Mode, ...]
     pruner: BasePruner | None
     scores: Path
+    segment: Segment | None = None
+    parent: TrialRecord | None = None
 
 
 class Trial:
@@ -66,12 +72,19 @@ class Trial:
         params: Its hyperparameters.
         run_id: The run that it trains.
         attempt: 1, and more where a process that trained it has died.
+        member: Which member of a population it trains, ``None`` without a population.
+        parent: The trial that it goes on from, ``None`` for one that begins anew.
+        max_epochs: For ``Trainer(max_epochs=...)``: how many epochs are trained in all where this segment of
+            the member ends; ``None`` without a population.
     """
 
     def __init__(self, task: TrialTask) -> None:
         self.task = task
         self.number, self.params, self.run_id = task.number, dict(task.params), task.run_id
-        self.attempt = task.attempt
+        self.attempt, segment = task.attempt, task.segment
+        self.member = segment.member if segment is not None else None
+        self.parent = segment.parent if segment is not None else None
+        self.max_epochs = segment.max_epochs if segment is not None else None
         self._callbacks: list[BurrCallback] = []
 
     def callback(self, **options: Any) -> BurrCallback:

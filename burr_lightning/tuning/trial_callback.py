@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lightning.pytorch import LightningModule, Trainer
+
 from ..callback import BurrCallback
 from ..settings import RunSettings
+from .forked import see_to_fork
 from .pruning import Scores, prunes, reports_to, with_pruning
 from .trial import TrialTask
 
 
 class TrialCallback(BurrCallback):
-    """A callback whose run is a child of a study.
+    """A callback whose run is a child of a study, and of a member of a population a fork as well.
 
     Args:
         task: The trial.
@@ -23,6 +26,12 @@ class TrialCallback(BurrCallback):
     def __init__(self, task: TrialTask, **options: Any) -> None:
         self._task = task
         super().__init__(**options)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Open the run; that of a member which goes on from another trial is made here."""
+        if stage == "fit" and self.drives(pl_module) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            see_to_fork(self._task, pl_module)
+        super().setup(trainer, pl_module, stage)
 
     def _settings(self) -> RunSettings:
         spawned = {"run_id": self._task.study_id, "sequence_id": self._task.sequence_id}

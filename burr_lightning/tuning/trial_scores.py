@@ -6,9 +6,10 @@ import math
 
 from ..errors import RunNotFoundError
 from ..runs import Run
-from .ledger import OVER, Ledger, TrialRecord
+from .ledger import Ledger
 from .scores import Scores
 from .settings import StudySettings
+from .trial_record import OVER, TrialRecord
 
 
 class TrialScores:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from .outcomes import Outcome
+from .segment_values import newest_value, see_that_it_trained
 from .trial import Trial, TrialTask
 
 __all__ = ["TrialTask", "run_trial"]
@@ -56,6 +57,10 @@ def _outcome(trial: Trial, returned: Any) -> Outcome:
 
 
 def _values(trial: Trial, returned: Any) -> tuple[list[float], int | None]:
+    if trial.task.segment is not None:
+        see_that_it_trained(trial)
+        if returned is None:
+            return newest_value(trial)
     wanted = len(trial.task.directions)
     if returned is None and wanted == 1:
         best = trial.best
