@@ -222,9 +222,9 @@ def test_runs_of_one_name_in_two_places_never_mix(make_trainer, tmp_path):
             step.epoch for step in Run.open("a", root_dir=tmp_path / place).path if step.epoch is not None
         ]
 
-    assert train("one", 2)[-1] == 1
+    assert train("one", 2) == [0, 0, 1, 1]
     assert train("two", 1) == [0, 0]
-    assert train("one", 4) == [2, 2, 3, 3]
+    assert train("one", 4) == [0, 0, 1, 1, 2, 2, 3, 3]
     assert Run.open("a", root_dir=tmp_path / "one").history.checks == 4
 
 
