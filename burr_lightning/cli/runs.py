@@ -13,6 +13,7 @@ from rich.table import Table
 from .facts import summary
 from .options import json_option, persister_option, where_options
 from .output import NONE, console, number, print_json, print_table, status_text
+from .to_type import to_type
 from .tree import as_tree
 
 if TYPE_CHECKING:
@@ -56,18 +57,16 @@ def _say_unreadable(project: str | None, root_dir: Path | None) -> None:
     from ..layout import home
 
     for folder, why in unreadable_runs(home(root_dir), project).items():
-        name = f"{folder.run_id} --project {folder.project}"
-        click.echo(f"{folder.run_id} cannot be opened: {why}. burr-lightning delete {name}", err=True)
+        command = to_type("delete", folder.run_id, folder.project, root_dir)
+        click.echo(f"{folder.run_id} cannot be opened: {why}. {command}", err=True)
 
 
 def _say_half_deleted(project: str | None, root_dir: Path | None) -> None:
     from ..layout import half_deleted_folders, home
 
     for folder in half_deleted_folders(home(root_dir), project):
-        rest = f"{folder.run_id} --project {folder.project}"
-        click.echo(
-            f"{folder.run_id} is deleted in part. To end that: burr-lightning delete {rest} --yes", err=True
-        )
+        command = to_type("delete", folder.run_id, folder.project, root_dir, "--yes")
+        click.echo(f"{folder.run_id} is deleted in part. To end that: {command}", err=True)
 
 
 def _say_none(project: str | None, root_dir: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -170,8 +171,9 @@ class UnreadableRunError(RunNotFoundError):
 
     def __init__(self, wanted: str, project: str, where: str, why: str) -> None:
         self.wanted, self.available, self.why = wanted, [], why
+        command = ["burr-lightning", "delete", wanted, "--project", project, "--root-dir", where]
         Exception.__init__(
             self,
             f"Run {wanted!r} in {where} cannot be opened: {why}. To have the file written anew, run its "
-            f"script again; to delete the run: burr-lightning delete {wanted} --project {project}",
+            f"script again; to delete the run: {shlex.join(command)}",
         )

@@ -13,12 +13,13 @@ from ...commits.checkpoints import CheckpointName
 from ...commits.partial import read_partial
 from ...errors import BurrLightningError
 from ...known_runs import why_unreadable
-from ...layout import RunFolder
+from ...layout import RunFolder, home
 from ...locks import is_held
 from ...rows import StoredRow
 from ...runs import Run
 from ...scheduling.jobs import QUEUE
 from ...tracked import owner_of
+from ..to_type import to_type
 from .finding import Finding, about, count
 
 _SETTLED = 600.0
@@ -65,7 +66,7 @@ def _folders(root: Path) -> Iterator[Finding]:
             continue
         checkpoints = count(len(list(path.glob("checkpoints/*.ckpt"))), "checkpoint")
         if folder.half_deleted.exists():
-            text = f"{path}: it is deleted in part; to end that: {_deletion(folder)} --yes"
+            text = f"{path}: it is deleted in part; to end that: {_deletion(folder, '--yes')}"
         elif folder.marker.exists():
             text = (
                 f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run. To have the file "
@@ -76,8 +77,10 @@ def _folders(root: Path) -> Iterator[Finding]:
         yield Finding("orphans", "problem", text, (str(path),))
 
 
-def _deletion(folder: RunFolder) -> str:
-    return f"burr-lightning delete {folder.run_id} --project {folder.project}"
+def _deletion(folder: RunFolder, *options: str) -> str:
+    """The command that deletes a run; where it is kept is said where the command would not look there."""
+    elsewhere = folder.root if folder.root != home(None) else None
+    return to_type("delete", folder.run_id, folder.project, elsewhere, *options)
 
 
 def _torn(folder: RunFolder, *, has_finished: bool) -> Iterator[Finding]:
