@@ -106,8 +106,10 @@ def _best(run: Run) -> str:
     best, monitor = run.best, run.state["monitor"] if run.state else None
     if best is None:
         return NONE if monitor else f"{NONE} (no metric is monitored)"
-    if monitor is None or best["value"] is None:
+    if monitor is None:
         return f"{best['epoch']} (the last one: no metric is monitored)"
+    if best["value"] is None:
+        return f"{best['epoch']} (the last one: no epoch ended with a finite {monitor['metric']})"
     return f"{best['epoch']}, {monitor['metric']} {number(best['value'])}"
 
 
