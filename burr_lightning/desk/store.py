@@ -13,6 +13,7 @@ from ..runs import Run
 from ..runs.family import KnownInfos
 from ..runs.lineage import Lineage
 from ..stored_rows import StoredRows
+from ..tracked import place_of
 from .remembering import NewestRows, RowMemory
 
 
@@ -85,9 +86,9 @@ class RunStore:
 
     def signature(self, stored: StoredRun) -> str:
         """A text that is another one whenever something about a run has changed; cheap to ask for."""
-        folder, tracker = stored.folder, stored.info.tracker
+        folder, tracker = stored.folder, place_of(stored.folder, stored.info)
         places = [folder.path / "run.json", folder.path / "outcome.json", folder.path / "reviews"]
-        places += [folder.checkpoints, *([Path(tracker) / "log.jsonl"] if tracker else [])]
+        places += [folder.checkpoints, *([tracker / "log.jsonl"] if tracker else [])]
         state, run = stored.run.state, stored.run
         row = [state[key] for key in ("epoch", "global_step", "seconds", "stop_reason")] if state else None
         asks = run.question.fingerprint if run.question else None
