@@ -226,10 +226,18 @@ def half_deleted_folders(root: Path, project: str | None) -> list[RunFolder]:
 
 
 def _folders_with(name: str, root: Path, project: str | None) -> list[RunFolder]:
-    if root.is_dir():
-        os.listdir(root)  # to glob, a folder that cannot be read is an empty one
-    pattern = f"{project or '*'}/*/{name}"
-    return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
+    found = sorted(p for folder in project_folders(root, project) for p in folder.glob(f"*/{name}"))
+    return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in found]
+
+
+def project_folders(root: Path, project: str | None) -> list[Path]:
+    """What there is in the folder of all runs that may be a project, or the one of that very name.
+
+    Raises:
+        PermissionError: If the root cannot be read.
+    """
+    names = os.listdir(root) if root.is_dir() else []  # to glob, one that cannot be read is an empty one
+    return [root / name for name in names if not project or name == project]
 
 
 def write_json(path: Path, content: dict[str, Any], *, lasting: bool = False) -> None:

@@ -159,6 +159,19 @@ class TestRuns:
     def test_no_runs_of_a_project_names_it(self, stored: Path) -> None:
         assert "No runs of project 'digit' in" in said("runs", "--root-dir", stored, "--project", "digit")
 
+    @pytest.mark.parametrize("project", ["*", "digit?", "[d]igits", "../runs/digits", "/digits"])
+    def test_a_project_is_its_name_and_no_pattern(self, stored: Path, project: str) -> None:
+        where = ("--root-dir", stored, "--project", project)
+        assert strict_json(said("runs", *where, "--json")) == []
+        assert cli("delete", "digits-good", *where).exit_code == 1
+
+    def test_the_epoch_of_a_run_whose_rows_cannot_be_read_is_not_known(self, own_home: Path) -> None:
+        fit(ScriptedModule(val_loss=[0.5]), 1, "torn", tracker=False)
+        (own_home / "runs/state.sqlite").write_bytes(b"no database " * 500)
+        [told] = strict_json(cli("runs", "--json").stdout)
+        assert told["rows_error"] is not None
+        assert told["epoch"] is None
+
     def test_no_runs_as_json(self) -> None:
         assert strict_json(said("runs", "--json")) == []
 
@@ -221,6 +234,14 @@ class TestShow:
         assert shown["best epoch"] == "0 (the last one: no metric is monitored)"
         assert shown["hyperparameters"] == "–"
         assert "did not record" in shown["path"]
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_where_the_monitored_metric_was_never_finite_it_says_that(
+        self, own_home: Path, value: float
+    ) -> None:
+        fit(ScriptedModule(val_loss=[value]), 2, "odd", tracker=False, monitor="val_loss")
+        shown = fields(said("show", "odd"))
+        assert shown["best epoch"] == "1 (the last one: no epoch ended with a finite val_loss)"
 
     @pytest.mark.parametrize(("given", "meant"), [("latest", "digits-bad"), ("pl", "plain")])
     def test_ways_to_name_a_run(self, stored: Path, given: str, meant: str) -> None:

@@ -11,7 +11,7 @@ from burr.tracking import LocalTrackingClient
 
 from ..errors import RowsNotDeletedError
 from ..known_runs import known_runs, meant_runs, only_run, unreadable_runs, why_unreadable
-from ..layout import RunFolder, RunInfo, half_deleted_folders
+from ..layout import RunFolder, RunInfo, half_deleted_folders, project_folders
 from ..persisters import PersisterUrl
 from ..persisters.deleting import count_rows
 from ..runs.family import children_of
@@ -104,7 +104,8 @@ def _stand_in(folder: RunFolder) -> RunInfo:
 
 def _emptied(root: Path, project: str | None) -> Iterator[tuple[RunFolder, RunInfo]]:
     """Folders from which everything was deleted, and that were to go next."""
-    for path in sorted(root.glob(f"{project or '[!.]*'}/*/")):
+    projects = [folder for folder in project_folders(root, project) if not folder.name.startswith(".")]
+    for path in sorted(path for folder in projects for path in folder.glob("*/")):
         if not any(path.iterdir()):
             folder = RunFolder(root, path.parent.name, path.name)
             yield folder, RunInfo(folder.run_id, folder.project, None, None, 0.0)
