@@ -26,7 +26,9 @@ def why_unreadable(folder: RunFolder) -> str | None:
     Args:
         folder: A run, or one that is deleted in part.
     """
-    file = folder.marker if os.path.lexists(folder.marker) else folder.half_deleted
+    file = next((f for f in (folder.marker, folder.half_deleted) if os.path.lexists(f)), None)
+    if file is None:
+        return f"its {folder.marker.name} is missing"
     try:
         if known(RunInfo, read_json(file) or {}) is not None:
             return None

@@ -182,11 +182,17 @@ class RunFolder:
 
     def begin_to_delete(self) -> None:
         """Be no run any more, in one step; what is left is known by a file of another name."""
-        self.marker.rename(self.half_deleted)
+        try:
+            self.marker.rename(self.half_deleted)
+        except FileNotFoundError:  # it has lost that
+            self.half_deleted.touch()
 
     def do_not_delete(self) -> None:
-        """Be a run again."""
-        self.half_deleted.rename(self.marker)
+        """Be a run again, or what `begin_to_delete` has found of one."""
+        if self.half_deleted.stat().st_size:
+            self.half_deleted.rename(self.marker)
+        else:
+            self.half_deleted.unlink()
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""

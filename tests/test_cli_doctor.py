@@ -185,7 +185,9 @@ class TestProblems:
         info = root / "lightning/a/run.json"
         info.unlink()
         [text] = problems()
-        assert text == f"{info.parent}: its run.json is missing, so its 2 checkpoints belong to no run"
+        assert text.startswith(
+            f"{info.parent}: its run.json is missing, so its 2 checkpoints belong to no run."
+        )
 
     def test_torn_files_of_a_run_that_has_finished(self, fit, root):
         fit()

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import deleted
@@ -154,7 +156,50 @@ def test_a_folder_in_the_place_of_the_file(folder):
     assert not folder.exists()
 
 
-def test_a_kill_at_any_touch_leaves_what_the_same_command_removes(folder, own_home):
+def test_a_run_that_has_lost_the_file_is_deleted_by_its_name(folder, own_home):
+    (folder / "run.json").unlink()
+    rows = len(rows_of("digits"))
+    shown = cli("delete", "digits").stdout
+    assert "not readable     its run.json is missing, so that where its rows are" in shown
+    [told], [done] = facts("delete", "digits"), facts("delete", "digits", "--yes")
+    assert {**told, "deleted": True} == done
+    assert (done["half_deleted_before"], done["rows"]) == (False, rows)
+    assert rows_of("digits") == []
+    assert not folder.exists()
+    assert not (own_home / "home/.burr/lightning/digits").exists()
+    assert Run.open("other").verify().sound
+
+
+def test_doctor_says_what_to_do_with_one_that_has_lost_the_file(folder):
+    (folder / "run.json").unlink()
+    told = cli("doctor", code=1).stdout
+    assert f"{folder}: its run.json is missing, so its 2 checkpoints belong to no run." in told
+    assert "to delete the run: burr-lightning delete digits --project lightning" in told
+    assert fit("digits", 4).state["epoch"] == 3
+    assert Run.open("digits").verify().sound
+
+
+def test_a_folder_of_somebody_else_is_no_run_that_has_lost_its_file(own_home):
+    mine = own_home / "runs/lightning/mine"
+    (mine / "checkpoints").mkdir(parents=True)
+    (mine / "checkpoints/last.ckpt").write_text("mine")
+    assert "No run matches 'mine'" in cli("delete", "mine", "--yes", code=1).stderr
+    assert (mine / "checkpoints/last.ckpt").exists()
+
+
+def test_rows_out_of_reach_leave_one_that_has_lost_the_file_as_it_was(folder):
+    (folder / "run.json").unlink()
+    with closing(sqlite3.connect(f"{home(None)}/state.sqlite")) as rows:
+        rows.execute("CREATE TRIGGER no BEFORE DELETE ON burr_state BEGIN SELECT RAISE(ABORT, 'no'); END")
+    cli("delete", "digits", "--yes", code=1)
+    assert [name for name in ("run.json", "deleted.json") if (folder / name).exists()] == []
+    assert fit("digits", 4).state["epoch"] == 3
+
+
+@pytest.mark.parametrize("left", ["torn", "nothing"])
+def test_a_kill_at_any_touch_leaves_what_the_same_command_removes(folder, own_home, left):
+    if left == "nothing":
+        (folder / "run.json").unlink()
     kept = own_home / "kept"
     for name in ("runs", "home"):
         shutil.copytree(own_home / name, kept / name)

@@ -39,8 +39,9 @@ def delete(
 
     RUN is a run's id, a beginning of it that no other run has, or "latest". What goes is shown; --yes
     deletes it. A run that is being trained, or that a job of the queue is to start, is refused. Its forks
-    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json cannot
-    be read goes too, with its rows beside the runs, or those in the store that --persister names.
+    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json is
+    gone or cannot be read goes too, with its rows beside the runs, or those in the store that --persister
+    names.
     """
     from ..layout import home
     from ..storage.deleting import delete as delete_run

@@ -19,6 +19,7 @@ from ..stored_rows import StoredRows
 from ..tracked import earlier_of, owner_of, owns_or_emptied
 from .in_use import refuse_in_use
 from .sizes import Freed, files_in
+from .unmarked import is_unmarked, unmarked_runs
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class Doomed:
 
 
 def found(wanted: str, root: Path, project: str | None) -> tuple[RunFolder, RunInfo]:
-    """The run that a name means, those included that are deleted in part or cannot be opened.
+    """The run that a name means, those included that are deleted in part, cannot be opened or have no file.
 
     Raises:
         RunNotFoundError: If no run, or more than one, is meant.
     """
     unreadable = {folder: _stand_in(folder) for folder in unreadable_runs(root, project)}
-    known = {**_rests(root, project), **unreadable, **known_runs(root, project)}
+    unmarked = {folder: _stand_in(folder) for folder in unmarked_runs(root, project)}
+    known = {**unmarked, **_rests(root, project), **unreadable, **known_runs(root, project)}
     return only_run(meant_runs(known, wanted), known, wanted, root)
 
 
@@ -70,7 +72,7 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
         NotDeletedError: If somebody needs the run.
         RowsNotDeletedError: If its rows are out of reach.
     """
-    begun = not os.path.lexists(folder.marker)
+    begun = not os.path.lexists(folder.marker) and not is_unmarked(folder)
     unreadable = why_unreadable(folder) if any(folder.path.iterdir()) else None
     if unreadable and persister is not None:
         info = replace(info, persister=PersisterUrl.parse(persister, "delete").stored)

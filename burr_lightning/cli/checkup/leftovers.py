@@ -18,6 +18,7 @@ from ...locks import is_held
 from ...rows import StoredRow
 from ...runs import Run
 from ...scheduling.jobs import QUEUE
+from ...storage.unmarked import is_unmarked
 from ...tracked import owner_of
 from ..to_type import to_type
 from .finding import Finding, about, count
@@ -67,13 +68,13 @@ def _folders(root: Path) -> Iterator[Finding]:
         checkpoints = count(len(list(path.glob("checkpoints/*.ckpt"))), "checkpoint")
         if folder.half_deleted.exists():
             text = f"{path}: it is deleted in part; to end that: {_deletion(folder, '--yes')}"
-        elif folder.marker.exists():
-            text = (
-                f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run. To have the file "
-                f"written anew, run its script again; to delete the run: {_deletion(folder)}"
-            )
         else:
-            text = f"{path}: its run.json is missing, so its {checkpoints} belong to no run"
+            text = f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run"
+            if folder.marker.exists() or is_unmarked(folder):
+                text += (
+                    f". To have the file written anew, run its script again; to delete the run: "
+                    f"{_deletion(folder)}"
+                )
         yield Finding("orphans", "problem", text, (str(path),))
 
 
