@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..layout import RunFolder
+from ..runs.words import status_in_words
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -139,7 +140,7 @@ def _result(run: Run) -> Facts | None:
     if run.state is None:
         return None
     facts: dict[str, Any] = {
-        "status": run.status,
+        "status": status_in_words(run),
         "epochs": len(run.history),
         "why it stopped": run.stop_reason,
     }

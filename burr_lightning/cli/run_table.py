@@ -71,10 +71,12 @@ def _width_of_names(names: list[str], width: int, roomy: bool) -> int:
 
 
 def _columns(runs: list[Run], roomy: bool) -> list[_Column]:
+    from ..runs.words import status_in_words
+
     epochs: list[str | Text] = [str(run.epoch) if run.epoch >= 0 else NONE for run in runs]
     return [
         _Column("project", [run.project for run in runs], folds=True),
-        _Column("status", [status_text(run.status) for run in runs]),
+        _Column("status", [status_text(status_in_words(run)) for run in runs]),
         _Column("epoch", epochs, to_the_right=True),
         _Column("best (epoch)", [_best(run) for run in runs], folds=True),
         _Column("created", [_when(run.created, roomy) for run in runs]),

@@ -55,9 +55,11 @@ def show(
 
 
 def _print(to: Console, run: Run) -> None:
+    from ..runs.words import status_in_words
+
     print_whole(to, "run", run.run_id)
     print_field(to, "project", run.project)
-    print_field(to, "status", status_text(run.status))
+    print_field(to, "status", status_text(status_in_words(run)))
     if run.parent is not None:
         print_field(to, "forked from", _parent(run))
     if forks := run.children():

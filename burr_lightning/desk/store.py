@@ -12,6 +12,7 @@ from ..persisters import Place
 from ..runs import Run
 from ..runs.family import KnownInfos
 from ..runs.lineage import Lineage
+from ..runs.words import status_in_words
 from ..stored_rows import StoredRows
 from ..tracked import place_of
 from .remembering import NewestRows, RowMemory
@@ -92,7 +93,8 @@ class RunStore:
         state, run = stored.run.state, stored.run
         row = [state[key] for key in ("epoch", "global_step", "seconds", "stop_reason")] if state else None
         asks = run.question.fingerprint if run.question else None
-        parts = [row, run.position, run.rows_error, stored.is_owned, run.status, asks, self.lineage(stored)]
+        stands = [run.position, run.rows_error, stored.is_owned, status_in_words(run), asks]
+        parts = [row, *stands, self.lineage(stored)]
         return repr([*parts, *map(_changed, places)])
 
 
