@@ -46,23 +46,28 @@ def delete(
     from ..layout import home
     from ..storage.deleting import delete as delete_run
     from ..storage.doomed import doomed, found
+    from ..storage.sizes import Freed
 
     root = home(root_dir)
     meant = {
         folder.path: (folder, info) for folder, info in (found(run_id, root, project) for run_id in run_ids)
     }
-    runs = [doomed(*run, persister, keep_rows=keep_rows) for run in meant.values()]
-    out = console()
-    for run in runs:
-        if not as_json:
-            _print(out, run)
-        if yes:
-            delete_run(run)
-            _say(f"Run {run.folder.run_id} is deleted.", as_json)
+    freed = Freed()
+    runs = [doomed(*run, persister, keep_rows=keep_rows, freed=freed) for run in meant.values()]
+    out, gone = console(), set()
+    try:
+        for run in runs:
+            if not as_json:
+                _print(out, run)
+            if yes:
+                delete_run(run)
+                gone.add(run.folder.path)
+                _say(f"Run {run.folder.run_id} is deleted.", as_json)
+    finally:  # where one cannot be deleted, it is told which were
+        if as_json:
+            print_json([_facts(run, deleted=run.folder.path in gone) for run in runs])
     if not yes:
         _say("Nothing was deleted: --yes deletes it.", as_json)
-    if as_json:
-        print_json([_facts(run, deleted=yes) for run in runs])
 
 
 def _say(text: str, as_json: bool) -> None:

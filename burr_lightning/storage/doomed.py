@@ -34,7 +34,7 @@ class Doomed:
     """Why it is not known what the run was, in words; ``None`` where it is."""
     files: int
     frees: int
-    """Bytes; files that a fork has too free none."""
+    """Bytes; files that a run has too which stays, or goes later, free none."""
     store: PersisterUrl | None
     """Where its rows are; ``None`` where they are to stay."""
     rows: int
@@ -59,7 +59,9 @@ def found(wanted: str, root: Path, project: str | None) -> tuple[RunFolder, RunI
     return only_run(meant_runs(known, wanted), known, wanted, root)
 
 
-def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows: bool) -> Doomed:
+def doomed(
+    folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows: bool, freed: Freed | None = None
+) -> Doomed:
     """What goes with a run; nothing is changed.
 
     Args:
@@ -67,6 +69,7 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
         info: What it says.
         persister: The URL of the runs that were trained with it, password included.
         keep_rows: Whether its rows are left where they are.
+        freed: What counts the bytes, of all runs that go together; ``None`` for this one alone.
 
     Raises:
         NotDeletedError: If somebody needs the run.
@@ -81,7 +84,7 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
     rows = count_rows(store, folder.project, folder.run_id) if store is not None else 0
     trackers, kept = _trackers(folder, info)
     files = [file for place in (folder.path, *trackers) for file in files_in(place)]
-    freed = Freed(files)
+    freed = freed or Freed()
     forks = tuple(fork.run_id for _, fork in children_of(folder))
     size = sum(map(freed.of, files))
     return Doomed(folder, info, begun, unreadable, len(files), size, store, rows, trackers, kept, forks)
