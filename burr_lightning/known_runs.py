@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from .errors import RunNotFoundError, UnreadableRunError
-from .layout import LATEST, RunFolder, RunInfo, known, read_json, run_folders
+from .json_types import known
+from .layout import LATEST, RunFolder, RunInfo, read_json, run_folders
 
 
 def known_runs(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:

@@ -1,6 +1,7 @@
 """Runs whose run.json is torn, of another version, or may not be read: told, and deleted by name."""
 
 import json
+import math
 import os
 import shutil
 import sqlite3
@@ -28,6 +29,29 @@ BROKEN = {
     "no object": "[]",
     "of another version": '{"name": "digits"}',
 }
+INFO = {"run_id": "digits", "project": "lightning", "monitor": "val_loss", "tracker": None, "created": 1.0}
+ODD = [
+    {"created": "x"},
+    {"created": None},
+    {"created": True},
+    {"created": 1e20},
+    {"created": math.nan},
+    {"run_id": 7},
+    {"project": ["lightning"]},
+    {"monitor": 3},
+    {"tracker": {}},
+    {"persister": 1.5},
+    {"launch": {"command": "train.py", "folder": "/"}},
+    {"launch": {"command": ["train.py"], "folder": "/", "environment": {"HOME": 1}}},
+    {"launch": {"folder": "/"}},
+    {"parent": []},
+    {"parent": {}},
+    {"parent": {"run_id": "other", "sequence_id": 3}},
+    {"parent": {"run_id": "other", "epoch": "1", "sequence_id": 3}},
+    {"limits": {"max_epochs": "3"}},
+    {"job": 7},
+]
+BROKEN |= {f"of another type: {odd}": json.dumps({**INFO, **odd}) for odd in ODD[::4]}
 
 
 def cli(command, *arguments, code=0):
@@ -78,6 +102,33 @@ def test_those_that_list_runs_list_the_others_and_name_it(folder):
     told = cli("doctor", code=1).stdout
     assert f"{folder}: {WHY}, so its 2 checkpoints belong to no run." in told
     assert "burr-lightning delete digits --project lightning" in told
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_file_with_something_of_another_type_is_told_as_a_torn_one(folder, odd):
+    (folder / "run.json").write_text(json.dumps({**INFO, **odd}))
+    listed = cli("runs", "--tree")
+    assert "other" in listed.stdout
+    assert f"digits cannot be opened: {WHY}." in listed.stderr
+    assert f"{folder}: {WHY}, so its 2 checkpoints belong to no run." in cli("doctor", code=1).stdout
+    assert f"cannot be opened: {WHY}" in cli("show", "digits", code=1).stderr
+
+
+def test_what_is_of_the_right_types_is_read_with_what_a_newer_version_has_added(folder):
+    parent = {"run_id": "gone", "epoch": 1, "sequence_id": 3, "newer": []}
+    launch = {"command": ["train.py"], "folder": "/", "newer": 1}
+    more = {"parent": parent, "launch": launch, "limits": {"max_epochs": 3, "max_time": None}, "newer": {}}
+    (folder / "run.json").write_text(json.dumps({**INFO, **more, "created": 1}))
+    run = Run.open("digits")
+    assert (str(run.parent), run.launched, run.created.timestamp()) == ("gone@1", True, 1)
+
+
+@pytest.mark.parametrize("odd", [{"status": 7}, {"status": "odd"}, {"status": "failed", "error": ["x"]}])
+def test_an_outcome_of_another_type_is_none(folder, odd):
+    path = Run.open("other").folder / "outcome.json"
+    path.write_text(json.dumps(odd))
+    assert (Run.open("other").status, Run.open("other").error) == ("interrupted", None)
+    assert "interrupted" in cli("show", "other").stdout
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)

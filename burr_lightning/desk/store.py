@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..known_runs import why_unreadable
 from ..layout import RunFolder, RunInfo, run_folders
 from ..locks import is_held
 from ..persisters import Place
@@ -66,7 +67,7 @@ class RunStore:
             found = [opened(folder, rows) for folder in run_folders(self.root, self.project)]
         readable = [run for run in found if isinstance(run, StoredRun)]
         unreadable = [run for run in found if isinstance(run, UnreadableRun)]
-        return [*sorted(readable, key=lambda one: float(one.info.created), reverse=True), *unreadable]
+        return [*sorted(readable, key=lambda one: one.info.created, reverse=True), *unreadable]
 
     def one(self, project: str, run_id: str) -> StoredRun | UnreadableRun:
         """One run, by the names of its folders.
@@ -103,8 +104,7 @@ def opened(folder: RunFolder, rows: StoredRows) -> StoredRun | UnreadableRun:
     try:
         info = folder.info()
         if info is None:
-            return UnreadableRun(folder, "run.json is gone, or torn")
-        _ = float(info.created)
+            return UnreadableRun(folder, why_unreadable(folder) or "its run.json was being written")
         return StoredRun(folder, info, Run(folder, info, rows))
     except Exception as error:  # whatever is wrong with it is told in its place
         return UnreadableRun(folder, f"{type(error).__name__}: {error}")
