@@ -15,6 +15,7 @@ LAYERS = [
         "history",
         "history_forms",
         "json_types",
+        "long_values",
         "metric_log",
         "recording",
         "thinning",
