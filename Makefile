@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment of its own, .venv, which `make clean` removes.
 PYTHON ?= python3
 
-.PHONY: demo test lint types unit wheel clean
+.PHONY: demo test lint types unit coverage wheel clean
 
 demo: .venv/demo.stamp
 	.venv/bin/python examples/quickstart.py
@@ -26,6 +26,9 @@ types: .venv/test.stamp
 	.venv/bin/mypy
 
 unit: .venv/test.stamp
+	.venv/bin/pytest --numprocesses 2 --dist loadfile
+
+coverage: .venv/test.stamp
 	.venv/bin/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 wheel: .venv/test.stamp

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .commit_times import read_commit_times
 from .metric import Mode
 from .plots import Branch, Marks, RunCurves, Wait, plot_run, plot_runs, plot_timeline, plot_tree
-from .runs.words import best_in_words
+from .runs.words import best_in_words, status_in_words
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -151,7 +151,7 @@ def _branch(run: Run, known: Mapping[str, Run]) -> Branch:
         parent,
         run.parent.epoch if run.parent is not None else -1,
         run.epoch + 1,
-        run.status,
+        status_in_words(run),
         best_in_words(run),
         best["epoch"] if best is not None and best["value"] is not None else None,
     )
@@ -173,7 +173,7 @@ def _directions(run: Run) -> dict[str, Mode]:
 
 def _title(run: Run) -> str:
     """The run, and why it ended: an error's last line says most."""
-    why = run.stop_reason or run.status
+    why = run.stop_reason or status_in_words(run)
     if run.status == "failed" and run.error:
         why = f"failed, {run.error.strip().splitlines()[-1]}"
     title = " ".join(f"{run.run_id}: {why}".split())

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from .errors import RunNotFoundError, UnreadableRunError
-from .layout import LATEST, RunFolder, RunInfo, known, read_json, run_folders
+from .json_types import known
+from .layout import LATEST, RunFolder, RunInfo, read_json, run_folders
 
 
 def known_runs(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
@@ -26,7 +27,9 @@ def why_unreadable(folder: RunFolder) -> str | None:
     Args:
         folder: A run, or one that is deleted in part.
     """
-    file = folder.marker if os.path.lexists(folder.marker) else folder.half_deleted
+    file = next((f for f in (folder.marker, folder.half_deleted) if os.path.lexists(f)), None)
+    if file is None:
+        return f"its {folder.marker.name} is missing"
     try:
         if known(RunInfo, read_json(file) or {}) is not None:
             return None

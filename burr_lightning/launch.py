@@ -57,7 +57,7 @@ def fork_launch(launch: Mapping[str, Any] | None, parent: str, run_id: str) -> d
     """
     if launch is None:
         return None
-    environment = launch["environment"]
+    environment = launch.get("environment", {})
     named = environment.get(FORK_VARIABLE, parent).partition(":")[0]  # what the script itself names
     names = {RUN_ID_VARIABLE: run_id, FORK_VARIABLE: f"{named}:{run_id}"}
     return {**launch, "environment": {**environment, **names}, "process": secrets.token_hex(8)}

@@ -7,11 +7,12 @@ import os
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from .errors import HalfDeletedError, NameTakenError, RunIdError
+from .json_types import is_moment, known, with_keys
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
 RUN_ID_VARIABLE = "BURR_LIGHTNING_RUN_ID"
@@ -97,6 +98,20 @@ def home(root_dir: str | os.PathLike[str] | None) -> Path:
     return Path(root_dir or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
 
 
+_Launch = Annotated[
+    dict[str, Any],
+    with_keys({"command": list[str], "folder": str}, {"environment": dict[str, str], "process": str}),
+]
+_Parent = Annotated[
+    dict[str, Any],
+    with_keys({"run_id": str, "epoch": int, "sequence_id": int}, {"created": float | None}),
+]
+_Limits = Annotated[
+    dict[str, Any],
+    with_keys({}, dict.fromkeys(("max_epochs", "max_steps", "max_time"), float | None)),
+]
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """What a run's folder says about it, so that it can be opened from outside."""
@@ -106,20 +121,20 @@ class RunInfo:
     monitor: str | None
     tracker: str | None
     """The folder of Burr's tracker for this run, ``None`` where it is not tracked there."""
-    created: float
+    created: Annotated[float, is_moment]
     """Seconds since 1970, UTC."""
     persister: str | None = None
     """What holds its rows: a URL without its password, or the kind of a persister that the user opened;
     ``None`` for SQLite beside the runs."""
-    launch: dict[str, Any] | None = None
+    launch: _Launch | None = None
     """How it was started first: ``command``, ``folder`` and ``environment``; ``None`` where that is no
     command that could be run again."""
     job: str | None = None
     """The job of the queue that started it, ``None`` where none did."""
-    parent: dict[str, Any] | None = None
+    parent: _Parent | None = None
     """What it was forked from: ``run_id``, ``epoch``, ``sequence_id``, and ``created`` of that run, which an
     older version left out; ``None`` for no fork. It has the parent's project."""
-    limits: dict[str, Any] | None = None
+    limits: _Limits | None = None
     """Lightning's own limits of the process that trained it last: ``max_epochs``, ``max_steps`` and
     ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""
     study: str | None = None
@@ -135,9 +150,6 @@ class Outcome:
     """The exception that ended it, as Python prints it."""
     action: str | None = None
     """The action that was open then."""
-
-
-_Stored = TypeVar("_Stored")
 
 
 class RunFolder:
@@ -190,11 +202,17 @@ class RunFolder:
 
     def begin_to_delete(self) -> None:
         """Be no run any more, in one step; what is left is known by a file of another name."""
-        self.marker.rename(self.half_deleted)
+        try:
+            self.marker.rename(self.half_deleted)
+        except FileNotFoundError:  # it has lost that
+            self.half_deleted.touch()
 
     def do_not_delete(self) -> None:
-        """Be a run again."""
-        self.half_deleted.rename(self.marker)
+        """Be a run again, or what `begin_to_delete` has found of one."""
+        if self.half_deleted.stat().st_size:
+            self.half_deleted.rename(self.marker)
+        else:
+            self.half_deleted.unlink()
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the run ended."""
@@ -208,15 +226,6 @@ class RunFolder:
         """How the run ended; ``None`` while it goes on, and where it was killed."""
         stored = read_json(self.path / "outcome.json")
         return known(Outcome, stored) if stored else None
-
-
-def known(kind: type[_Stored], stored: dict[str, Any]) -> _Stored | None:
-    """What a file holds, without what a newer version has added; ``None`` where it lacks what it must."""
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    try:
-        return kind(**{name: value for name, value in stored.items() if name in names})
-    except TypeError:
-        return None
 
 
 def run_folders(root: Path, project: str | None) -> list[RunFolder]:
@@ -239,10 +248,18 @@ def half_deleted_folders(root: Path, project: str | None) -> list[RunFolder]:
 
 
 def _folders_with(name: str, root: Path, project: str | None) -> list[RunFolder]:
-    if root.is_dir():
-        os.listdir(root)  # to glob, a folder that cannot be read is an empty one
-    pattern = f"{project or '*'}/*/{name}"
-    return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in sorted(root.glob(pattern))]
+    found = sorted(p for folder in project_folders(root, project) for p in folder.glob(f"*/{name}"))
+    return [RunFolder(root, p.parent.parent.name, p.parent.name) for p in found]
+
+
+def project_folders(root: Path, project: str | None) -> list[Path]:
+    """What there is in the folder of all runs that may be a project, or the one of that very name.
+
+    Raises:
+        PermissionError: If the root cannot be read.
+    """
+    names = os.listdir(root) if root.is_dir() else []  # to glob, one that cannot be read is an empty one
+    return [root / name for name in names if not project or name == project]
 
 
 def write_json(path: Path, content: dict[str, Any], *, lasting: bool = False) -> None:

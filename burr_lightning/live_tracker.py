@@ -17,7 +17,8 @@ from typing import Any
 from burr.core import State
 from burr.tracking import LocalTrackingClient
 
-from .layout import known, read_json, write_json
+from .json_types import known
+from .layout import read_json, write_json
 from .state import PhaseReport, initial_state
 
 log = logging.getLogger(__name__)

@@ -107,15 +107,18 @@ class StateRows:
         Raises:
             UnreadableRowError: If there are rows, and none can be read.
         """
-        damaged = None
+        damaged: list[UnreadableRowError] = []
         for _, stored in self._newest_first():
             if not isinstance(stored, UnreadableRowError):
+                if damaged:
+                    log.warning(
+                        "%s Meanwhile the row before is taken.", damaged[0].with_older(len(damaged) - 1)
+                    )
                 same = known is not None and known.is_of(stored["sequence_id"], str(stored["created_at"]))
                 return known if same else self._row(stored, known)
-            log.warning("%s Meanwhile the row before it is taken.", stored)
-            damaged = damaged or stored
-        if damaged is not None:
-            raise damaged
+            damaged.append(stored)
+        if damaged:
+            raise damaged[0].with_older(len(damaged) - 1) from damaged[0].__cause__
         return None
 
     def at(self, sequence_id: int) -> Row | None:

@@ -42,10 +42,8 @@ from burr.core import State, serde
 
 from .errors import ArgumentError
 from .history import MetricHistory
+from .long_values import LONGEST, CutValue, cut
 from .metric import Mode, MonitoredMetric
-
-_LONGEST = 200
-"""Characters of a hyperparameter that are kept."""
 
 
 def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | None) -> dict[str, Any]:
@@ -265,12 +263,15 @@ def json_value(value: Any) -> Any:
 
 
 def short(hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as JSON, each cut where it is long: they are part of every row."""
+    """Hyperparameters as JSON, each cut where it is long: they are part of every row.
+
+    Those that were cut before stay as they are.
+    """
     shortened: dict[str, Any] = {}
     for name, value in hparams.items():
         text = json.dumps(json_value(value))
-        long = len(text) > _LONGEST
-        shortened[str(name)] = f"{text[:_LONGEST]}... ({len(text)} characters)" if long else json.loads(text)
+        is_long = len(text) > LONGEST and CutValue.of(value) is None
+        shortened[str(name)] = cut(text) if is_long else json.loads(text)
     return shortened
 
 

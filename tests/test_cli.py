@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from desk_runs import change_json
 from lightning.pytorch import Trainer
 
 from burr_lightning import BurrCallback, __version__
@@ -159,6 +161,19 @@ class TestRuns:
     def test_no_runs_of_a_project_names_it(self, stored: Path) -> None:
         assert "No runs of project 'digit' in" in said("runs", "--root-dir", stored, "--project", "digit")
 
+    @pytest.mark.parametrize("project", ["*", "digit?", "[d]igits", "../runs/digits", "/digits"])
+    def test_a_project_is_its_name_and_no_pattern(self, stored: Path, project: str) -> None:
+        where = ("--root-dir", stored, "--project", project)
+        assert strict_json(said("runs", *where, "--json")) == []
+        assert cli("delete", "digits-good", *where).exit_code == 1
+
+    def test_the_epoch_of_a_run_whose_rows_cannot_be_read_is_not_known(self, own_home: Path) -> None:
+        fit(ScriptedModule(val_loss=[0.5]), 1, "torn", tracker=False)
+        (own_home / "runs/state.sqlite").write_bytes(b"no database " * 500)
+        [told] = strict_json(cli("runs", "--json").stdout)
+        assert told["rows_error"] is not None
+        assert told["epoch"] is None
+
     def test_no_runs_as_json(self) -> None:
         assert strict_json(said("runs", "--json")) == []
 
@@ -178,10 +193,34 @@ class TestRuns:
         assert lines[0].split()[1:7] == ["lightning", "finished", "0", "val_loss", "0.5", "(0)"]
         assert "".join(line.split()[0] for line in lines) == run_id
 
-    def test_nothing_is_lost_in_a_narrow_terminal(self, stored: Path) -> None:
-        lines = said("runs", "--root-dir", stored, width=50).splitlines()
-        assert max(map(len, lines)) <= 50
+    @pytest.mark.parametrize("width", [100, 80, 60, 50, 40, 25])
+    def test_in_a_narrow_terminal_columns_are_left_out_and_no_id_is_cut(
+        self, stored: Path, tmp_path: Path, width: int
+    ) -> None:
+        root = shutil.copytree(stored, tmp_path / "copy")
+        folder = shutil.copytree(root / "digits/digits-good", root / "digits" / LIVE)
+        change_json(folder / "run.json", run_id=LIVE)
+        lines = said("runs", "--root-dir", root, width=width).splitlines()
+        assert max(map(len, lines)) <= width
         assert not [line for line in lines if "…" in line]
+        assert {LIVE, "digits-good", "digits-bad", "plain"} <= {line.split()[0] for line in lines}
+        head = ["run", "project", "status", "epoch", "best", "(epoch)", "created"]
+        shown = {
+            100: head,
+            80: head,
+            60: head[:-1],
+            50: [head[0], *head[2:-1]],
+            40: ["run", "status", "epoch"],
+        }
+        assert lines[0].split() == shown.get(width, ["run"])
+
+    @pytest.mark.parametrize("options", [[], ["--tree"]])
+    def test_ids_of_40_characters_are_still_whole_in_60_columns(self, options: list[str]) -> None:
+        run_id = "forty-characters-of-a-run-id-" + "x" * 11
+        fit(ScriptedModule(val_loss=[0.5]), 1, run_id, tracker=False, monitor="val_loss")
+        head, line = said("runs", *options, width=60).splitlines()
+        assert head.split() == ["run", "status", "epoch"]
+        assert line.split() == [run_id, "finished", "0"]
 
 
 class TestShow:
@@ -221,6 +260,14 @@ class TestShow:
         assert shown["best epoch"] == "0 (the last one: no metric is monitored)"
         assert shown["hyperparameters"] == "–"
         assert "did not record" in shown["path"]
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_where_the_monitored_metric_was_never_finite_it_says_that(
+        self, own_home: Path, value: float
+    ) -> None:
+        fit(ScriptedModule(val_loss=[value]), 2, "odd", tracker=False, monitor="val_loss")
+        shown = fields(said("show", "odd"))
+        assert shown["best epoch"] == "1 (the last one: no epoch ended with a finite val_loss)"
 
     @pytest.mark.parametrize(("given", "meant"), [("latest", "digits-bad"), ("pl", "plain")])
     def test_ways_to_name_a_run(self, stored: Path, given: str, meant: str) -> None:

@@ -112,6 +112,25 @@ class TestWhatGoes:
         assert Run.open("fork").verify().sound
         assert "fork" in cli("--tree", command="runs").stdout
 
+    def test_what_it_shares_with_a_fork_is_freed_where_both_go(self, run, own_home):
+        run.fork(epoch=1, run_id="fork")
+        places = [own_home / "runs/lightning", own_home / "home/.burr/lightning"]
+        files = [path for place in places for path in place.rglob("*") if path.is_file()]
+        size = sum({path.stat().st_ino: path.stat().st_size for path in files}.values())
+        told = facts("digits", "fork")
+        assert sum(one["bytes"] for one in told) == size
+        assert facts("digits", "fork", "--yes") == [{**one, "deleted": True} for one in told]
+
+    def test_where_one_cannot_go_it_is_told_which_have_gone(self, run, own_home):
+        fit("locked", 1)
+        with read_only(own_home / "runs/lightning/locked"):
+            done = without_rights("delete", "digits", "locked", "--yes", "--json")
+        assert done.returncode == 1
+        assert "Permission denied" in done.stderr
+        told = json.loads(done.stdout)
+        assert [(one["run_id"], one["deleted"]) for one in told] == [("digits", True), ("locked", False)]
+        assert [run.run_id for run in list_runs()] == ["locked"]
+
     def test_a_link_in_its_folder_goes_and_what_it_leads_to_stays(self, run, own_home):
         mine = own_home / "mine"
         mine.mkdir()

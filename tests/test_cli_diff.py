@@ -59,6 +59,37 @@ class TestWhatDiffers:
         assert found["same"] == ["origin", "data", "machine", "conditions", "result"]
         assert found["left"] == {"run_id": "a", "project": "lightning"}
 
+    def test_long_hyperparameters_that_differ_beyond_what_is_kept_of_them(self, fit):
+        numbers = list(range(1000))
+        fit("a", hparams={"numbers": numbers, "text": "x" * 500})
+        fit("b", hparams={"numbers": [*numbers[:-1], 998], "text": "x" * 500})
+        sides, found = differences("a", "b")
+        assert list(sides) == [("hyperparameters", "numbers")]
+        one, other = sides["hyperparameters", "numbers"]
+        assert one[:200] == other[:200] == str(numbers)[:200]
+        assert one != other
+        assert max(map(len, (one, other))) < 250
+        assert found["not_compared"] == {}
+
+    def test_a_row_of_an_older_version_is_compared_as_far_as_it_goes(self, fit, monkeypatch):
+        def older(text):
+            return f"{text[:200]}... ({len(text)} characters)"
+
+        hparams = {"same": list(range(1000)), "longer": "x" * 500, "other": "x" * 500}
+        with monkeypatch.context() as patch:
+            patch.setattr("burr_lightning.state.cut", older)
+            fit("a", hparams=hparams)
+        fit("b", hparams={**hparams, "longer": "x" * 501, "other": "y" * 500})
+        for names in (("a", "b"), ("b", "a"), ("a", "a")):
+            sides, found = differences(*names)
+            differ = [] if names == ("a", "a") else ["longer", "other"]
+            assert [name for _, name in sides] == differ
+            assert "hyperparameters" not in found["same"]
+            assert "first 200 characters" in found["not_compared"]["hyperparameters same"]
+            assert len(found["not_compared"]) == 3 - len(differ)
+        assert "an older version has kept its first 200 characters" in " ".join(diff("a", "b").stdout.split())
+        assert "hyperparameters" in differences("b", "b")[1]["same"]
+
     def test_data(self, fit):
         fit("a", batches=4)
         fit("b", batches=6)

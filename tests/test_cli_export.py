@@ -230,6 +230,13 @@ class TestHistory:
         assert "pip install 'burr-lightning[parquet]'. FILE.csv and FILE.json need nothing more." in says
         assert not Path("w.pt").exists()
 
+    def test_one_without_metrics_says_so_and_has_its_epochs(self):
+        fit("silent", 2, module=ScriptedModule(), monitor=None)
+        assert said("silent", "--history", "h.csv") == "h.csv: 2 epochs in which no metric was logged\n"
+        assert "History, 2 epochs in which no metric was logged: --history FILE.csv" in said("silent")
+        with open("h.csv", newline="") as file:
+            assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
     def test_another_ending_is_refused(self, run):
         assert "must end in .csv, .json, .parquet" in error("digits", "--history", "h.xlsx")
 
@@ -244,7 +251,7 @@ class TestHistory:
         assert "no epoch has been committed yet" in error("none", "--weights", "w.pt", "--epoch", "last")
         shown = said("none")
         assert "there are no weights" in shown
-        assert "There is no history: no metric has been logged yet" in shown
+        assert "There is no history: no epoch has been committed yet" in shown
 
 
 class TestWhatThereIs:

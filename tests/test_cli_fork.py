@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,22 @@ def test_what_cannot_be_forked_says_why(base, arguments, code, says):
     output = " ".join(said("fork", *arguments, code=code).split())
     assert says in output
     assert len(list(base.folder.parent.iterdir())) == 1
+
+
+def test_what_is_to_be_typed_can_be_copied_into_a_shell(base, own_home):
+    root = (own_home / "runs").rename(own_home / "my runs")
+    told = re.search("To train it: (.*); or", said("fork", "base@1", "same", "--root-dir", root))[1]
+    where = ["--project", "lightning", "--root-dir", str(root)]
+    assert shlex.split(told) == ["burr-lightning", "resume", "same", *where]
+
+
+def test_how_to_end_a_deletion_says_where_the_run_is(base, own_home):
+    root = (own_home / "runs").rename(own_home / "my runs")
+    (root / "lightning/base/run.json").rename(root / "lightning/base/deleted.json")
+    done = CliRunner().invoke(main, ["runs", "--root-dir", str(root)])
+    command = done.stderr.partition("To end that: ")[2]
+    where = ["--project", "lightning", "--root-dir", str(root)]
+    assert shlex.split(command) == ["burr-lightning", "delete", "base", *where, "--yes"]
+    told = said("doctor", "--root-dir", root, code=1)
+    assert f"to end that: {command.strip()}" in told
+    assert said(*shlex.split(command)[1:]).endswith("Run base is deleted.\n")

@@ -110,13 +110,39 @@ class TestWhatItFrees:
         assert fit("fork", 5).state["epoch"] == 4
         assert Run.open("fork").verify().sound
 
+    def test_what_two_runs_share_is_told_as_it_is_freed(self, run, own_home):
+        run.fork(epoch=2, run_id="fork")
+        inodes = {path.stat().st_ino: path.stat().st_size for path in (own_home / "runs").rglob("*.ckpt")}
+        told, done = (facts("digits", "fork", "--keep-last", 1, *yes) for yes in ([], ["--yes"]))
+        assert {**told, "deleted": True} == done
+        left = {path.stat().st_ino for path in (own_home / "runs").rglob("*.ckpt")}
+        assert done["bytes"] == sum(inodes[inode] for inode in inodes.keys() - left) > 0
+
+    @pytest.mark.parametrize("options", [[], ["--json"]])
+    def test_where_one_cannot_be_gone_through_it_is_told_what_the_others_have_lost(
+        self, run, own_home, options
+    ):
+        fit("locked", 5, checkpoints=ALL)
+        with read_only(own_home / "runs/lightning/locked"):
+            done = without_rights("prune", "digits", "locked", "--yes", *options)
+            first = without_rights("prune", "locked", "--yes")
+        assert (done.returncode, first.returncode, first.stdout) == (1, 1, "")
+        assert "Permission denied" in done.stderr
+        if options:
+            [told] = json.loads(done.stdout)["runs"]
+            assert (told["run_id"], len(told["files"])) == ("digits", 2)
+        else:
+            assert "2 files deleted, which freed" in done.stdout
+
     def test_a_file_of_two_runs_that_are_both_pruned_is_counted_once(self, tmp_path):
         first, second = tmp_path / "a", tmp_path / "b"
         first.write_bytes(b"12345")
         os.link(first, second)
-        assert Freed([first]).of(first) == 0
-        both = Freed([first, second])
-        assert (both.of(first), both.of(second)) == (5, 0)
+        assert Freed().of(first) == 0
+        both = Freed()
+        assert (both.of(first), both.of(second)) == (0, 5)
+        first.unlink()
+        assert Freed().of(second) == 5
 
 
 class TestLeftovers:

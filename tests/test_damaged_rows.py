@@ -217,6 +217,23 @@ def test_a_run_all_of_whose_rows_are_damaged_is_not_begun_anew(fit: Any, databas
     assert Run.open("a").rows_error == str(raised.value)
 
 
+def test_what_is_damaged_is_told_in_one_line_however_many_rows_it_are(
+    fit: Any, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps = [step for (step,) in execute(database, "SELECT sequence_id FROM burr_state ORDER BY 1")]
+    execute(database, f"UPDATE burr_state SET state = substr(state, 2) WHERE sequence_id > {steps[0]}")
+    caplog.clear()
+    assert Run.open("a").epoch == -1
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"Run 'a': the row of step {steps[-1]} in {database} is damaged (")
+    assert f", and {len(steps) - 2} before it. Restore the database" in told
+    assert told.endswith("Meanwhile the row before is taken.")
+    execute(database, f"UPDATE burr_state SET state = substr(state, 2) WHERE sequence_id = {steps[0]}")
+    caplog.clear()
+    assert f", and {len(steps) - 1} before it." in Run.open("a").rows_error
+    assert [record.getMessage() for record in caplog.records] == [Run.open("a").rows_error]
+
+
 def test_rows_are_ordered_by_step_whatever_their_clock_says(fit: Any, database: Path) -> None:
     execute(database, "UPDATE burr_state SET created_at = datetime('2030-01-01', -sequence_id || ' days')")
     run = Run.open("a")

@@ -8,7 +8,18 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "burr_lightning"
 
 LAYERS = [
-    {"amounts", "errors", "metric", "history", "history_forms", "metric_log", "recording", "thinning"},
+    {
+        "amounts",
+        "errors",
+        "metric",
+        "history",
+        "history_forms",
+        "json_types",
+        "long_values",
+        "metric_log",
+        "recording",
+        "thinning",
+    },
     {"conditions"},
     {
         *(

@@ -106,6 +106,37 @@ def test_a_fork_that_an_older_version_has_made_names_what_that_kept(root):
     assert changed_by_fork(state) == changed_by_fork(state.update(fork=older)) == changed
 
 
+def test_a_fork_that_nothing_has_trained_is_not_shown_as_one_that_was_killed(root, desk):
+    fork = Run.open("same")
+    assert (fork.is_untrained, fork.stop_reason, fork.status) == (True, None, "interrupted")
+    shown = [CliRunner().invoke(main, arguments).stdout for arguments in (["runs"], ["show", "same"])]
+    shown += [fork._repr_html_(), CliRunner().invoke(main, ["watch", "same", "--once"]).stdout]
+    page = desk.get("/runs/digits/same").text
+    assert all("not started" in text for text in (*shown, page, desk.get("/").text))
+    assert not [text for text in (*shown[1:], page) if "interrupted" in text or "was reached" in text]
+    assert "nothing has trained it yet" in page
+    assert Run.open("base").stop_reason == "max_epochs=3 was reached"
+
+
+def test_a_fork_that_was_trained_has_its_own_end_and_one_that_was_killed_is_interrupted(root):
+    train("same", 4, root, Rated())
+    assert Run.open("same").stop_reason == "max_epochs=4 was reached"
+    train("slower", 2, root, Rated())  # nothing is left to train, which it has found itself
+    assert Run.open("slower").stop_reason == "max_epochs=2 was reached"
+    (root / "digits/slower-still/lock").touch()
+    killed = Run.open("slower-still")
+    assert (killed.is_untrained, killed.status) == (False, "interrupted")
+    assert "interrupted" in CliRunner().invoke(main, ["show", "slower-still"]).stdout
+
+
+def test_an_open_page_of_a_fork_is_told_that_it_was_begun(root, desk):
+    parts = "/runs/digits/same/parts"
+    version = desk.get(parts).headers["etag"]
+    (root / "digits/same/lock").touch()
+    news = desk.get(parts, headers={"If-None-Match": version})
+    assert "ended in the middle" in news.json()["parts"]["status"]
+
+
 def test_watch_tells_programs_of_the_forks(root):
     done = CliRunner().invoke(main, ["watch", "base", "--json"])
     assert json.loads(done.stdout)["forks"] == ["slower", "same"]
@@ -156,7 +187,8 @@ def test_a_relative_whose_file_says_nonsense_hides_nothing_else(root, desk, pare
     change_json(root / "digits" / "same" / "run.json", parent=parent)
     assert on_page(desk, "base")[0] == "Forks: slower@1"
     assert watched("base") == ["forks: slower@1"]
-    assert on_page(desk, "same") is None
+    page = desk.get("/runs/digits/same")
+    assert (page.status_code, "run.json is torn, or of another version" in page.text) == (500, True)
 
 
 def test_what_was_read_is_read_again_only_where_it_has_changed(root, monkeypatch):

@@ -276,7 +276,8 @@ class TestQueue:
     def test_a_run_whose_files_are_damaged_stops_no_other(self, root: Path) -> None:
         put(["true"], root, run_id="good")
         (run_in(root, "bad").folder.path / "run.json").write_text('{"job": 7}')
-        run_in(root, "odd", launch={"command": "x"})
+        odd = run_in(root, "odd")
+        odd.folder.write_info(replace(odd.info, launch={"command": "x", "folder": "/"}))
         (run_in(root, "odder").folder.path / "adopted.json").write_text("{}")
         (run_in(root, "oddest").folder.path / "outcome.json").write_text('{"no": "status"}')
         assert "good: done" in cli("work", "--once")

@@ -11,6 +11,9 @@ from click.testing import CliRunner
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.cli import main
 from burr_lightning.cli.following import FollowedRun
+from burr_lightning.desk.burr_pages import burr_address
+from burr_lightning.desk.store import RunStore
+from burr_lightning.layout import RunFolder
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
 
@@ -112,6 +115,25 @@ def test_a_run_whose_place_was_taken_shows_its_own_steps(two_roots):
     steps = FollowedRun(Run.open("a", root_dir=mine), None).look().steps
     assert [step.step.sequence_id for step in steps] == list(range(6))
     assert "train_epoch" in said("graph", "--root-dir", mine)
+
+
+def test_each_page_leads_to_its_own_steps_in_burrs(two_roots):
+    at = {
+        root: burr_address(folder := RunFolder(root, "lightning", "a"), folder.info()) for root in two_roots
+    }
+    [kept] = folder_of("a").parent.glob("a-until-*")
+    mine, other = two_roots
+    assert at[mine].endswith(f"/project/lightning/lightning/{kept.name}")
+    assert at[other].endswith("/project/lightning/lightning/a")
+
+
+def test_a_page_is_not_told_of_the_steps_of_a_run_that_has_its_place(two_roots):
+    mine, _ = (RunStore(root) for root in two_roots)
+    run = mine.one("lightning", "a")
+    before = mine.signature(run)
+    with open(folder_of("a") / "log.jsonl", "a") as log:
+        log.write("\n")
+    assert mine.signature(run) == before
 
 
 def test_pruning_leaves_the_steps_of_a_run_whose_place_was_taken(two_roots):

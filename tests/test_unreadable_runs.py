@@ -1,8 +1,11 @@
 """Runs whose run.json is torn, of another version, or may not be read: told, and deleted by name."""
 
 import json
+import math
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import deleted
@@ -26,6 +29,29 @@ BROKEN = {
     "no object": "[]",
     "of another version": '{"name": "digits"}',
 }
+INFO = {"run_id": "digits", "project": "lightning", "monitor": "val_loss", "tracker": None, "created": 1.0}
+ODD = [
+    {"created": "x"},
+    {"created": None},
+    {"created": True},
+    {"created": 1e20},
+    {"created": math.nan},
+    {"run_id": 7},
+    {"project": ["lightning"]},
+    {"monitor": 3},
+    {"tracker": {}},
+    {"persister": 1.5},
+    {"launch": {"command": "train.py", "folder": "/"}},
+    {"launch": {"command": ["train.py"], "folder": "/", "environment": {"HOME": 1}}},
+    {"launch": {"folder": "/"}},
+    {"parent": []},
+    {"parent": {}},
+    {"parent": {"run_id": "other", "sequence_id": 3}},
+    {"parent": {"run_id": "other", "epoch": "1", "sequence_id": 3}},
+    {"limits": {"max_epochs": "3"}},
+    {"job": 7},
+]
+BROKEN |= {f"of another type: {odd}": json.dumps({**INFO, **odd}) for odd in ODD[::4]}
 
 
 def cli(command, *arguments, code=0):
@@ -76,6 +102,33 @@ def test_those_that_list_runs_list_the_others_and_name_it(folder):
     told = cli("doctor", code=1).stdout
     assert f"{folder}: {WHY}, so its 2 checkpoints belong to no run." in told
     assert "burr-lightning delete digits --project lightning" in told
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_file_with_something_of_another_type_is_told_as_a_torn_one(folder, odd):
+    (folder / "run.json").write_text(json.dumps({**INFO, **odd}))
+    listed = cli("runs", "--tree")
+    assert "other" in listed.stdout
+    assert f"digits cannot be opened: {WHY}." in listed.stderr
+    assert f"{folder}: {WHY}, so its 2 checkpoints belong to no run." in cli("doctor", code=1).stdout
+    assert f"cannot be opened: {WHY}" in cli("show", "digits", code=1).stderr
+
+
+def test_what_is_of_the_right_types_is_read_with_what_a_newer_version_has_added(folder):
+    parent = {"run_id": "gone", "epoch": 1, "sequence_id": 3, "newer": []}
+    launch = {"command": ["train.py"], "folder": "/", "newer": 1}
+    more = {"parent": parent, "launch": launch, "limits": {"max_epochs": 3, "max_time": None}, "newer": {}}
+    (folder / "run.json").write_text(json.dumps({**INFO, **more, "created": 1}))
+    run = Run.open("digits")
+    assert (str(run.parent), run.launched, run.created.timestamp()) == ("gone@1", True, 1)
+
+
+@pytest.mark.parametrize("odd", [{"status": 7}, {"status": "odd"}, {"status": "failed", "error": ["x"]}])
+def test_an_outcome_of_another_type_is_none(folder, odd):
+    path = Run.open("other").folder / "outcome.json"
+    path.write_text(json.dumps(odd))
+    assert (Run.open("other").status, Run.open("other").error) == ("interrupted", None)
+    assert "interrupted" in cli("show", "other").stdout
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
@@ -154,7 +207,50 @@ def test_a_folder_in_the_place_of_the_file(folder):
     assert not folder.exists()
 
 
-def test_a_kill_at_any_touch_leaves_what_the_same_command_removes(folder, own_home):
+def test_a_run_that_has_lost_the_file_is_deleted_by_its_name(folder, own_home):
+    (folder / "run.json").unlink()
+    rows = len(rows_of("digits"))
+    shown = cli("delete", "digits").stdout
+    assert "not readable     its run.json is missing, so that where its rows are" in shown
+    [told], [done] = facts("delete", "digits"), facts("delete", "digits", "--yes")
+    assert {**told, "deleted": True} == done
+    assert (done["half_deleted_before"], done["rows"]) == (False, rows)
+    assert rows_of("digits") == []
+    assert not folder.exists()
+    assert not (own_home / "home/.burr/lightning/digits").exists()
+    assert Run.open("other").verify().sound
+
+
+def test_doctor_says_what_to_do_with_one_that_has_lost_the_file(folder):
+    (folder / "run.json").unlink()
+    told = cli("doctor", code=1).stdout
+    assert f"{folder}: its run.json is missing, so its 2 checkpoints belong to no run." in told
+    assert "to delete the run: burr-lightning delete digits --project lightning" in told
+    assert fit("digits", 4).state["epoch"] == 3
+    assert Run.open("digits").verify().sound
+
+
+def test_a_folder_of_somebody_else_is_no_run_that_has_lost_its_file(own_home):
+    mine = own_home / "runs/lightning/mine"
+    (mine / "checkpoints").mkdir(parents=True)
+    (mine / "checkpoints/last.ckpt").write_text("mine")
+    assert "No run matches 'mine'" in cli("delete", "mine", "--yes", code=1).stderr
+    assert (mine / "checkpoints/last.ckpt").exists()
+
+
+def test_rows_out_of_reach_leave_one_that_has_lost_the_file_as_it_was(folder):
+    (folder / "run.json").unlink()
+    with closing(sqlite3.connect(f"{home(None)}/state.sqlite")) as rows:
+        rows.execute("CREATE TRIGGER no BEFORE DELETE ON burr_state BEGIN SELECT RAISE(ABORT, 'no'); END")
+    cli("delete", "digits", "--yes", code=1)
+    assert [name for name in ("run.json", "deleted.json") if (folder / name).exists()] == []
+    assert fit("digits", 4).state["epoch"] == 3
+
+
+@pytest.mark.parametrize("left", ["torn", "nothing"])
+def test_a_kill_at_any_touch_leaves_what_the_same_command_removes(folder, own_home, left):
+    if left == "nothing":
+        (folder / "run.json").unlink()
     kept = own_home / "kept"
     for name in ("runs", "home"):
         shutil.copytree(own_home / name, kept / name)

@@ -39,29 +39,35 @@ def delete(
 
     RUN is a run's id, a beginning of it that no other run has, or "latest". What goes is shown; --yes
     deletes it. A run that is being trained, or that a job of the queue is to start, is refused. Its forks
-    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json cannot
-    be read goes too, with its rows beside the runs, or those in the store that --persister names.
+    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json is
+    gone or cannot be read goes too, with its rows beside the runs, or those in the store that --persister
+    names.
     """
     from ..layout import home
     from ..storage.deleting import delete as delete_run
     from ..storage.doomed import doomed, found
+    from ..storage.sizes import Freed
 
     root = home(root_dir)
     meant = {
         folder.path: (folder, info) for folder, info in (found(run_id, root, project) for run_id in run_ids)
     }
-    runs = [doomed(*run, persister, keep_rows=keep_rows) for run in meant.values()]
-    out = console()
-    for run in runs:
-        if not as_json:
-            _print(out, run)
-        if yes:
-            delete_run(run)
-            _say(f"Run {run.folder.run_id} is deleted.", as_json)
+    freed = Freed()
+    runs = [doomed(*run, persister, keep_rows=keep_rows, freed=freed) for run in meant.values()]
+    out, gone = console(), set()
+    try:
+        for run in runs:
+            if not as_json:
+                _print(out, run)
+            if yes:
+                delete_run(run)
+                gone.add(run.folder.path)
+                _say(f"Run {run.folder.run_id} is deleted.", as_json)
+    finally:  # where one cannot be deleted, it is told which were
+        if as_json:
+            print_json([_facts(run, deleted=run.folder.path in gone) for run in runs])
     if not yes:
         _say("Nothing was deleted: --yes deletes it.", as_json)
-    if as_json:
-        print_json([_facts(run, deleted=yes) for run in runs])
 
 
 def _say(text: str, as_json: bool) -> None:

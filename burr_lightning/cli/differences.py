@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..layout import RunFolder
+from ..long_values import LONGEST, CutValue
+from ..runs.words import status_in_words
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -45,7 +47,7 @@ class Comparison:
     same: list[str]
     """The sections in which they do not."""
     not_compared: dict[str, str]
-    """The sections that are not known of both, and why."""
+    """The sections and the single values that are not known whole of both, and why."""
 
 
 def compared(left: Run, right: Run) -> Comparison:
@@ -59,9 +61,12 @@ def compared(left: Run, right: Run) -> Comparison:
         if unknown:
             not_compared[section] = f"{why_not} {', '.join(dict.fromkeys(unknown))}"
             continue
-        differences = list(_differences(section, *(facts or {} for facts in sides)))
+        one, other = (facts or {} for facts in sides)
+        differences = list(_differences(section, one, other))
         found += differences
-        if not differences:
+        cut_off = {f"{section} {name}": _CUT_OFF for name in one if _is_cut_off(one[name], other.get(name))}
+        not_compared |= cut_off
+        if not differences and not cut_off:
             same.append(section)
     return Comparison(found, same, not_compared)
 
@@ -79,7 +84,17 @@ def _alike(one: Any, other: Any) -> bool:
         return True
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    cuts = CutValue.of(one), CutValue.of(other)
+    if cuts[0] is not None and cuts[1] is not None:
+        return cuts[0].may_be(cuts[1])
     return bool(one == other)
+
+
+def _is_cut_off(one: Any, other: Any) -> bool:
+    """Whether two values are the same as far as they were kept, and it is not known whether beyond that."""
+    cuts = CutValue.of(one), CutValue.of(other)
+    known = cuts[0] is None or cuts[1] is None or cuts[0].is_known_to_be(cuts[1])
+    return not known and _alike(one, other)
 
 
 def _origin(run: Run) -> Facts:
@@ -139,7 +154,7 @@ def _result(run: Run) -> Facts | None:
     if run.state is None:
         return None
     facts: dict[str, Any] = {
-        "status": run.status,
+        "status": status_in_words(run),
         "epochs": len(run.history),
         "why it stopped": run.stop_reason,
     }
@@ -169,6 +184,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
+_CUT_OFF = f"an older version has kept its first {LONGEST} characters, and those are the same"
 _NO_ROW = "no row can be read of"
 _SECTIONS: tuple[tuple[str, Callable[[Run], Facts | None], str], ...] = (
     ("origin", _origin, ""),

@@ -130,7 +130,7 @@ def _say(facts: dict[str, Any]) -> None:
         size = file_size(weights["bytes"])
         click.echo(f"{weights['file']}: the weights of epoch {weights['epoch']}, {size}")
     if (history := facts["history"]) is not None:
-        click.echo(f"{history['file']}: {history['epochs']} epochs of {', '.join(history['metrics'])}")
+        click.echo(f"{history['file']}: {_epochs(history)}")
 
 
 def _show(run: Run, as_json: bool) -> None:
@@ -155,7 +155,7 @@ def _show(run: Run, as_json: bool) -> None:
     if as_json:
         print_json({"run_id": run.run_id, "project": run.project, "epochs": epochs, "history": history})
         return
-    _print(run, epochs)
+    _print(run, epochs, history)
 
 
 def _size(path: Path) -> int:
@@ -165,7 +165,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _print(run: Run, epochs: list[dict[str, Any]]) -> None:
+def _epochs(history: dict[str, Any]) -> str:
+    count = f"{history['epochs']} epoch{'' if history['epochs'] == 1 else 's'}"
+    names = ", ".join(history["metrics"])
+    return f"{count} of {names}" if names else f"{count} in which no metric was logged"
+
+
+def _print(run: Run, epochs: list[dict[str, Any]], history: dict[str, Any]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("epoch", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
@@ -183,8 +189,7 @@ def _print(run: Run, epochs: list[dict[str, Any]]) -> None:
         click.echo(f"Weights: burr-lightning export {run.run_id} --weights FILE.pt --epoch N")
     else:
         click.echo("No epoch has been committed yet, or all checkpoints are gone: there are no weights.")
-    if run.history.names:
-        of = ", ".join(run.history.names)
-        click.echo(f"History, {len(run.history)} epochs of {of}: --history FILE.csv (or .json, .parquet)")
+    if history["epochs"]:
+        click.echo(f"History, {_epochs(history)}: --history FILE.csv (or .json, .parquet)")
     else:
-        click.echo(f"There is no history: {run.rows_error or 'no metric has been logged yet'}")
+        click.echo(f"There is no history: {run.rows_error or 'no epoch has been committed yet'}")

@@ -10,13 +10,16 @@ if TYPE_CHECKING:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """What `burr-lightning runs` tells of each run."""
+    """What `burr-lightning runs` tells of each run; its epoch is -1 before the first one has ended.
+
+    Where its rows cannot be read, that is not known, and its epoch is ``None``.
+    """
     best = {**run.best, "checkpoint": run.best_checkpoint} if run.best else None
     return {
         "run_id": run.run_id,
         "project": run.project,
         "status": run.status,
-        "epoch": run.epoch,
+        "epoch": run.epoch if run.state is not None or run.rows_error is None else None,
         "monitor": run.state["monitor"] if run.state else None,
         "best": best,
         "parent": {"run_id": run.parent.run_id, "epoch": run.parent.epoch} if run.parent else None,

@@ -11,6 +11,7 @@ import click
 from .completing import run_ids as complete_run_ids
 from .options import json_option, persister_option, where_options
 from .output import print_json, with_changes
+from .to_type import to_type
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -90,8 +91,5 @@ def _facts(made: Run) -> dict[str, Any]:
 
 def _say(made: Run, root_dir: Path | None) -> None:
     click.echo(f"Run {made.run_id} is forked from {made.parent}{with_changes(made)}.")
-    where = f" --root-dir {root_dir}" if root_dir else ""
-    resume = (
-        f"burr-lightning resume {made.run_id} --project {made.project}{where}; or " if made.launched else ""
-    )
+    resume = f"{to_type('resume', made.run_id, made.project, root_dir)}; or " if made.launched else ""
     click.echo(f"To train it: {resume}your script with BurrCallback({made.run_id!r}, ...).")

@@ -65,15 +65,15 @@ def prune(
     named = [find_run(run_id, project, **where) for run_id in run_ids]
     runs = list_runs(project, **where) if all_runs else _once(named)
     keep = Checkpoints(keep_last=keep_last, keep_best=keep_best)
-    if yes:
-        looks = [partial(Run.open, run.run_id, run.project, **where) for run in runs]
-        found = [delete(look, run, keep) for look, run in zip(looks, runs, strict=True)]
-    else:
-        found = prunable(runs, keep)
-    if as_json:
-        print_json(_facts(found, deleted=yes))
-        return
-    _print(console(), found, deleted=yes)
+    found = [] if yes else prunable(runs, keep)
+    try:
+        for run in runs if yes else ():
+            found.append(delete(partial(Run.open, run.run_id, run.project, **where), run, keep))
+    finally:  # where one cannot be gone through, it is told what was deleted of those before it
+        if as_json:
+            print_json(_facts(found, deleted=yes))
+        elif found or not runs:
+            _print(console(), found, deleted=yes)
 
 
 def _once(runs: Sequence[Run]) -> list[Run]:

@@ -55,9 +55,11 @@ def show(
 
 
 def _print(to: Console, run: Run) -> None:
+    from ..runs.words import status_in_words
+
     print_whole(to, "run", run.run_id)
     print_field(to, "project", run.project)
-    print_field(to, "status", status_text(run.status))
+    print_field(to, "status", status_text(status_in_words(run)))
     if run.parent is not None:
         print_field(to, "forked from", _parent(run))
     if forks := run.children():
@@ -106,8 +108,10 @@ def _best(run: Run) -> str:
     best, monitor = run.best, run.state["monitor"] if run.state else None
     if best is None:
         return NONE if monitor else f"{NONE} (no metric is monitored)"
-    if monitor is None or best["value"] is None:
+    if monitor is None:
         return f"{best['epoch']} (the last one: no metric is monitored)"
+    if best["value"] is None:
+        return f"{best['epoch']} (the last one: no epoch ended with a finite {monitor['metric']})"
     return f"{best['epoch']}, {monitor['metric']} {number(best['value'])}"
 
 

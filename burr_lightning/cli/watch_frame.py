@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..questions import shown
+from ..runs.words import status_in_words
 from .curves import DrawnCurves
 from .events import Event, events_of, newest
 from .facts import summary
@@ -116,7 +117,7 @@ class Frame:
         look, run = self.look, self.look.run
         yield "run", f"{run.run_id}, project {run.project}"
         owner = f", {shown(look.owner)}" if look.owner else ""
-        yield "status", Text.assemble(status_text(look.status), owner)
+        yield "status", Text.assemble(status_text(status_in_words(run)), owner)
         if look.lineage:
             yield "lineage", str(look.lineage)
         if run.stop_reason is not None and look.has_ended:

@@ -49,11 +49,12 @@ class StoredCommits:
             UnreadableRowError: If no commit can be used, and a row among them is damaged.
         """
         skipped: dict[str, None] = {}
-        newest = unreadable = None
+        unreadable: list[UnreadableRowError] = []
+        newest = None
         for sequence_id, checkpoint in self._candidates():
             newest = sequence_id if newest is None else newest
             if isinstance(checkpoint, UnreadableRowError):
-                unreadable = unreadable or checkpoint
+                unreadable.append(checkpoint)
                 skipped[f"step {sequence_id}: its row is damaged"] = None
                 continue
             if checkpoint is None and skipped:
@@ -65,8 +66,8 @@ class StoredCommits:
                 return ResumePoint(self._row(sequence_id, checkpoint), newest, path, tuple(skipped))
             state = "is damaged" if path.exists() else "is missing"
             skipped[f"epoch {checkpoint['epoch']}: {checkpoint['path']} {state}"] = None
-        if unreadable is not None:
-            raise unreadable
+        if unreadable:
+            raise unreadable[0].with_older(len(unreadable) - 1) from unreadable[0].__cause__
         return ResumePoint(None, newest, None, tuple(skipped)) if newest is not None else None
 
     def _candidates(self) -> Iterator[tuple[int, dict[str, Any] | UnreadableRowError | None]]:

@@ -19,7 +19,8 @@ from starlette.responses import FileResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from ..errors import MissingExtraError
-from ..layout import RunInfo, read_json
+from ..layout import RunFolder, RunInfo, read_json
+from ..tracked import place_of
 from .burr_routes import log_routes, page_with_older_steps
 from .headers import BURR
 
@@ -88,11 +89,16 @@ def _follows_runs(route: BaseRoute, server: ModuleType) -> bool:
     return isinstance(route, Mount) or getattr(endpoint, "__module__", None) == server.__name__
 
 
-def burr_address(info: RunInfo) -> str | None:
-    """Where a run is in Burr's page, ``None`` where its tracker wrote to a place that page does not show."""
-    if info.tracker is None:
+def burr_address(run: RunFolder, info: RunInfo) -> str | None:
+    """Where a run is in Burr's page, ``None`` where its tracker wrote to a place that page does not show.
+
+    Args:
+        run: Its folder.
+        info: What that says.
+    """
+    folder = place_of(run, info)
+    if folder is None:
         return None
-    folder = Path(info.tracker)
     shown = Path(os.environ.get(_PATH_VARIABLE, "~/.burr")).expanduser()
     if not folder.is_relative_to(shown) or not (folder / "log.jsonl").exists():
         return None

@@ -61,7 +61,7 @@ def run_context(
         "status": status_of(stored),
         "address": address_of(stored.folder),
         "lineage": _lineage(stored, lineage),
-        "burr": burr_address(stored.info),
+        "burr": burr_address(stored.folder, stored.info),
         "monitor": state["monitor"] if state else None,
         "best": run.best,
         "question": _question(stored, question, keys, typed.values if same else {}),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from ..amounts import number
 from ..layout import RunFolder
+from ..runs.words import status_in_words
 from .store import StoredRun, UnreadableRun
 from .words import NONE, iso, moment, short
 
@@ -76,8 +77,8 @@ def _readable(stored: StoredRun) -> RunRow:
 
 
 def status_of(stored: StoredRun) -> str:
-    """A run's status; ``answered`` where its question has an answer that nothing has gone on with yet."""
-    status = stored.run.status
+    """A run's status in words; ``answered`` where nothing has gone on with its answered question yet."""
+    status = status_in_words(stored.run)
     return "answered" if status == "paused" and stored.run.is_answered else status
 
 

@@ -6,13 +6,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..known_runs import why_unreadable
 from ..layout import RunFolder, RunInfo, run_folders
 from ..locks import is_held
 from ..persisters import Place
 from ..runs import Run
 from ..runs.family import KnownInfos
 from ..runs.lineage import Lineage
+from ..runs.words import status_in_words
 from ..stored_rows import StoredRows
+from ..tracked import place_of
 from .remembering import NewestRows, RowMemory
 
 
@@ -64,7 +67,7 @@ class RunStore:
             found = [opened(folder, rows) for folder in run_folders(self.root, self.project)]
         readable = [run for run in found if isinstance(run, StoredRun)]
         unreadable = [run for run in found if isinstance(run, UnreadableRun)]
-        return [*sorted(readable, key=lambda one: float(one.info.created), reverse=True), *unreadable]
+        return [*sorted(readable, key=lambda one: one.info.created, reverse=True), *unreadable]
 
     def one(self, project: str, run_id: str) -> StoredRun | UnreadableRun:
         """One run, by the names of its folders.
@@ -85,13 +88,14 @@ class RunStore:
 
     def signature(self, stored: StoredRun) -> str:
         """A text that is another one whenever something about a run has changed; cheap to ask for."""
-        folder, tracker = stored.folder, stored.info.tracker
+        folder, tracker = stored.folder, place_of(stored.folder, stored.info)
         places = [folder.path / "run.json", folder.path / "outcome.json", folder.path / "reviews"]
-        places += [folder.checkpoints, *([Path(tracker) / "log.jsonl"] if tracker else [])]
+        places += [folder.checkpoints, *([tracker / "log.jsonl"] if tracker else [])]
         state, run = stored.run.state, stored.run
         row = [state[key] for key in ("epoch", "global_step", "seconds", "stop_reason")] if state else None
         asks = run.question.fingerprint if run.question else None
-        parts = [row, run.position, run.rows_error, stored.is_owned, run.status, asks, self.lineage(stored)]
+        stands = [run.position, run.rows_error, stored.is_owned, status_in_words(run), asks]
+        parts = [row, *stands, self.lineage(stored)]
         return repr([*parts, *map(_changed, places)])
 
 
@@ -100,8 +104,7 @@ def opened(folder: RunFolder, rows: StoredRows) -> StoredRun | UnreadableRun:
     try:
         info = folder.info()
         if info is None:
-            return UnreadableRun(folder, "run.json is gone, or torn")
-        _ = float(info.created)
+            return UnreadableRun(folder, why_unreadable(folder) or "its run.json was being written")
         return StoredRun(folder, info, Run(folder, info, rows))
     except Exception as error:  # whatever is wrong with it is told in its place
         return UnreadableRun(folder, f"{type(error).__name__}: {error}")

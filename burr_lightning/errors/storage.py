@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,10 +69,10 @@ class HalfDeletedError(BurrLightningError, RuntimeError):
 
     def __init__(self, run_id: str, project: str, root: str) -> None:
         self.run_id = run_id
+        command = ["burr-lightning", "delete", run_id, "--project", project, "--root-dir", root, "--yes"]
         super().__init__(
-            f"Run {run_id!r} is deleted in part, by a command that was cut off or still runs. Have it end "
-            f"with 'burr-lightning delete {run_id} --project {project} --root-dir {root} --yes'; then the "
-            f"name is free."
+            f"Run {run_id!r} is deleted in part, by a command that was cut off or still runs. Have it end, "
+            f"and the name is free: {shlex.join(command)}"
         )
 
 

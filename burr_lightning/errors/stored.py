@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,18 +34,28 @@ class UnreadableRowError(ResumeError):
     """One row of a run is damaged.
 
     Attributes:
+        run_id: The run.
         sequence_id: The step of the machine whose row it is, ``None`` where that cannot be found out.
         store: Where the rows are, without a password.
         error: What is wrong with it, in words.
+        older: How many rows before it are damaged too.
     """
 
-    def __init__(self, run_id: str, sequence_id: int | None, store: str, error: str) -> None:
-        self.sequence_id, self.store, self.error = sequence_id, store, error
+    def __init__(
+        self, run_id: str, sequence_id: int | None, store: str, error: str, *, older: int = 0
+    ) -> None:
+        self.run_id, self.sequence_id, self.older = run_id, sequence_id, older
+        self.store, self.error = store, error
         which = "its newest row" if sequence_id is None else f"the row of step {sequence_id}"
+        too = f", and {older} before it" if older else ""
         super().__init__(
-            f"Run {run_id!r}: {which} in {store} is damaged ({error}). Restore the database from a backup, "
-            f"or start a new run with another run_id."
+            f"Run {run_id!r}: {which} in {store} is damaged ({error}){too}. Restore the database from a "
+            f"backup, or start a new run with another run_id."
         )
+
+    def with_older(self, count: int) -> UnreadableRowError:
+        """The same, of so many rows before it too: one error for a run, which can have thousands of them."""
+        return UnreadableRowError(self.run_id, self.sequence_id, self.store, self.error, older=count)
 
 
 class LostRowsError(ResumeError):
@@ -183,8 +194,9 @@ class UnreadableRunError(RunNotFoundError):
 
     def __init__(self, wanted: str, project: str, where: str, why: str) -> None:
         self.wanted, self.available, self.why = wanted, [], why
+        command = ["burr-lightning", "delete", wanted, "--project", project, "--root-dir", where]
         Exception.__init__(
             self,
             f"Run {wanted!r} in {where} cannot be opened: {why}. To have the file written anew, run its "
-            f"script again; to delete the run: burr-lightning delete {wanted} --project {project}",
+            f"script again; to delete the run: {shlex.join(command)}",
         )

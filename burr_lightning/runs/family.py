@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..known_runs import readable_info
 from ..layout import RunFolder, RunInfo, run_folders
@@ -36,9 +35,9 @@ class ForkPoint:
 
 
 def fork_point(info: RunInfo) -> ForkPoint | None:
-    """Where a run has left its parent, ``None`` where it is no fork, or its file does not say it whole."""
-    parent: Any = info.parent
-    if not isinstance(parent, Mapping) or not {"run_id", "epoch", "sequence_id"} <= parent.keys():
+    """Where a run has left its parent, ``None`` where it is no fork."""
+    parent = info.parent
+    if parent is None:
         return None
     return ForkPoint(
         parent["run_id"], info.project, parent["epoch"], parent["sequence_id"], parent.get("created")

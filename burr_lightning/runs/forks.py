@@ -25,6 +25,27 @@ class ForkableRun(OpenedRun):
         return fork_point(self._info)
 
     @property
+    def is_untrained(self) -> bool:
+        """Whether it is a fork that no process has begun to train.
+
+        Its `status` is ``interrupted`` then, for it can be gone on with, and what it has is its parent's.
+        """
+        is_fork_alone = self.parent is not None and not self._folder.lock.exists()
+        return is_fork_alone and (self._row is None or self._stands_where_it_left)
+
+    @property
+    def _stands_where_it_left(self) -> bool:
+        """Whether its newest row is the one that it has from its parent."""
+        parent, row = self.parent, self._row
+        return parent is not None and row is not None and row.sequence_id == parent.sequence_id
+
+    @property
+    def _has_its_parents_end(self) -> bool:
+        """Whether what its newest row says of an end is its parent's: it has come to none itself."""
+        outcome = self._folder.outcome()
+        return self._stands_where_it_left and (outcome is None or outcome.status != "finished")
+
+    @property
     def launched(self) -> bool:
         """Whether it is known which command starts it, as `burr-lightning resume` does."""
         return self._info.launch is not None

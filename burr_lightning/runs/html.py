@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..amounts import number
 from ..plots.groups import curve_of, gaps_in_words
-from .words import best_in_words
+from .words import best_in_words, status_in_words
 
 if TYPE_CHECKING:
     from .run import Run
@@ -39,7 +39,7 @@ def runs_as_html(runs: Sequence[Run]) -> str:
 
 def _facts(run: Run) -> Iterable[tuple[str, str]]:
     yield "project", run.project
-    yield "status", run.status
+    yield "status", status_in_words(run)
     if run.parent is not None:
         yield "forked from", str(run.parent)
     if run.question is not None:
@@ -62,7 +62,7 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 def _line(run: Run) -> Iterable[str]:
     yield run.run_id
     yield run.project
-    yield run.status
+    yield status_in_words(run)
     yield str(run.epoch) if run.epoch >= 0 else "–"
     yield best_in_words(run) or "–"
     yield str(run.parent) if run.parent else "–"

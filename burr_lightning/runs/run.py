@@ -163,8 +163,8 @@ class Run(AskedRun, ForkableRun):
 
     @property
     def stop_reason(self) -> str | None:
-        """What ended it, in words; ``None`` while it goes on."""
-        return self.state["stop_reason"] if self.state else None
+        """What ended it, in words; ``None`` while it goes on, and for a fork while that is its parent's."""
+        return self.state["stop_reason"] if self.state and not self._has_its_parents_end else None
 
     @property
     def hparams(self) -> dict[str, Any]:

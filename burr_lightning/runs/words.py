@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from .run import Run
 
 
+def status_in_words(run: Run) -> str:
+    """How a run stands: its status, but of a fork that nothing has trained yet nothing was interrupted."""
+    return "not started" if run.is_untrained else run.status
+
+
 def best_in_words(run: Run) -> str:
     """The best value of the monitored metric and its epoch, empty where there is none."""
     best, monitor = run.best, run.state["monitor"] if run.state is not None else None

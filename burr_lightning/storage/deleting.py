@@ -25,6 +25,7 @@ from ..tracked import OWNER
 from .doomed import Doomed
 from .in_use import refuse_queued, trained
 from .removing import remove_folder
+from .unmarked import is_unmarked
 
 
 def delete(doomed: Doomed) -> None:
@@ -70,7 +71,7 @@ def _owned(folder: RunFolder) -> Iterator[None]:
         with queue.alone() if queue.path.is_dir() else nullcontext():
             refuse_queued(folder)
             lock.acquire()
-            if folder.marker.exists():
+            if folder.marker.exists() or is_unmarked(folder):
                 folder.begin_to_delete()
                 flush(folder.path)
         yield

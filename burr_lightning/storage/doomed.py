@@ -11,7 +11,7 @@ from burr.tracking import LocalTrackingClient
 
 from ..errors import RowsNotDeletedError
 from ..known_runs import known_runs, meant_runs, only_run, unreadable_runs, why_unreadable
-from ..layout import RunFolder, RunInfo, half_deleted_folders
+from ..layout import RunFolder, RunInfo, half_deleted_folders, project_folders
 from ..persisters import PersisterUrl
 from ..persisters.deleting import count_rows
 from ..runs.family import children_of
@@ -19,6 +19,7 @@ from ..stored_rows import StoredRows
 from ..tracked import earlier_of, owner_of, owns_or_emptied
 from .in_use import refuse_in_use
 from .sizes import Freed, files_in
+from .unmarked import is_unmarked, unmarked_runs
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Doomed:
     """Why it is not known what the run was, in words; ``None`` where it is."""
     files: int
     frees: int
-    """Bytes; files that a fork has too free none."""
+    """Bytes; files that a run has too which stays, or goes later, free none."""
     store: PersisterUrl | None
     """Where its rows are; ``None`` where they are to stay."""
     rows: int
@@ -47,17 +48,20 @@ class Doomed:
 
 
 def found(wanted: str, root: Path, project: str | None) -> tuple[RunFolder, RunInfo]:
-    """The run that a name means, those included that are deleted in part or cannot be opened.
+    """The run that a name means, those included that are deleted in part, cannot be opened or have no file.
 
     Raises:
         RunNotFoundError: If no run, or more than one, is meant.
     """
     unreadable = {folder: _stand_in(folder) for folder in unreadable_runs(root, project)}
-    known = {**_rests(root, project), **unreadable, **known_runs(root, project)}
+    unmarked = {folder: _stand_in(folder) for folder in unmarked_runs(root, project)}
+    known = {**unmarked, **_rests(root, project), **unreadable, **known_runs(root, project)}
     return only_run(meant_runs(known, wanted), known, wanted, root)
 
 
-def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows: bool) -> Doomed:
+def doomed(
+    folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows: bool, freed: Freed | None = None
+) -> Doomed:
     """What goes with a run; nothing is changed.
 
     Args:
@@ -65,12 +69,13 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
         info: What it says.
         persister: The URL of the runs that were trained with it, password included.
         keep_rows: Whether its rows are left where they are.
+        freed: What counts the bytes, of all runs that go together; ``None`` for this one alone.
 
     Raises:
         NotDeletedError: If somebody needs the run.
         RowsNotDeletedError: If its rows are out of reach.
     """
-    begun = not os.path.lexists(folder.marker)
+    begun = not os.path.lexists(folder.marker) and not is_unmarked(folder)
     unreadable = why_unreadable(folder) if any(folder.path.iterdir()) else None
     if unreadable and persister is not None:
         info = replace(info, persister=PersisterUrl.parse(persister, "delete").stored)
@@ -79,7 +84,7 @@ def doomed(folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows
     rows = count_rows(store, folder.project, folder.run_id) if store is not None else 0
     trackers, kept = _trackers(folder, info)
     files = [file for place in (folder.path, *trackers) for file in files_in(place)]
-    freed = Freed(files)
+    freed = freed or Freed()
     forks = tuple(fork.run_id for _, fork in children_of(folder))
     size = sum(map(freed.of, files))
     return Doomed(folder, info, begun, unreadable, len(files), size, store, rows, trackers, kept, forks)
@@ -104,7 +109,8 @@ def _stand_in(folder: RunFolder) -> RunInfo:
 
 def _emptied(root: Path, project: str | None) -> Iterator[tuple[RunFolder, RunInfo]]:
     """Folders from which everything was deleted, and that were to go next."""
-    for path in sorted(root.glob(f"{project or '[!.]*'}/*/")):
+    projects = [folder for folder in project_folders(root, project) if not folder.name.startswith(".")]
+    for path in sorted(path for folder in projects for path in folder.glob("*/")):
         if not any(path.iterdir()):
             folder = RunFolder(root, path.parent.name, path.name)
             yield folder, RunInfo(folder.run_id, folder.project, None, None, 0.0)

@@ -30,7 +30,7 @@ class Unneeded:
     path: Path
     why: str
     frees: int
-    """Bytes; 0 where another run has the same file."""
+    """Bytes; 0 where another run has the same file, which stays or goes later."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def prunable(runs: Sequence[Run], keep: Checkpoints) -> list[Pruning]:
         keep: Which checkpoints stay. Those of the newest commit and of the best epoch do in any case.
     """
     found = [_looked_through(run, keep) for run in runs]
-    freed = Freed(path for paths, _ in found for path, _ in paths)
+    freed = Freed()
     return [
         Pruning(run.run_id, run.project, _counted(paths, freed), skipped)
         for run, (paths, skipped) in zip(runs, found, strict=True)
@@ -79,7 +79,7 @@ def prune(look: Callable[[], Run], run: Run, keep: Checkpoints) -> Pruning:
     try:
         with RunLock(folder.lock, run.run_id, quiet=True):
             paths, skipped = _unneeded(look(), folder, keep)
-            files = _counted(paths, Freed(path for path, _ in paths))
+            files = _counted(paths, Freed())
             for file in files:
                 file.path.unlink(missing_ok=True)
             _remove_emptied(folder)

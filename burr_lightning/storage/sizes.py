@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 
 class Freed:
-    """What deleting files frees, each file counted once, and only where all its names are among them.
+    """What deleting files frees: the size of each goes to the last of its names that is deleted.
 
-    Args:
-        paths: The files.
+    It is asked for the files in the order in which they go, all runs that go together in one.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._names: Counter[tuple[int, int]] = Counter()
-        self._counted: set[tuple[int, int]] = set()
-        for path in paths:
-            if (status := _status(path)) is not None:
-                self._names[status.st_dev, status.st_ino] += 1
+    def __init__(self) -> None:
+        self._stay: dict[tuple[int, int], int] = {}
+        """Of each file, how many of its names are not to be deleted."""
 
     def of(self, path: Path) -> int:
-        """Bytes that one of them frees, 0 where its file stays or was counted already."""
+        """Bytes that deleting this name frees, after all that was asked for; 0 where another name stays."""
         status = _status(path)
         if status is None:
             return 0
         file = status.st_dev, status.st_ino
-        if file in self._counted or self._names[file] < status.st_nlink:
-            return 0
-        self._counted.add(file)
-        return status.st_size
+        self._stay[file] = self._stay.get(file, status.st_nlink) - 1
+        return 0 if self._stay[file] else status.st_size
 
 
 def files_in(folder: Path) -> Iterator[Path]:

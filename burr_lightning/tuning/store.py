@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NameTakenError, RunNotFoundError
-from ..layout import DATABASE, STUDY_FILE, RunFolder, known, read_json, write_json
+from ..json_types import known
+from ..layout import DATABASE, STUDY_FILE, RunFolder, project_folders, read_json, write_json
 from ..persisters import PersisterUrl, Place, opened_to_read
 from .rows import StudyRow, StudyRows
 
@@ -71,7 +72,9 @@ class StudyFolder:
 
 def study_folders(root: Path, project: str | None = None) -> list[StudyFolder]:
     """The folders of all studies, or of those of one project."""
-    paths = sorted(root.glob(f"{project or '*'}/*/{STUDY_FILE}"))
+    paths = sorted(
+        path for folder in project_folders(root, project) for path in folder.glob(f"*/{STUDY_FILE}")
+    )
     return [StudyFolder(root, path.parent.parent.name, path.parent.name) for path in paths]
 
 

@@ -13,12 +13,14 @@ from ...commits.checkpoints import CheckpointName
 from ...commits.partial import read_partial
 from ...errors import BurrLightningError
 from ...known_runs import why_unreadable
-from ...layout import RunFolder
+from ...layout import RunFolder, home
 from ...locks import is_held
 from ...rows import StoredRow
 from ...runs import Run
 from ...scheduling.jobs import QUEUE
+from ...storage.unmarked import is_unmarked
 from ...tracked import owner_of
+from ..to_type import to_type
 from .finding import Finding, about, count
 
 _SETTLED = 600.0
@@ -65,19 +67,21 @@ def _folders(root: Path) -> Iterator[Finding]:
             continue
         checkpoints = count(len(list(path.glob("checkpoints/*.ckpt"))), "checkpoint")
         if folder.half_deleted.exists():
-            text = f"{path}: it is deleted in part; to end that: {_deletion(folder)} --yes"
-        elif folder.marker.exists():
-            text = (
-                f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run. To have the file "
-                f"written anew, run its script again; to delete the run: {_deletion(folder)}"
-            )
+            text = f"{path}: it is deleted in part; to end that: {_deletion(folder, '--yes')}"
         else:
-            text = f"{path}: its run.json is missing, so its {checkpoints} belong to no run"
+            text = f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run"
+            if folder.marker.exists() or is_unmarked(folder):
+                text += (
+                    f". To have the file written anew, run its script again; to delete the run: "
+                    f"{_deletion(folder)}"
+                )
         yield Finding("orphans", "problem", text, (str(path),))
 
 
-def _deletion(folder: RunFolder) -> str:
-    return f"burr-lightning delete {folder.run_id} --project {folder.project}"
+def _deletion(folder: RunFolder, *options: str) -> str:
+    """The command that deletes a run; where it is kept is said where the command would not look there."""
+    elsewhere = folder.root if folder.root != home(None) else None
+    return to_type("delete", folder.run_id, folder.project, elsewhere, *options)
 
 
 def _torn(folder: RunFolder, *, has_finished: bool) -> Iterator[Finding]:

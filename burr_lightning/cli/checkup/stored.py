@@ -47,7 +47,7 @@ def check_database(root: Path) -> Iterator[Finding]:
         return
     total = sum(number for _, _, number in runs)
     size = file_size(path.stat().st_size)
-    yield Finding("rows", "fine", f"{path.name}: {size}, {count(total, 'row')}, whole")
+    yield Finding("rows", "fine", f"{path.name}: {size}, {count(total, 'row')}, and to SQLite it is in order")
     for project, run_id, number in runs:
         if not (root / str(project) / str(run_id)).exists():
             text = f"{count(number, 'row')} of the run {project}/{run_id}, whose folder is gone"
