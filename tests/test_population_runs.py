@@ -17,7 +17,8 @@ from population_runs import POPULATION, SPACE, Cut, Line, die_once, fit, noted, 
 from burr_lightning import Run
 from burr_lightning.commits.checkpoints import Checkpoints
 from burr_lightning.runs import list_runs
-from burr_lightning.tuning import Study, Trial
+from burr_lightning.tuning import Study, Trial, TrialRecord
+from burr_lightning.tuning.forked import changes
 from burr_lightning.tuning.local import LocalProcesses
 
 
@@ -265,6 +266,51 @@ def test_what_a_human_has_changed_goes_on_with_the_member():
     went_on = [each for each in ran.trials[4:] if each.params == ran.trials[each.parent].params]
     assert len(went_on) == 3
     assert {noted()[trial.number, 1]["lr"] for trial in went_on} == {0.5}
+
+
+HUMAN = {"lr": 0.5, "momentum": 0.5, "net": "<object at 0x1>", "steps": [1, 2], "note": "a"}
+
+
+@pytest.mark.parametrize(
+    ("params", "of_parent", "of_module", "new", "known"),
+    [
+        pytest.param(
+            {"lr": 0.1}, HUMAN, {"lr": 0.1}, {}, {}, id="who goes on keeps what a human has changed"
+        ),
+        pytest.param(
+            {"lr": 0.2}, HUMAN, {"lr": 0.2, "momentum": 0.5}, {"lr": 0.2}, {}, id="who explores not"
+        ),
+        pytest.param(
+            {"lr": 0.2}, HUMAN, {"lr": 0.2, "net": object()}, {"lr": 0.2}, {}, id="objects are left"
+        ),
+        pytest.param(
+            {"lr": 0.2},
+            HUMAN,
+            {"lr": 0.2, "steps": (1, 3)},
+            {"lr": 0.2, "steps": (1, 3)},
+            {},
+            id="lists are not",
+        ),
+        pytest.param(
+            {"lr": 0.2}, HUMAN, {"lr": 0.2, "steps": (1, 2)}, {"lr": 0.2}, {}, id="tuples are lists"
+        ),
+        pytest.param({"lr": 0.2}, HUMAN, {"lr": 0.2, "more": 1}, {"lr": 0.2}, {}, id="what the parent lacks"),
+        pytest.param({"lr": 0.2}, {}, {}, {"lr": 0.2}, {"lr": 0.1}, id="nothing saved"),
+        pytest.param(
+            {"lr": 0.2},
+            {"learning_rate": 0.1},
+            {"learning_rate": 0.2},
+            {"learning_rate": 0.2},
+            {},
+            id="renamed",
+        ),
+        pytest.param({"lr": 0.1, "width": 3}, {}, {}, {}, {}, id="a parameter that the space did not have"),
+    ],
+)
+def test_what_a_fork_is_told_to_have_otherwise(params, of_parent, of_module, new, known):
+    parent = TrialRecord(0, {"lr": 0.1}, "base")
+    task = replace(study("hand").settings.task(TrialRecord(1, params, "fork"), 0), parent=parent)
+    assert changes(task, of_parent, of_module) == (new, known)
 
 
 def fails_at(numbers, how):
