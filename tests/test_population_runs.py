@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from at_work import CLI
-from optuna.distributions import FloatDistribution
 from population_runs import POPULATION, SPACE, Cut, Line, die_once, fit, noted, study, told, train
 
 from burr_lightning import Run
@@ -200,72 +199,11 @@ def test_side_by_side_no_member_trains_twice_at_once(monkeypatch):
     assert {trial.status for trial in ran.trials} == {"finished"}
 
 
-RATE = {"rate": FloatDistribution(-3.0, -1.0)}
-
-
-def test_the_rate_may_have_any_name_in_the_space_where_the_module_saves_its_own():
-    def by_exponent(trial):
-        fit(trial, lambda rate: Line(10**rate))
-
-    ran = study("exponents", by_exponent, space=RATE, n_trials=9).run()
-    for trial in ran.trials:
-        assert noted()[trial.number, 1]["lr"] == pytest.approx(10 ** trial.params["rate"])
-    assert any(trial.params != ran.trials[trial.parent].params for trial in ran.trials[4:])
-
-
-class Unsaved(Line):
-    """Its hyperparameters are nowhere but in what it has built; its rate is halved every two epochs."""
-
-    def __init__(self, lr):
-        super().__init__(lr)
-        self.rate = lr
-        self.hparams.clear()
-
-    def configure_optimizers(self):
-        optimizer = torch.optim.SGD(self.parameters(), lr=self.rate, momentum=0.5)
-        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)]
-
-
-def test_a_module_that_saves_nothing_has_the_rate_by_its_name_and_in_proportion():
-    space = {"lr": SPACE["lr"]}
-    ran = study("unsaved", lambda trial: fit(trial, Unsaved), space=space).run()
-    for trial in ran.trials:
-        halved = trial.params["lr"] / 2 ** (trial.segment.max_epochs // 2 - 1)
-        assert noted()[trial.number, 1]["lr"] == pytest.approx(halved)
-    explored = [trial for trial in ran.trials[4:] if trial.params != ran.trials[trial.parent].params]
-    assert len(explored) == 2
-
-
-def test_a_rate_that_nothing_leads_to_is_told_of(caplog):
-    def lost(trial):
-        fit(trial, lambda rate: Unsaved(10**rate))
-
-    with caplog.at_level(logging.WARNING):
-        ran = study("lost", lost, space=RATE, n_trials=8).run()
-    explored = [trial for trial in ran.trials[4:] if trial.params != ran.trials[trial.parent].params]
-    said = [record.message for record in caplog.records if "its module does not know" in record.message]
-    assert len(said) == len(explored) == 1
-    assert said[0].startswith(f"Trial {explored[0].number} has rate={explored[0].params['rate']!r}, and its")
-
-
 def test_what_the_objective_builds_from_its_parameters_needs_no_warning(whole, caplog):
     with caplog.at_level(logging.WARNING):
         assert told(study("quiet").run()) == told(whole[0])
     assert "The fork changes" not in caplog.text
     assert "does not know" not in caplog.text
-
-
-def test_what_a_human_has_changed_goes_on_with_the_member():
-    """A continued member is the same network, and not one that is told of its parameters again."""
-
-    class Changed(Line):
-        def on_train_epoch_end(self):
-            self.trainer.optimizers[0].param_groups[0]["lr"] = 0.5
-
-    ran = study("changed", lambda trial: fit(trial, Changed), n_trials=8).run()
-    went_on = [each for each in ran.trials[4:] if each.params == ran.trials[each.parent].params]
-    assert len(went_on) == 3
-    assert {noted()[trial.number, 1]["lr"] for trial in went_on} == {0.5}
 
 
 def fails_at(numbers, how):

@@ -20,6 +20,9 @@ class PopulationBased:
     optimizer included; and *explores*: with other hyperparameters than that. All others go on from their own
     last commit as they were. So hyperparameters become schedules, which no search for constants can find.
 
+    The objective gives its Trainer ``max_epochs=trial.max_epochs``, and ``trial.callback()``, which makes the
+    fork. The value of a trial is the newest one of ``monitor``, that of the weights it hands on.
+
     Nothing waits for a whole generation: the member goes on next that has waited longest. One whose segment
     has failed exploits too.
 

@@ -36,7 +36,8 @@ class Study(StudyReader):
 
     Args:
         objective: What trains one trial: it is given a `Trial`, and returns the trial's value, or several
-            where there are several directions. ``None`` takes the best value of ``monitor``.
+            where there are several directions. ``None`` takes the best value of ``monitor``,
+            and in a population the newest one.
         space: The distribution of each parameter, of ``optuna.distributions``; not needed where ``sampler``
             is a function.
         sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial,
