@@ -1,7 +1,6 @@
 """A population of tiny networks, which notes what it trains with: for the tests."""
 
 import json
-import logging
 import os
 import signal
 from concurrent.futures import Executor, Future
@@ -20,7 +19,6 @@ SPACE = {
     "dropout": FloatDistribution(0.1, 0.5),
 }
 POPULATION = PopulationBased(population=4, epochs=2)
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
 class Line(LightningModule):
