@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import RunNotFoundError, UnreadableRunError
+from .errors import IsAStudyError, RunNotFoundError, UnreadableRunError
 from .json_types import known
-from .layout import LATEST, RunFolder, RunInfo, read_json, run_folders
+from .layout import LATEST, RunFolder, RunInfo, project_folders, read_json, run_folders
 
 
 def known_runs(root: Path, project: str | None) -> dict[RunFolder, RunInfo]:
@@ -63,11 +63,13 @@ def only_run(
 
     Raises:
         UnreadableRunError: If there is none, and one of that name cannot be opened.
+        IsAStudyError: If it is the name of a study.
         RunNotFoundError: If there is none, or more than one.
     """
     if not meant:
         _refuse_unreadable(wanted, root)
     if len(meant) != 1:
+        _refuse_study(wanted, root)
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
         raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
     return meant[0], known[meant[0]]
@@ -77,3 +79,9 @@ def _refuse_unreadable(wanted: str, root: Path) -> None:
     for folder, why in unreadable_runs(root, None).items():
         if folder.run_id == wanted:
             raise UnreadableRunError(wanted, folder.project, str(root), why)
+
+
+def _refuse_study(wanted: str, root: Path) -> None:
+    for folder in project_folders(root, None):
+        if wanted and RunFolder(root, folder.name, wanted).study_marker.exists():
+            raise IsAStudyError(wanted, folder.name, str(root))

@@ -16,7 +16,9 @@ from at_work import CLI, DEADLINE, Lines
 from click.testing import CliRunner
 from studies import SPACE, all_fail, fails_at_2, search
 
+from burr_lightning import Run
 from burr_lightning.cli import main
+from burr_lightning.errors import IsAStudyError
 from burr_lightning.tuning import Study
 
 COMMANDS = ["show", "best", "watch", "plot"]
@@ -281,6 +283,15 @@ class TestBest:
         assert done.stdout == ""
         assert "No trial of search has finished with a value yet, of 2 that were suggested." in done.stderr
         assert "burr-lightning study show search" in done.stderr
+
+
+def test_a_study_that_is_taken_for_a_run_is_called_one():
+    search(run_id="searched").run()
+    with pytest.raises(IsAStudyError, match=r"'searched' in .* is a study, and no run"):
+        Run.open("searched")
+    done = CliRunner().invoke(main, ["show", "searched"])
+    assert done.exit_code == 1
+    assert "burr-lightning study show searched --project lightning --root-dir" in done.output
 
 
 class TestWatch:

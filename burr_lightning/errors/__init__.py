@@ -25,6 +25,7 @@ from .storage import (
 from .stored import (
     CommitError,
     DataChangedError,
+    IsAStudyError,
     LostRowsError,
     NoCheckpointError,
     OlderCheckpointError,
@@ -63,6 +64,7 @@ __all__ = [
     "ForkError",
     "HalfDeletedError",
     "HistoryError",
+    "IsAStudyError",
     "ListenError",
     "LostRowsError",
     "MachineError",

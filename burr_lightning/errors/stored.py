@@ -183,6 +183,24 @@ class StudyNotFoundError(RunNotFoundError):
     _ONE, _ALL = "study", "Studies"
 
 
+class IsAStudyError(RunNotFoundError):
+    """What is asked for as a run is a study, whose trials are runs.
+
+    Attributes:
+        wanted: The study.
+        available: Nothing.
+    """
+
+    def __init__(self, wanted: str, project: str, where: str) -> None:
+        self.wanted, self.available = wanted, []
+        command = ["burr-lightning", "study", "show", wanted, "--project", project, "--root-dir", where]
+        Exception.__init__(
+            self,
+            f"{wanted!r} in {where} is a study, and no run: its trials are. Study.open({wanted!r}, "
+            f"{project!r}) opens it, and this shows it: {shlex.join(command)}",
+        )
+
+
 class UnreadableRunError(RunNotFoundError):
     """A run of this name is stored, and the file that says what it is cannot be read.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NameTakenError, RunNotFoundError
+from ..errors import NameTakenError, StudyNotFoundError
 from ..json_types import known
 from ..layout import DATABASE, STUDY_FILE, RunFolder, project_folders, read_json, write_json
 from ..persisters import PersisterUrl, Place, opened_to_read
@@ -91,12 +91,12 @@ def newest_row(folder: StudyFolder, persister: Place | None) -> tuple[StudyInfo,
         persister: Where its rows are, ``None`` for where its folder says.
 
     Raises:
-        RunNotFoundError: If there is no such study.
+        StudyNotFoundError: If there is no such study.
     """
     info = folder.info()
     if info is None:
         names = [each.study_id for each in study_folders(folder.root)]
-        raise RunNotFoundError(folder.study_id, names, str(folder.root))
+        raise StudyNotFoundError(folder.study_id, names, str(folder.root))
     place = persister
     if place is None and info.persister is not None:
         place = PersisterUrl.parse(info.persister, "Study.open")

@@ -152,7 +152,7 @@ class Study(StudyReader):
             persister: Where its rows are; ``None`` for where its folder says.
 
         Raises:
-            RunNotFoundError: If there is no such study.
+            StudyNotFoundError: If there is no such study.
         """
         place = PersisterUrl.parse(persister, "Study.open") if isinstance(persister, str) else persister
         return OpenedStudy(StudyFolder(home(root_dir), project, run_id), place)
@@ -191,7 +191,7 @@ class OpenedStudy(StudyReader):
         persister: Where its rows are, ``None`` for where its folder says.
 
     Raises:
-        RunNotFoundError: If there is no such study.
+        StudyNotFoundError: If there is no such study.
     """
 
     def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
