@@ -20,8 +20,8 @@ def connect(address: str) -> None:
     """
     if address.startswith("ray://"):
         raise ArgumentError(
-            f"RayProcesses({address!r}): Ray's client cannot follow what calls tell. Run the script on a node "
-            f"of the cluster, as `ray job submit` does, and leave the address out."
+            f"RayProcesses({address!r}): Ray's client cannot follow what calls tell. Run the script on a "
+            f"node of the cluster, as `ray job submit` does, and leave the address out."
         )
     if ray.is_initialized():
         return
@@ -45,8 +45,8 @@ def why_it_waits(wanted: Mapping[str, float]) -> str | None:
         return None
     there = "; ".join(f"{node['NodeManagerAddress']} has {_told(node['Resources'])}" for node in nodes)
     return (
-        f"a call asks for {_told(wanted)}, and no node has that: {there}. It waits until such a node joins, as "
-        f"an autoscaler may have one do. If none will, ask for less, or start one with `ray start`."
+        f"a call asks for {_told(wanted)}, and no node has that: {there}. It waits until such a node joins, "
+        f"as an autoscaler may have one do. If none will, ask for less, or start one with `ray start`."
     )
 
 
