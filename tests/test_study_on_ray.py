@@ -68,7 +68,6 @@ def nodes(tmp_path_factory):
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, pytest.MonkeyPatch.context() as environment:
         paths = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
         environment.setenv("RAY_TMPDIR", folder)  # short, for the names of sockets
-        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         environment.setenv("PYTHONPATH", os.pathsep.join(paths))
         nodes = Nodes()
