@@ -27,7 +27,8 @@ def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
     Args:
         value: The value.
         what: Names it in the error.
-        elsewhere: Whether it is for a process that does not import the user's script.
+        elsewhere: Whether it is for a Ray cluster, whose processes do not import the user's script; Ray
+            brings a cloudpickle of its own.
 
     Raises:
         NotPickledError: If it cannot be sent.
@@ -35,9 +36,9 @@ def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
     try:
         data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # a __reduce__ of the value's own may raise anything
-        return _by_value(value, what, error)
+        return _by_value(value, what, error, elsewhere)
     if b"__main__" in data and (elsewhere or main_script() is None):
-        return _by_value(value, what, None)
+        return _by_value(value, what, None, elsewhere)
     return data
 
 
@@ -49,9 +50,9 @@ def main_script() -> str | None:
     return str(path)
 
 
-def _by_value(value: Any, what: str, error: Exception | None) -> bytes:
+def _by_value(value: Any, what: str, error: Exception | None, elsewhere: bool) -> bytes:
     try:
-        cloudpickle = _cloudpickle()
+        cloudpickle = import_module("ray.cloudpickle" if elsewhere else "cloudpickle")
     except ImportError:
         why = "it is defined in a notebook or a terminal" if error is None else in_one_line(error)
         raise NotPickledError(what, why, f"{ADVICE}; or pip install cloudpickle.") from error
@@ -60,12 +61,6 @@ def _by_value(value: Any, what: str, error: Exception | None) -> bytes:
     except Exception as second:
         raise NotPickledError(what, in_one_line(second), f"{ADVICE}.") from second
     return data
-
-
-def _cloudpickle() -> Any:
-    if "ray" in sys.modules:  # which has one of its own, on every machine
-        return import_module("ray.cloudpickle")
-    return import_module("cloudpickle")
 
 
 def in_one_line(error: BaseException) -> str:
