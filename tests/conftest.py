@@ -16,6 +16,9 @@ import pytest
 import servers
 from lightning.pytorch import Trainer
 
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # at its import Ray reads it: it stays on loopback
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --kills 1000` kills more than the gate does."""

@@ -79,6 +79,24 @@ def _end(exitcode: int | None) -> str:
     return f"was killed by {name}{why}"
 
 
+class ProcessLostError(ProcessDiedError):
+    """A process of a cluster is gone, or out of reach, and the call that it ran has not returned.
+
+    Attributes:
+        node: The address of its machine, ``None`` where it had not begun.
+        why: What became of it.
+    """
+
+    def __init__(self, call: str, why: str, node: str | None = None, pid: int | None = None) -> None:
+        super().__init__(None, pid, None, call)
+        self.node, self.why = node, why
+        where = "" if node is None else f", which process {pid} on {node} ran,"
+        self.args = (
+            f"{call}{where} was lost: {why}. What it had committed is stored, the rest is gone. Other calls "
+            f"go on.",
+        )
+
+
 class ProcessNotStartedError(BurrLightningError, RuntimeError):
     """A call could not begin: no process could be started for it, or that could not import what it needs.
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 from ..errors import NotPickledError
@@ -16,12 +17,18 @@ ADVICE = (
 )
 
 
-def packed(value: Any, what: str) -> bytes:
+_RAY = os.path.join("ray", "_private", "workers", "default_worker.py")
+"""The program of Ray's own processes."""
+
+
+def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
     """A value as bytes; by cloudpickle, where that is installed, if pickle does not do.
 
     Args:
         value: The value.
         what: Names it in the error.
+        elsewhere: Whether it is for a Ray cluster, whose processes do not import the user's script; Ray
+            brings a cloudpickle of its own.
 
     Raises:
         NotPickledError: If it cannot be sent.
@@ -29,21 +36,23 @@ def packed(value: Any, what: str) -> bytes:
     try:
         data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # a __reduce__ of the value's own may raise anything
-        return _by_value(value, what, error)
-    if b"__main__" in data and main_script() is None:
-        return _by_value(value, what, None)
+        return _by_value(value, what, error, elsewhere)
+    if b"__main__" in data and (elsewhere or main_script() is None):
+        return _by_value(value, what, None, elsewhere)
     return data
 
 
 def main_script() -> str | None:
-    """The file of what the user has started, ``None`` for a notebook, a terminal or a pipe."""
+    """The file of what the user has started, ``None`` for a notebook, a terminal, a pipe or a part of Ray."""
     path = getattr(sys.modules["__main__"], "__file__", None)
-    return path if path is not None and os.path.exists(path) else None  # a pipe's is "<stdin>"
+    if path is None or path.endswith(_RAY) or not os.path.exists(path):  # a pipe's is "<stdin>"
+        return None
+    return str(path)
 
 
-def _by_value(value: Any, what: str, error: Exception | None) -> bytes:
+def _by_value(value: Any, what: str, error: Exception | None, elsewhere: bool) -> bytes:
     try:
-        import cloudpickle  # type: ignore[import-untyped, unused-ignore]
+        cloudpickle = import_module("ray.cloudpickle" if elsewhere else "cloudpickle")
     except ImportError:
         why = "it is defined in a notebook or a terminal" if error is None else in_one_line(error)
         raise NotPickledError(what, why, f"{ADVICE}; or pip install cloudpickle.") from error
