@@ -171,3 +171,10 @@ def cuda():
 
 def draw():
     return numpy.random.randint(2**31), __import__("random").random()
+
+
+def threads():
+    """How many threads a computation takes here, and what a library that is loaded later is told."""
+    import torch
+
+    return torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")

@@ -667,3 +667,23 @@ class TestEnding:
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(ArgumentError, match=message):
         LocalProcesses(**options)
+
+
+class TestThreads:
+    """Processes beside each other share the cores out; more threads than cores only wait for one another."""
+
+    @pytest.mark.parametrize("start", ["forkserver", "spawn"])
+    def test_several_share_the_cores(self, start, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        with LocalProcesses(2 * of_slots.cores(), start=start) as pool:
+            assert pool.submit(local_calls.threads).result() == (1, "1")
+
+    def test_what_the_user_says_counts(self, monkeypatch):
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        with LocalProcesses(2 * of_slots.cores(), start="spawn") as pool:
+            assert pool.submit(local_calls.threads).result() == (min(2, of_slots.cores()), "2")
+
+    def test_one_has_all(self, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        with LocalProcesses(1) as pool:
+            assert pool.submit(local_calls.threads).result()[1] is None

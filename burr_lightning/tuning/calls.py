@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ProcessDiedError, ProcessNotStartedError, RemoteError, ResultNotPickledError
 from .child import BEGUN, NOT_SENT, NOT_STARTED, RAISED, RETURNED, Words
-from .devices import VISIBLE, there_are
+from .devices import THREADS, VISIBLE, there_are
 from .frames import CHUNK, Frames, framed
 from .pickling import in_one_line, main_script, packed
 
@@ -51,6 +51,7 @@ class Call:
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         devices: What is shared out to the slots, ``None`` for the GPUs that there are.
+        threads: How many threads its process takes for a computation, ``None`` for as many as it likes.
 
     Raises:
         NotPickledError: If it cannot be sent to another process.
@@ -62,6 +63,7 @@ class Call:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         devices: Sequence[str] | None,
+        threads: int | None = None,
     ) -> None:
         self.name = f"{getattr(function, '__qualname__', repr(function))}()"
         self.future: Future[Any] = Future()
@@ -72,6 +74,9 @@ class Call:
             self._setting.pop("init_main_from_path", None)
         self._setting["authkey"] = bytes(self._setting["authkey"])  # its own type refuses to be pickled
         self._environment = dict(os.environ)
+        if threads is not None and THREADS not in self._environment:
+            self._environment[THREADS] = str(threads)
+            self._setting["threads"] = threads
         self._devices = there_are(self._environment) if devices is None else devices
         self._frames, self._messages = Frames(), list[bytes]()
         self._unsent = memoryview(b"")

@@ -71,6 +71,7 @@ def _prepared(setting: dict[str, Any], call: bytes) -> tuple[Callable[..., Any],
     global importing
     os.environ.clear()
     os.environ.update(setting.pop("environment"))  # first: the script below may look for GPUs
+    _take_threads(setting.pop("threads", None))
     importing = True
     try:
         spawn.prepare(setting)
@@ -79,6 +80,12 @@ def _prepared(setting: dict[str, Any], call: bytes) -> tuple[Callable[..., Any],
         importing = False
     _reseed()
     return function, args, kwargs
+
+
+def _take_threads(threads: int | None) -> None:
+    """Have a library that the fork server has loaded already take no more threads than are given."""
+    if threads is not None and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def _reseed() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from ..errors import ArgumentError, NestedStudyError
 from . import child
 from .calls import Call, Place
+from .devices import threads_each
 from .watch import Watch
 
 P = ParamSpec("P")
@@ -33,6 +34,9 @@ class LocalProcesses(Executor):
     sees the environment, the working folder and ``sys.path`` as they were when it was submitted; only what a
     library reads when it is loaded (``OMP_NUM_THREADS``) is as it was when the executor was made. A future is
     done when its process is gone. Ctrl-C does not reach the processes, and if this process dies, they end.
+
+    Where several run at a time, the cores are shared out: each computes with as many threads as it has cores,
+    unless ``OMP_NUM_THREADS`` says how many.
 
     A script that makes one needs ``if __name__ == "__main__":``, since every process imports it again.
 
@@ -72,7 +76,7 @@ class LocalProcesses(Executor):
         _check(workers, start, grace)
         preload = list(preload) if start == "forkserver" else []
         self._watch = Watch(workers, _METHODS[start], preload, grace)
-        self._devices = devices
+        self._devices, self._threads = devices, threads_each(workers)
         self._finalizer = weakref.finalize(self, self._watch.close)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -91,7 +95,7 @@ class LocalProcesses(Executor):
             NotPickledError: If the call cannot be sent to another process.
             RuntimeError: After `stop` or `shutdown`.
         """
-        call = Call(fn, args, kwargs, self._devices)
+        call = Call(fn, args, kwargs, self._devices, self._threads)
         self._watch.add(call)
         return call.future
 
