@@ -10,9 +10,15 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from burr_lightning import BurrCallback
-from burr_lightning.errors import ArgumentError, NameTakenError, NoTrialFinishedError, RunLockedError
+from burr_lightning.errors import (
+    ArgumentError,
+    NameTakenError,
+    NoTrialFinishedError,
+    RunIdError,
+    RunLockedError,
+)
 from burr_lightning.testing import ScriptedModule, scripted_loader
-from burr_lightning.tuning import InProcess, Study, max_seconds, no_improvement, target
+from burr_lightning.tuning import InProcess, LocalProcesses, Study, max_seconds, no_improvement, target
 
 SPACE = {
     "x": FloatDistribution(-10.0, 10.0),
@@ -200,6 +206,16 @@ def test_what_is_no_value_is_a_failed_trial_that_says_so(returned, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"executor": "threads"}, r"Study\(executor='threads'\): it must be an executor"),
+        ({"executor": ThreadPoolExecutor}, r"Study\(executor=<class"),
+        ({"sampler": optuna.samplers.TPESampler}, r"Study\(sampler=.*: it must be a sampler, and not its cl"),
+        (
+            {"pruner": optuna.pruners.MedianPruner},
+            r"Study\(pruner=.*: it must be a pruner, and not its class",
+        ),
+        ({"seed": -1}, r"Study\(seed=-1\): it must be a whole number, 0 or more"),
+        ({"monitor": 3}, r"Study\(monitor=3\): it must be the name of a metric"),
+        ({"persister": 3}, r"Study\(persister=3\): it must be a synchronous Burr persister, or a URL"),
         ({"n_trials": 0}, r"Study\(n_trials=0\): it must be a whole number, 1 or more"),
         ({"parallel": 0}, r"Study\(parallel=0\)"),
         ({"space": {"x": (0, 1)}}, r"Study\(space={'x': \(0, 1\)}\): it must be a distribution of Optuna's"),
@@ -276,6 +292,18 @@ def test_a_run_that_is_none_of_its_trials_is_not_gone_on_with(make_trainer):
     assert [trial.status for trial in Study.open("search").trials] == ["finished", "waiting"]
 
 
+def test_a_study_of_a_trial_s_name_is_not_run_over():
+    study("search-1", n_trials=1).run()
+    with pytest.raises(NameTakenError, match="trial 1, run_id='search-1'.*a study of that name"):
+        study("search").run()
+
+
+def test_a_name_leaves_room_for_those_of_its_trials():
+    with pytest.raises(RunIdError, match="a study's has 90 letters at most"):
+        study("a" * 91)
+    assert study("a" * 90, n_trials=1).run().best is not None
+
+
 def trained(run_id, make_trainer):
     make_trainer(BurrCallback(run_id=run_id), max_epochs=1).fit(ScriptedModule(), scripted_loader())
 
@@ -312,3 +340,23 @@ def test_in_this_process_trials_run_one_after_the_other():
     with pytest.raises(KeyboardInterrupt):
         study("here", fn=interrupts, executor=InProcess(), n_trials=4).run()
     assert Study.open("here").trials[3].status == "waiting"
+
+
+def test_an_own_sampler_that_returns_no_parameters_is_refused():
+    with pytest.raises(
+        ArgumentError, match=r"for trial 0 it returned None. It must return the trial's param"
+    ):
+        study("own", sampler=lambda ledger: None).run()
+
+
+def test_as_many_trials_run_at_once_as_the_executor_has_workers():
+    with ThreadPoolExecutor(3) as pool:
+        assert study("threads", executor=pool).settings.parallel == 3
+        assert study("one", executor=pool, parallel=1).settings.parallel == 1
+    assert study("processes", executor=LocalProcesses(2)).settings.parallel == 2
+    assert study("here", executor=InProcess()).settings.parallel == 1
+
+
+def test_a_direction_is_min_or_max():
+    with pytest.raises(ValueError, match=r"Study\(direction=\.\.\.\): mode must be 'min' or 'max', not None"):
+        study("where", direction=None)

@@ -14,6 +14,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from ..errors import ArgumentError
 from ..metric import Mode
 from . import optuna_access as access
 from .ledger import Ledger
@@ -136,7 +137,13 @@ class OwnDecisions:
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial."""
-        return Suggestion(dict(self._sampler(ledger)), {}, {})
+        params = self._sampler(ledger)
+        if not isinstance(params, Mapping):
+            raise ArgumentError(
+                f"Study(sampler={self._sampler!r}): for trial {len(ledger)} it returned {params!r}. It must "
+                f"return the trial's parameters, as {{'lr': 0.1}} is."
+            )
+        return Suggestion(dict(params), {}, {})
 
     def ended(self, ledger: Ledger, trial: TrialRecord) -> Mapping[str, Any]:
         """It reads the ledger."""

@@ -76,6 +76,7 @@ class LocalProcesses(Executor):
         _check(workers, start, grace)
         preload = list(preload) if start == "forkserver" else []
         self._watch = Watch(workers, _METHODS[start], preload, grace)
+        self._max_workers = workers  # as the pools of concurrent.futures call it
         self._devices, self._threads = devices, threads_each(workers)
         self._finalizer = weakref.finalize(self, self._watch.close)
 

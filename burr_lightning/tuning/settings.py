@@ -20,6 +20,7 @@ from ..persisters import Place, written_down
 from . import optuna_access as access
 from .deciding import Decisions, OwnDecisions, OwnSampler
 from .evolving import PopulationDecisions
+from .kinds import refuse_other_kinds
 from .outcomes import INTERRUPTED
 from .population import PopulationBased
 from .state import initial_state
@@ -49,6 +50,7 @@ class StudySettings:
     folder: StudyFolder
 
     def __post_init__(self) -> None:
+        refuse_other_kinds(vars(self))
         own = not isinstance(self.sampler, (BaseSampler, PopulationBased))
         distributions = "a distribution for each parameter; every sampler but a function asks for them"
         self._see_that("objective", callable(self.objective), "a function that trains a trial")
@@ -143,12 +145,15 @@ class StudySettings:
         """What a worker is given.
 
         Raises:
-            NameTakenError: If there is a run of that name which is none of the study's.
+            NameTakenError: If there is a study, or a run that is none of this one's, of the trial's name.
         """
-        run = RunFolder(self.folder.root, self.folder.project, trial.run_id).info()
-        if run is not None and run.study != self.study_id and not _is_fork_of(parent, run):
+        folder = RunFolder(self.folder.root, self.folder.project, trial.run_id)
+        run = folder.info()
+        is_other = run is not None and run.study != self.study_id and not _is_fork_of(parent, run)
+        if is_other or folder.study_marker.exists():
             call = f"Study(run_id={self.study_id!r}), trial {trial.number}, run_id={trial.run_id!r}"
-            raise NameTakenError(call, trial.run_id, "run", str(self.folder.path.parent))
+            kind = "run" if is_other else "study"
+            raise NameTakenError(call, trial.run_id, kind, str(self.folder.path.parent))
         return TrialTask(
             objective=self.objective,
             number=trial.number,

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, TPESampler
 
+from ..errors import RunIdError
 from ..layout import DEFAULT_PROJECT, checked_project, checked_run_id, home, new_run_id
 from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
@@ -26,6 +27,9 @@ from .settings import StudySettings
 from .state import initial_state
 from .store import StudyFolder, newest_row
 from .trial import Trial
+
+_LONGEST = 90
+"""Of the 100 letters of a run's name: a trial's is its study's, and its number behind it."""
 
 
 class Study(StudyReader):
@@ -48,7 +52,8 @@ class Study(StudyReader):
         n_trials: How many trials, ``None`` for no limit.
         stop_when: What ends the study sooner: a Burr condition on its state; see
             `burr_lightning.tuning.stopping`.
-        parallel: How many trials run at once, 1 or more.
+        parallel: How many trials run at once, 1 or more; ``None`` is 1, or as many as the executor has
+            workers, where it says so.
         executor: What runs them: any of ``concurrent.futures``; ``None`` is a process here for each trial.
         run_id: The study's name, a folder's name; ``None`` for a new one.
         project: The project that it and its trials belong to.
@@ -74,7 +79,7 @@ class Study(StudyReader):
         direction: Mode | Sequence[Mode] = "min",
         n_trials: int | None = None,
         stop_when: Condition | None = None,
-        parallel: int = 1,
+        parallel: int | None = None,
         executor: Executor | None = None,
         run_id: str | None = None,
         project: str = DEFAULT_PROJECT,
@@ -86,7 +91,11 @@ class Study(StudyReader):
     ) -> None:
         name = run_id if run_id is not None else new_run_id()
         self.run_id = checked_run_id(name, f"Study(run_id={run_id!r})")
-        modes: Sequence[Mode] = [direction] if isinstance(direction, str) else direction
+        if len(self.run_id) > _LONGEST:
+            rule = f"a study's has {_LONGEST} letters at most, since its trials' runs are called after it."
+            raise RunIdError(self.run_id, f"Study(run_id={run_id!r})", rule)
+        several = isinstance(direction, Sequence) and not isinstance(direction, str)
+        modes: Sequence[Any] = direction if several else [direction]
         self.settings = StudySettings(
             objective=objective,
             space=dict(space or {}),
@@ -96,7 +105,7 @@ class Study(StudyReader):
             directions=tuple(checked_mode(mode, "Study(direction=...)") for mode in modes),
             n_trials=n_trials,
             stop_when=stop_when,
-            parallel=parallel,
+            parallel=_workers(executor) if parallel is None else parallel,
             executor=executor,
             attempts=attempts,
             seed=seed,
@@ -181,6 +190,11 @@ class Study(StudyReader):
             finally:
                 persister.cleanup()
         return self
+
+
+def _workers(executor: Executor | None) -> int:
+    """How many calls an executor runs at once, as the pools of ``concurrent.futures`` and ours say it."""
+    return int(getattr(executor, "_max_workers", 1))
 
 
 class OpenedStudy(StudyReader):
