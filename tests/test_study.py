@@ -294,7 +294,7 @@ def test_a_run_that_is_none_of_its_trials_is_not_gone_on_with(make_trainer):
 
 def test_a_study_of_a_trial_s_name_is_not_run_over():
     study("search-1", n_trials=1).run()
-    with pytest.raises(NameTakenError, match="trial 1, run_id='search-1'.*a study of that name"):
+    with pytest.raises(NameTakenError, match=r"trial 1, run_id='search-1'.*a study of that name"):
         study("search").run()
 
 
