@@ -259,6 +259,7 @@ class TestStopping:
         future = pool.submit(local_calls.end_well, told.path, "first", gate.path)
         waits = pool.submit(local_calls.tell, told.path, "second")
         told.until("begins")
+        placed(pool, future)
         gate.let_through()
         pool.stop()
         assert told.until("commits") == ["first begins", "first commits"]
@@ -341,6 +342,7 @@ class TestStudy:
         pool = Pool()
         future = pool.submit(run_trial, of.settings.task(ledger[0], 0))
         told.until("halts")
+        placed(pool, future)
         pool.stop()
         assert isinstance(raised(future), ProcessLostError)
         run = run_of(ledger[0], postgresql.url)
