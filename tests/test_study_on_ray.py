@@ -126,6 +126,8 @@ class TestCalls:
             assert len({each.pid for each in places}) == 3
             here = pool.submit(local_calls.process)
             assert here.result(DEADLINE)[0] == pool.place(here).pid
+            of_ray = pool.submit(lambda: getattr(sys.modules["__main__"], "__file__", None))
+            assert of_ray.result(DEADLINE) is None  # its process has not run Ray's program
             assert str(places[0]) == f"worker {places[0].worker} on 127.0.0.1"
 
     def test_a_function_of_the_script_is_sent_as_it_is(self, nodes):
@@ -257,6 +259,7 @@ class TestStopping:
         future = pool.submit(local_calls.end_well, told.path, "first", gate.path)
         waits = pool.submit(local_calls.tell, told.path, "second")
         told.until("begins")
+        placed(pool, future)
         gate.let_through()
         pool.stop()
         assert told.until("commits") == ["first begins", "first commits"]
@@ -339,6 +342,7 @@ class TestStudy:
         pool = Pool()
         future = pool.submit(run_trial, of.settings.task(ledger[0], 0))
         told.until("halts")
+        placed(pool, future)
         pool.stop()
         assert isinstance(raised(future), ProcessLostError)
         run = run_of(ledger[0], postgresql.url)

@@ -118,8 +118,8 @@ class RayProcesses(Executor):
     def stop(self) -> None:
         """End everything: SIGTERM to what runs, so that it commits, and SIGKILL after the grace.
 
-        Calls that wait are cancelled, and no more are taken. Returns when all have ended, except where a
-        future's callback calls it.
+        Calls that wait are cancelled, and no more are taken; one that has begun a moment ago, as this process
+        has not heard yet, is killed. Returns when all have ended, except where a future's callback calls it.
         """
         calls = self._following.close()
         for call in calls:
