@@ -3,10 +3,10 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from scripts import run_script
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,11 +27,7 @@ PYTHON = [
 def test_a_python_block_runs(code, tmp_path):
     script = tmp_path / "block.py"
     script.write_text(code)
-    examples = {**os.environ, "PYTHONPATH": str(ROOT / "examples")}
-    command = [sys.executable, script]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, env=examples, cwd=tmp_path
-    )
+    done = run_script(script, folder=tmp_path, search=[ROOT / "examples"])
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from scripts import run_script
 
 from burr_lightning import Run
 
@@ -19,8 +20,7 @@ ARGUMENTS = {"hyperparameter_search": ["--trials", "8"]}
 
 
 def run(example):
-    command = [sys.executable, EXAMPLES / f"{example}.py", *ARGUMENTS.get(example, [])]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run_script(EXAMPLES / f"{example}.py", *ARGUMENTS.get(example, []))
 
 
 def percentages(said):
