@@ -1,6 +1,10 @@
 """Pruning: what Optuna's pruners would decide, decided in each trial's own machine."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import optuna
 import pytest
@@ -128,6 +132,28 @@ def test_a_trial_that_is_begun_again_is_not_pruned_by_itself(make_trainer):
     ran = Study(train, run_id="pruned", executor=Survives(), seed=3, **options).run()
     assert ran.trials[4].deaths == 1
     assert ends(ran) == by_optuna(PRUNERS["median"]())
+
+
+@pytest.mark.parametrize(("name", "what"), [("median", "value"), ("asha", "value"), ("asha", "attributes")])
+def test_a_trial_that_dies_between_its_score_and_its_commit_is_pruned_where_it_would_have_been(
+    name, what, objective, tmp_path
+):
+    """What it told of the epochs that it trains again is not known to the pruner when it does."""
+    undisturbed = by_optuna(PRUNERS[name]())
+    for trial in [number for number, end in enumerate(undisturbed) if end is not None and end % 4 != 3][:2]:
+        for epoch in range(undisturbed[trial] + 1):
+            folder = tmp_path / f"{trial}-{epoch}"
+            dies_once = searched_and_killed(folder, name, trial, epoch, what)
+            assert dies_once in (0, 9)
+            if dies_once:
+                assert searched_and_killed(folder, name) == 0
+            assert ends(Study.open("pruned", root_dir=folder)) == undisturbed, (trial, epoch)
+
+
+def searched_and_killed(folder, *how):
+    script = Path(__file__).with_name("pruned_after_death.py")
+    environment = {**os.environ, "BURR_LIGHTNING_HOME": str(folder)}
+    return subprocess.run([sys.executable, str(script), *map(str, how)], env=environment, check=False).returncode
 
 
 def test_optuna_s_own_tools_see_what_each_trial_came_to(objective, tmp_path):

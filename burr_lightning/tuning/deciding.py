@@ -136,7 +136,7 @@ class OwnDecisions:
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial."""
-        return Suggestion(dict(self._sampler(ledger)), {}, {})
+        return Suggestion(self._sampler(ledger), {}, {})
 
     def ended(self, ledger: Ledger, trial: TrialRecord) -> Mapping[str, Any]:
         """It reads the ledger."""

@@ -13,6 +13,7 @@ from burr.core.graph import Graph, GraphBuilder
 
 from .ledger import Ledger
 from .outcomes import INTERRUPTED, Outcome
+from .params import plain_params
 from .state import in_short, with_ledger
 
 
@@ -99,7 +100,7 @@ class Suggest(_StudyAction):
         return {
             "trial": number,
             "run_id": f"{self._study_id}-{number}",
-            "params": dict(found.params),
+            "params": plain_params(found.params, number),
             "attributes": dict(found.attributes),
             "study_attributes": dict(found.study_attributes),
             "segment": found.segment,

@@ -75,6 +75,12 @@ def _newest(history: MetricHistory, monitor: str) -> float | None:
     return None if math.isnan(value) else value
 
 
+def _before(history: MetricHistory, monitor: str, epoch: int) -> dict[int, float]:
+    """What a run came to before an epoch."""
+    rows = ((row["epoch"], row.get(monitor, math.nan)) for row in history.to_dicts())
+    return {at: value for at, value in rows if at < epoch and not math.isnan(value)}
+
+
 def prunes(task: TrialTask, scores: Scores) -> StopCondition:
     """Holds where the pruner gives the trial up, after an epoch whose monitored metric was logged.
 
@@ -91,7 +97,8 @@ def prunes(task: TrialTask, scores: Scores) -> StopCondition:
         value = _newest(state["history"], monitor)
         if value is None:
             return None, f"{monitor} was not logged"
-        gives_up = peers.give_up(state["epoch"], value)
+        before = {} if peers.were_asked else _before(state["history"], monitor, state["epoch"])
+        gives_up = peers.give_up(state["epoch"], {**before, state["epoch"]: value})
         return gives_up, f"epoch {state['epoch']}: {monitor} {value:g}, against {peers.others} other trials"
 
     name = f"pruned by {type(task.pruner).__name__}"
@@ -100,6 +107,10 @@ def prunes(task: TrialTask, scores: Scores) -> StopCondition:
 
 class Peers:
     """The other trials of a study, as Optuna's pruners want to see them.
+
+    A trial whose process died has told of epochs that it trains again, after its last commit. Of the trial
+    that is asked about they are not to be known: what it came to is read in its own history, and of what the
+    pruner keeps of it, what belongs to epochs before the one it is asked about.
 
     Args:
         study_id: The study.
@@ -122,29 +133,43 @@ class Peers:
         self._asked: dict[int, bool] = {}
 
     @property
+    def were_asked(self) -> bool:
+        """Whether this process has asked before."""
+        return bool(self._asked)
+
+    @property
     def others(self) -> int:
         """How many other trials have told what they came to."""
         return sum(bool(each.intermediate_values) for each in self._study.get_trials(deepcopy=False)) - 1
 
-    def give_up(self, epoch: int, value: float) -> bool:
-        """Whether the pruner gives the trial up after an epoch; asked again, it says what it said."""
+    def give_up(self, epoch: int, values: Mapping[int, float]) -> bool:
+        """Whether the pruner gives the trial up after an epoch; asked again, it says what it said.
+
+        Args:
+            epoch: The epoch.
+            values: What the trial itself came to, by its epochs since it was asked last, or from the first.
+        """
         if epoch not in self._asked:
             for fact in self._scores.newer():
-                self._take(fact)
-            self._take({"trial": self._number, "epoch": epoch, "value": value})
+                if int(fact["trial"]) != self._number:
+                    self._take(fact)
+                elif fact.get("epoch", -1) < epoch:  # older files do not say of which epoch a rung is
+                    self._take({**fact, "value": None})
+            for at, value in values.items():
+                self._take({"trial": self._number, "epoch": at, "value": value})
             before = dict(access.trial_attributes(self._study, self._number))
             self._asked[epoch] = self._pruner.prune(self._study, access.trial(self._study, self._number))
             after = access.trial_attributes(self._study, self._number)
             rungs = {key: kept for key, kept in after.items() if before.get(key) != kept}
             if rungs:
-                self._scores.tell(self._number, attributes=rungs)
+                self._scores.tell(self._number, epoch=epoch, attributes=rungs)
         return self._asked[epoch]
 
     def _take(self, fact: Mapping[str, Any]) -> None:
         number = int(fact["trial"])
         while access.trials(self._study) <= number:
             access.add_running(self._study)
-        if "value" in fact:
+        if fact.get("value") is not None:
             access.report(self._study, number, int(fact["epoch"]), float(fact["value"]))
         access.set_trial_attributes(self._study, number, fact.get("attributes", {}))
         if "status" in fact and number != self._number:

@@ -11,6 +11,7 @@ from burr.core.persistence import BaseStatePersister
 
 from ..errors import ResumeError
 from .ledger import Ledger
+from .state import in_short
 
 _CHUNK = 32
 """Events of the ledger that a row may hold before the rows after it refer to it instead."""
@@ -49,7 +50,8 @@ class StudyRows:
             self._anchor = None
         before, first = (self._anchor[0], self._anchor[1].events) if self._anchor else (None, 0)
         chunk = {**ledger.chunk(first), "directions": list(ledger.directions), "before": before}
-        row = state.update(ledger=chunk).wipe(delete=[key for key in state if key.startswith("__")])
+        best = ledger.best and ledger.best.number  # no value: not every database takes an infinite one
+        row = state.update(ledger=chunk, best=best).wipe(delete=[key for key in state if key.startswith("__")])
         self._persister.save(self._project, self._study_id, sequence_id, position, row, "completed")
         if ledger.events - first >= _CHUNK:
             self._anchor = (sequence_id, ledger)
@@ -69,7 +71,8 @@ class StudyRows:
             parts.append(self._part(before))
         ledger = Ledger.from_chunks(newest["directions"], reversed(parts))
         self._anchor = (stored["sequence_id"], ledger)
-        return StudyRow(stored["sequence_id"], stored["position"], stored["state"].update(ledger=ledger))
+        state = stored["state"].update(ledger=ledger, best=in_short(ledger.best))
+        return StudyRow(stored["sequence_id"], stored["position"], state)
 
     def _part(self, sequence_id: int) -> Mapping[str, Any]:
         stored = self._persister.load(self._project, self._study_id, sequence_id)
