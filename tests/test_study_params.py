@@ -57,11 +57,10 @@ def given_before_and_after_an_interruption(run_id, **options):
             raise KeyboardInterrupt
         return 1.0
 
-    for _ in range(2):
-        try:
-            study(run_id, fn=objective, executor=InProcess(), n_trials=1, **options).run()
-        except KeyboardInterrupt:
-            continue
+    given = {"fn": objective, "executor": InProcess(), "n_trials": 1, **options}
+    with pytest.raises(KeyboardInterrupt):
+        study(run_id, **given).run()
+    study(run_id, **given).run()
     return seen
 
 

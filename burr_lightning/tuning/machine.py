@@ -26,6 +26,10 @@ class Suggests(Protocol):
     def ended(self, ledger: Ledger, trial: Any) -> Any:
         """A trial is over: what to keep of it."""
 
+    @property
+    def stopped(self) -> str | None:
+        """Why it has stopped the study, ``None`` where it has not."""
+
 
 class Runs(Protocol):
     """Runs trials."""
@@ -213,13 +217,15 @@ class Record(_StudyAction):
             step=outcome.step,
             ended=outcome.at,
         )
-        return {**result, "attributes": dict(self._sampler.ended(state["ledger"], trial))}
+        attributes = dict(self._sampler.ended(state["ledger"], trial))
+        return {**result, "attributes": attributes, "stopped": self._sampler.stopped}
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The ledger that knows, and the reason to stop where there is one."""
         state = with_ledger(state, _with(state["ledger"], result), result["trial"])
         state = state.update(outcome=None, seconds=result["seconds"])
-        return state.update(stop_reason=state["stop_reason"] or self._reason(state))
+        reason = state["stop_reason"] or result.get("stopped") or self._reason(state)
+        return state.update(stop_reason=reason)
 
     def _reason(self, state: State[Any]) -> str | None:
         from .stopping import reason_to_stop
@@ -232,16 +238,8 @@ def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
     if status in ("died", "interrupted"):
         died = status == "died"
         return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
-    return ledger.ended(
-        trial,
-        status,
-        at=result["at"],
-        values=result["values"],
-        step=result["step"],
-        reason=result["reason"],
-        place=place,
-        attributes=result["attributes"],
-    )
+    kept = {key: result[key] for key in ("at", "values", "step", "reason", "place", "attributes")}
+    return ledger.ended(trial, status, **kept)
 
 
 class BestTrial(_StudyAction):

@@ -65,8 +65,8 @@ def _with_plain_choices(name: str, distribution: Any) -> BaseDistribution:
     for choice, plain in zip(distribution.choices, choices, strict=True):
         if not _comes_back(plain):
             raise ArgumentError(
-                f"Study(space={{{name!r}: CategoricalDistribution(...)}}): the choice {_shown(choice)} cannot "
-                f"be given back by rows as it was to a trial that is gone on with. They can hold {_PLAIN}. "
+                f"Study(space={{{name!r}: CategoricalDistribution(...)}}): the choice {_shown(choice)} "
+                f"cannot be given back by rows as it was to a trial that is gone on with. They can hold {_PLAIN}. "
                 f"Let the choices be names of what is meant, as CategoricalDistribution(['small', 'large']) "
                 f"has them, and look them up in the objective."
             )

@@ -51,7 +51,9 @@ class StudyRows:
         before, first = (self._anchor[0], self._anchor[1].events) if self._anchor else (None, 0)
         chunk = {**ledger.chunk(first), "directions": list(ledger.directions), "before": before}
         best = ledger.best and ledger.best.number  # no value: not every database takes an infinite one
-        row = state.update(ledger=chunk, best=best).wipe(delete=[key for key in state if key.startswith("__")])
+        row = state.update(ledger=chunk, best=best).wipe(
+            delete=[key for key in state if key.startswith("__")]
+        )
         self._persister.save(self._project, self._study_id, sequence_id, position, row, "completed")
         if ledger.events - first >= _CHUNK:
             self._anchor = (sequence_id, ledger)

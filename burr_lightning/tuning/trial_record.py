@@ -31,7 +31,8 @@ class TrialRecord(OfMember):
         ended: When it was over.
         worker: Which of the workers, that are as many as trials run at once, had it last.
         place: Where that was: the process, or what an executor says of it.
-        step: The last epoch that it reported a value of, where that is known.
+        step: The epoch that its value is of, where that is known: of one that was pruned the last one, of one
+            that has finished the best one.
         segment: What it trains of a member of a population, ``None`` where there is none.
     """
 
@@ -53,8 +54,13 @@ class TrialRecord(OfMember):
 
     @property
     def last_score(self) -> dict[int, float]:
-        """What it came to, by the epoch where it did; empty where that is not known."""
-        return {} if self.step is None or self.value is None else {self.step: self.value}
+        """What one that was pruned came to last, by its epoch; empty for others, and where it is not known.
+
+        Of one that has finished, the best epoch is known and not the last one.
+        """
+        if self.status != "pruned" or self.step is None or self.value is None:
+            return {}
+        return {self.step: self.value}
 
     @property
     def value(self) -> float | None:
