@@ -202,14 +202,23 @@ def searched_by_optuna(sampler, pruner, trials):
     ]
 
 
-@pytest.mark.parametrize("cut", [False, True])
-def test_tpe_learns_from_each_bracket_of_hyperband_as_it_does_in_optuna(cut, make_trainer):
+class Counts(optuna.samplers.RandomSampler):
+    """A sampler of a user's own, that looks at all the trials that it is shown: those of one bracket."""
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        seen = len(study.get_trials(deepcopy=False)) % 7 / 7
+        return param_distribution.low + seen * (param_distribution.high - param_distribution.low)
+
+
+def tpe():
+    return optuna.samplers.TPESampler(n_startup_trials=3)
+
+
+@pytest.mark.parametrize(("sampler", "cut"), [(tpe, False), (tpe, True), (Counts, False)])
+def test_with_hyperband_a_sampler_learns_of_each_bracket_what_it_does_in_optuna(sampler, cut, make_trainer):
     def train(trial):
         module = ScriptedModule(val_loss=losses_of(trial.params))
         make_trainer(trial.callback(), max_epochs=EPOCHS).fit(module, scripted_loader(batches=1))
-
-    def sampler():
-        return optuna.samplers.TPESampler(n_startup_trials=3)
 
     def pruner():
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=3)

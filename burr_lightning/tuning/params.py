@@ -66,9 +66,9 @@ def _with_plain_choices(name: str, distribution: Any) -> BaseDistribution:
         if not _comes_back(plain):
             raise ArgumentError(
                 f"Study(space={{{name!r}: CategoricalDistribution(...)}}): the choice {_shown(choice)} "
-                f"cannot be given back by rows as it was to a trial that is gone on with. They can hold {_PLAIN}. "
-                f"Let the choices be names of what is meant, as CategoricalDistribution(['small', 'large']) "
-                f"has them, and look them up in the objective."
+                f"cannot be given back by rows as it was to a trial that is gone on with. They can hold "
+                f"{_PLAIN}. Let the choices be names, as in CategoricalDistribution(['small', 'large']), "
+                f"and look up what they mean in the objective."
             )
     changed = any(
         type(plain) is not type(choice) for plain, choice in zip(choices, distribution.choices, strict=True)
