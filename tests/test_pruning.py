@@ -17,6 +17,8 @@ from burr_lightning.errors import ArgumentError
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import Study
 from burr_lightning.tuning import optuna_access as access
+from burr_lightning.tuning.pruning import Peers
+from burr_lightning.tuning.scores import Scores
 
 EPOCHS = 9
 TRIALS = 12
@@ -253,3 +255,31 @@ def test_of_a_finished_trial_no_epoch_is_said_to_be_the_last_one(objective):
         assert trial.last_score == ({trial.step: trial.value} if trial.status == "pruned" else {})
         if trial.status == "finished":
             assert losses(trial.number)[trial.step] == trial.value
+
+
+def test_what_is_read_at_once_is_what_is_read_line_by_line(tmp_path):
+    """A pruner sees the same trials, whether all of them were over when it was asked first or not."""
+    pruner = PRUNERS["percentile"]()
+    whole, bit_by_bit = Scores(tmp_path / "whole"), Scores(tmp_path / "bit-by-bit")
+    slow = Peers("pruned", 5, "min", pruner, bit_by_bit)
+    slow.give_up(0, {0: 1.0})
+    for number in (1, 0, 3, 6):
+        lines = [{"epoch": epoch, "value": repr(loss)} for epoch, loss in enumerate(losses(number))]
+        ended = {"status": ["finished", "pruned", "failed", "finished"][number % 4], "values": []}
+        ended["values"] = ["0.5"] if number % 3 else []
+        late = {"epoch": 3, "value": "99.0"}
+        for line in [*lines, {"attributes": {"rung": 1}, "epoch": 2}, *([ended, late] if number < 6 else [])]:
+            whole.tell(number, **line)
+            bit_by_bit.tell(number, **line)
+    quick = Peers("pruned", 5, "min", pruner, whole)
+    assert quick.give_up(1, {0: 1.0, 1: 0.9}) == slow.give_up(1, {1: 0.9})
+    assert quick.others == slow.others == 4
+    assert seen_by(quick) == seen_by(slow)
+    assert len(seen_by(quick)) == 7
+
+
+def seen_by(peers):
+    return [
+        (each.state, each.values, each.intermediate_values, each.system_attrs)
+        for each in peers._study.get_trials(deepcopy=False)
+    ]

@@ -263,7 +263,6 @@ def set_trial_attributes(study: optuna.Study, number: int, attributes: Mapping[s
 
 
 def set_over(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-    """A trial has ended; of one without a value, that it has failed."""
+    """A trial has ended."""
     if not is_over(study, number):
-        ends = state if values is not None or state is not TrialState.COMPLETE else TrialState.FAIL
-        study._storage.set_trial_state_values(_trial(study, number)._trial_id, ends, values)
+        study._storage.set_trial_state_values(_trial(study, number)._trial_id, state, values)
