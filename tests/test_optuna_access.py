@@ -3,7 +3,7 @@
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.trial import TrialState
 
@@ -92,3 +92,54 @@ def test_notes_of_optuna_are_as_the_user_had_them():
     with access.quiet():
         assert optuna.logging.get_verbosity() == optuna.logging.WARNING
     assert optuna.logging.get_verbosity() == before
+
+
+def test_hyperband_has_its_brackets_though_it_is_never_asked():
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3)
+    with access.quiet():
+        study = optuna.create_study(study_name="a", pruner=pruner)
+    assert pruner._pruners == []
+    access.begin_hyperband(study)
+    access.begin_hyperband(study)
+    assert len(pruner._pruners) == 3
+    trials = [access.ask(study, SPACE).number for _ in range(30)]
+    assert {pruner._get_bracket_id(study, access.trial(study, number)) for number in trials} == {0, 1, 2}
+
+
+def test_hyperband_of_unknown_end_is_known():
+    hyperband = optuna.pruners.HyperbandPruner
+    assert access.has_hyperband_of_unknown_end(hyperband())
+    assert access.has_hyperband_of_unknown_end(optuna.pruners.PatientPruner(hyperband(), 1))
+    assert not access.has_hyperband_of_unknown_end(hyperband(max_resource=9))
+    assert not access.has_hyperband_of_unknown_end(None)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("sampler", ["TPESampler", "GPSampler", "NSGAIISampler", "NSGAIIISampler"])
+def test_constraints_of_a_sampler_are_known(sampler):
+    make = getattr(optuna.samplers, sampler)
+    assert not access.has_constraints(make())
+    assert access.has_constraints(make(constraints_func=lambda trial: (0.0,)))
+
+
+def test_brute_force_knows_its_points():
+    space = {
+        "n": IntDistribution(1, 7, step=3),
+        "x": FloatDistribution(0.0, 0.3, step=0.1),
+        "c": CategoricalDistribution(["a", "b"]),
+    }
+    brute_force = optuna.samplers.BruteForceSampler
+    assert access.brute_force_points(brute_force(), space) == 3 * 4 * 2
+    assert access.brute_force_points(brute_force(avoid_premature_stop=True), space) is None
+    assert access.brute_force_points(brute_force(), SPACE) is None
+
+
+def test_a_sampler_may_stop_a_study_that_optuna_does_not_run():
+    with access.quiet():
+        study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler())
+    space = {"n": IntDistribution(1, 2)}
+    for number in range(2):
+        assert not access.is_stopped(study)
+        access.ask(study, space)
+        access.tell(study, number, TrialState.COMPLETE, [0.3], {}, 12.0)
+    assert access.is_stopped(study)

@@ -1,15 +1,24 @@
 """Pruning: what Optuna's pruners would decide, decided in each trial's own machine."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from test_study import AtOnce, study
 
 from burr_lightning import Run
+from burr_lightning.errors import ArgumentError
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import Study
+from burr_lightning.tuning import optuna_access as access
+from burr_lightning.tuning.pruning import Peers
+from burr_lightning.tuning.scores import Scores
 
 EPOCHS = 9
 TRIALS = 12
@@ -130,6 +139,26 @@ def test_a_trial_that_is_begun_again_is_not_pruned_by_itself(make_trainer):
     assert ends(ran) == by_optuna(PRUNERS["median"]())
 
 
+@pytest.mark.parametrize(
+    ("name", "trial", "epoch", "what"), [("median", 3, 5, "value"), ("asha", 2, 1, "attributes")]
+)
+def test_a_trial_that_dies_before_its_commit_is_pruned_where_it_would_have_been(
+    name, trial, epoch, what, tmp_path
+):
+    """What it told of the epochs that it trains again is not known to the pruner when it does."""
+    assert searched_and_killed(tmp_path, name, trial, epoch, what) == 9
+    assert Study.open("pruned", root_dir=tmp_path).trials[trial].status in ("waiting", "running")
+    assert searched_and_killed(tmp_path, name) == 0
+    assert ends(Study.open("pruned", root_dir=tmp_path)) == by_optuna(PRUNERS[name]())
+
+
+def searched_and_killed(folder, *how):
+    script = Path(__file__).with_name("pruned_after_death.py")
+    environment = {**os.environ, "BURR_LIGHTNING_HOME": str(folder)}
+    command = [sys.executable, str(script), *map(str, how)]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
 def test_optuna_s_own_tools_see_what_each_trial_came_to(objective, tmp_path):
     ran = pruned(objective, PRUNERS["median"]()).run()
     storage = f"sqlite:///{tmp_path}/optuna.db"
@@ -142,3 +171,115 @@ def test_optuna_s_own_tools_see_what_each_trial_came_to(objective, tmp_path):
     assert loaded.best_value == ran.best.value
     with pytest.raises(optuna.exceptions.DuplicatedStudyError):
         ran.to_optuna(storage)
+
+
+LEARNS = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(-1.0, 1.0)}
+
+
+def losses_of(params):
+    """What a network of these hyperparameters comes to, after each epoch."""
+    end = (params["x"] - 0.3) ** 2 + params["y"] ** 2
+    return [end + (1 - params["x"]) * math.exp(-epoch / 2) for epoch in range(EPOCHS)]
+
+
+def searched_by_optuna(sampler, pruner, trials):
+    """What Optuna itself tries and where it prunes, with the random numbers that a study takes."""
+    with access.quiet():
+        searched = optuna.create_study(study_name="learned", pruner=pruner)
+
+    def train(trial):
+        params = {name: trial.suggest_float(name, each.low, each.high) for name, each in LEARNS.items()}
+        for epoch, loss in enumerate(losses_of(params)):
+            trial.report(loss, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return min(losses_of(params))
+
+    for number in range(trials):
+        searched.sampler = access.seeded(sampler(), np.random.SeedSequence([3, number]))
+        with access.quiet():
+            searched.optimize(train, n_trials=1)
+    return [
+        (trial.params, trial.last_step if trial.state.name == "PRUNED" else None) for trial in searched.trials
+    ]
+
+
+class Counts(optuna.samplers.RandomSampler):
+    """A sampler of a user's own, that looks at all the trials that it is shown: those of one bracket."""
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
+        seen = len(study.get_trials(deepcopy=False)) % 7 / 7
+        return param_distribution.low + seen * (param_distribution.high - param_distribution.low)
+
+
+def tpe():
+    return optuna.samplers.TPESampler(n_startup_trials=3)
+
+
+@pytest.mark.parametrize(("sampler", "cut"), [(tpe, False), (tpe, True), (Counts, False)])
+def test_with_hyperband_a_sampler_learns_of_each_bracket_what_it_does_in_optuna(sampler, cut, make_trainer):
+    def train(trial):
+        module = ScriptedModule(val_loss=losses_of(trial.params))
+        make_trainer(trial.callback(), max_epochs=EPOCHS).fit(module, scripted_loader(batches=1))
+
+    def pruner():
+        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=EPOCHS, reduction_factor=3)
+
+    def learned(interrupted_at=None):
+        options = {"space": LEARNS, "sampler": sampler(), "pruner": pruner(), "monitor": "val_loss"}
+        return study("learned", interrupted_at, train, n_trials=24, tracker=False, **options)
+
+    if cut:
+        with pytest.raises(KeyboardInterrupt):
+            learned(13).run()
+    ran = learned().run()
+    tried = [(dict(trial.params), end) for trial, end in zip(ran.trials, ends(ran), strict=True)]
+    assert tried == searched_by_optuna(sampler, pruner(), 24)
+    assert {end for _, end in tried} > {None}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hyperband_is_to_be_told_how_long_trials_train(wrapped):
+    pruner = optuna.pruners.HyperbandPruner()
+    if wrapped:
+        with pytest.warns(optuna.exceptions.ExperimentalWarning):
+            pruner = optuna.pruners.PatientPruner(pruner, patience=1)
+    with pytest.raises(ArgumentError, match=r"max_resource='auto'(.|\n)*: HyperbandPruner\(max_resource="):
+        study("refused", space=SPACE, pruner=pruner, monitor="val_loss")
+
+
+def test_of_a_finished_trial_no_epoch_is_said_to_be_the_last_one(objective):
+    """The best epoch is known of it, which is not the one that it ended with."""
+    ran = pruned(objective, PRUNERS["median"]()).run()
+    for trial in ran.trials:
+        assert trial.last_score == ({trial.step: trial.value} if trial.status == "pruned" else {})
+        if trial.status == "finished":
+            assert losses(trial.number)[trial.step] == trial.value
+
+
+def test_what_is_read_at_once_is_what_is_read_line_by_line(tmp_path):
+    """A pruner sees the same trials, whether all of them were over when it was asked first or not."""
+    pruner = PRUNERS["percentile"]()
+    whole, bit_by_bit = Scores(tmp_path / "whole"), Scores(tmp_path / "bit-by-bit")
+    slow = Peers("pruned", 5, "min", pruner, bit_by_bit)
+    slow.give_up(0, {0: 1.0})
+    for number in (1, 0, 3, 6):
+        lines = [{"epoch": epoch, "value": repr(loss)} for epoch, loss in enumerate(losses(number))]
+        ended = {"status": ["finished", "pruned", "failed", "finished"][number % 4], "values": []}
+        ended["values"] = ["0.5"] if number % 3 else []
+        late = {"epoch": 3, "value": "99.0"}
+        for line in [*lines, {"attributes": {"rung": 1}, "epoch": 2}, *([ended, late] if number < 6 else [])]:
+            whole.tell(number, **line)
+            bit_by_bit.tell(number, **line)
+    quick = Peers("pruned", 5, "min", pruner, whole)
+    assert quick.give_up(1, {0: 1.0, 1: 0.9}) == slow.give_up(1, {1: 0.9})
+    assert quick.others == slow.others == 4
+    assert seen_by(quick) == seen_by(slow)
+    assert len(seen_by(quick)) == 7
+
+
+def seen_by(peers):
+    return [
+        (each.state, each.values, each.intermediate_values, each.system_attrs)
+        for each in peers._study.get_trials(deepcopy=False)
+    ]

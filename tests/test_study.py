@@ -26,6 +26,7 @@ SPACE = {
     "kind": CategoricalDistribution(["a", "b"]),
 }
 GRID = {"x": [-1.0, 0.0, 1.0], "n": [1, 2], "kind": ["a", "b"]}
+TWO = {"direction": ["min", "max"]}
 SAMPLERS = {
     "random": lambda: optuna.samplers.RandomSampler(),
     "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=4, multivariate=True),
@@ -153,6 +154,21 @@ def test_a_grid_ends_where_all_points_were_tried():
     assert (len(ran.trials), len(points)) == (12, 12)
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_sampler_that_has_nothing_more_to_try_ends_the_study_and_says_so(again):
+    def searched():
+        sampler = optuna.samplers.BruteForceSampler(avoid_premature_stop=again)
+        space = {"n": IntDistribution(1, 7, step=3), "x": FloatDistribution(0.0, 0.3, step=0.1)}
+        return study("all", sampler=sampler, space=space, n_trials=None)
+
+    ran = searched().run()
+    assert len({tuple(trial.params.values()) for trial in ran.trials}) == len(ran.trials) == 12
+    assert ran.stop_reason == "BruteForceSampler stopped the study: it has nothing more to try"
+    if not again:
+        assert len(searched().run().trials) == 12
+
+
 @pytest.mark.parametrize(
     ("stop_when", "said"),
     [
@@ -223,11 +239,23 @@ def test_what_is_no_value_is_a_failed_trial_that_says_so(returned, said):
         ({"sampler": "tpe"}, r"Study\(sampler='tpe'\): it must be a sampler of Optuna's, or a function"),
         ({"pruner": optuna.pruners.MedianPruner()}, r"a pruner looks at one monitored metric"),
         ({"stop_when": 3}, r"Study\(stop_when=3\): it must be a Burr condition"),
+        ({"stop_when": target(3.0), **TWO}, r"Study\(stop_when=target\(3.0\), direction=\['min', 'max'\]\)"),
+        (
+            {"stop_when": max_seconds(9.0) | ~no_improvement(2), **TWO},
+            r"Study\(stop_when=no_improvement\(2\)",
+        ),
     ],
 )
 def test_what_a_study_cannot_use_is_refused(options, said):
     with pytest.raises(ArgumentError, match=said):
         study("refused", **options)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning")
+def test_constraints_that_an_objective_has_no_way_to_tell_are_refused():
+    sampler = optuna.samplers.TPESampler(constraints_func=lambda trial: trial.user_attrs["broken"])
+    with pytest.raises(ArgumentError, match=r"Study\(sampler=TPESampler\(constraints_func=...\)\): constr"):
+        study("refused", sampler=sampler)
 
 
 def test_another_direction_is_refused_for_a_study_that_has_trials():

@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ..errors import ArgumentError
@@ -75,7 +75,16 @@ class Decisions:
     @property
     def most_trials(self) -> int | None:
         """How many trials there are to ask for, ``None`` where there is no end of them."""
+        if isinstance(self._sampler, BruteForceSampler):
+            return access.brute_force_points(self._sampler, self._space)
         return access.grid_points(self._sampler) if isinstance(self._sampler, GridSampler) else None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the sampler has stopped the study, ``None`` where it has not."""
+        if self._study is None or not access.is_stopped(self._study):
+            return None
+        return f"{type(self._sampler).__name__} stopped the study: it has nothing more to try"
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial.
@@ -109,7 +118,9 @@ class Decisions:
     def _of(self, ledger: Ledger) -> optuna.Study:
         """Optuna's study, up to date with the ledger."""
         if self._study is None or self._ledger is None or not ledger.extends(self._ledger):
-            self._study = as_optuna(self._study_id, ledger, self._space, self._sampler, self._pruner)
+            pruner = copy.deepcopy(self._pruner)  # trials of this process are asked of the user's own
+            self._study = as_optuna(self._study_id, ledger, self._space, self._sampler, pruner)
+            access.begin_hyperband(self._study)
         else:
             for number in _touched(ledger, self._ledger):
                 if number >= access.trials(self._study) or access.is_over(self._study, number):
@@ -131,6 +142,7 @@ class OwnDecisions:
     """
 
     most_trials: int | None = None
+    stopped: str | None = None
 
     def __init__(self, sampler: OwnSampler) -> None:
         self._sampler = sampler

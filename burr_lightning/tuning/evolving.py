@@ -44,6 +44,7 @@ class PopulationDecisions:
     """
 
     most_trials: int | None = None
+    stopped: str | None = None
 
     def __init__(self, how: PopulationBased, space: Mapping[str, BaseDistribution], seed: int) -> None:
         self._how, self._space, self._seed = how, dict(space), seed

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ..metric import Mode
+from .params import as_text, of_text
 from .segments import Segment
 from .trial_record import OVER, TrialRecord
 
@@ -59,7 +60,7 @@ class Ledger:
         event: dict[str, Any] = {
             "what": "suggested",
             "trial": len(self),
-            "params": dict(params),
+            "params": as_text(params),
             "run": run_id,
         }
         return self._and(event, attributes=attributes, study=study_attributes, segment=segment)
@@ -241,7 +242,8 @@ class _Log:
     def _suggested(self, event: Event, trial: int) -> None:
         attributes = event.get("attributes", {})
         segment = Segment(**event["segment"]) if "segment" in event else None
-        record = TrialRecord(trial, event["params"], event["run"], attributes=attributes, segment=segment)
+        params = of_text(event["params"])
+        record = TrialRecord(trial, params, event["run"], attributes=attributes, segment=segment)
         self.trials.append(record)
         self.study |= event.get("study", {})
         self.waiting[trial] = None

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from itertools import count
 from typing import Any, Protocol
 
 from burr.core import Condition, State
-from burr.core.action import Action
 from burr.core.graph import Graph, GraphBuilder
 
 from .ledger import Ledger
-from .outcomes import INTERRUPTED, Outcome
+from .outcomes import Outcome
+from .params import plain_params
+from .record import InShort, Record
 from .state import in_short, with_ledger
-
-
-class Suggests(Protocol):
-    """Says what to try next."""
-
-    def suggest(self, ledger: Ledger) -> Any:
-        """The next trial, as a `Suggestion`."""
-
-    def ended(self, ledger: Ledger, trial: Any) -> Any:
-        """A trial is over: what to keep of it."""
+from .study_action import StudyAction, Suggests
 
 
 class Runs(Protocol):
@@ -60,25 +51,7 @@ WANTS = Condition(
 RUNS = Condition(["ledger"], lambda state: bool(state["ledger"].running), name="a trial runs")
 
 
-class _StudyAction(Action):
-    """One step of a study."""
-
-    READS: tuple[str, ...] = ("ledger",)
-    WRITES: tuple[str, ...] = ("ledger", "trial", "best")
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-
-    @property
-    def reads(self) -> list[str]:
-        return list(self.READS)
-
-    @property
-    def writes(self) -> list[str]:
-        return list(self.WRITES)
-
-
-class Suggest(_StudyAction):
+class Suggest(StudyAction):
     """Ask the sampler for the hyperparameters of the next trial.
 
     Reads: `ledger`. Writes: `ledger`, `trial`, `best`.
@@ -99,7 +72,7 @@ class Suggest(_StudyAction):
         return {
             "trial": number,
             "run_id": f"{self._study_id}-{number}",
-            "params": dict(found.params),
+            "params": plain_params(found.params, number),
             "attributes": dict(found.attributes),
             "study_attributes": dict(found.study_attributes),
             "segment": found.segment,
@@ -112,7 +85,7 @@ class Suggest(_StudyAction):
         return with_ledger(state, ledger, result["trial"])
 
 
-class Launch(_StudyAction):
+class Launch(StudyAction):
     """Give the trial that has waited longest to a worker.
 
     Reads: `ledger`. Writes: `ledger`, `trial`, `best`.
@@ -148,7 +121,7 @@ def _free_worker(ledger: Ledger) -> str:
     return next(name for number in count() if (name := f"worker {number}") not in busy)
 
 
-class Wait(_StudyAction):
+class Wait(StudyAction):
     """Wait until a trial is done, however it went.
 
     Reads: `ledger`. Writes: `outcome`, `trial`.
@@ -172,78 +145,7 @@ class Wait(_StudyAction):
         return state.update(outcome=result["outcome"], trial=result["outcome"]["trial"])
 
 
-class Record(_StudyAction):
-    """Write down how a trial went, and whether that ends the study.
-
-    A trial whose process died waits for another worker, until that has happened ``attempts`` times; one that
-    was ended together with the study waits for it to go on.
-
-    Reads: `ledger`, `outcome`, `seconds`, `interrupted`. Writes: the first three, `trial`, `best` and
-    `stop_reason`.
-
-    Args:
-        sampler: What is told of it.
-        attempts: How often a trial is begun at most.
-        stop_when: What ends the study, ``None`` for nothing but ``n_trials``.
-        clock: Gives the seconds that the study has run so far.
-    """
-
-    READS = ("ledger", "outcome", "seconds", "interrupted")
-    WRITES = ("ledger", "trial", "best", "outcome", "stop_reason", "seconds")
-
-    def __init__(self, sampler: Suggests, attempts: int, stop_when: Condition | None, clock: Any) -> None:
-        super().__init__()
-        self._sampler, self._attempts, self._stop_when, self._clock = sampler, attempts, stop_when, clock
-
-    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """The trial, as it is from now on."""
-        outcome = Outcome(**state["outcome"])
-        result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
-        if state["interrupted"] is not None and outcome.status in ("died", "failed"):
-            return {**result, "status": "interrupted", "reason": INTERRUPTED}
-        if outcome.status == "died":
-            if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
-                return result
-            result |= {"status": "failed", "reason": f"{outcome.reason} ({self._attempts} attempts)"}
-        trial = replace(
-            state["ledger"][outcome.trial],
-            status=result["status"],
-            values=tuple(outcome.values) if outcome.values is not None else None,
-            step=outcome.step,
-            ended=outcome.at,
-        )
-        return {**result, "attributes": dict(self._sampler.ended(state["ledger"], trial))}
-
-    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
-        """The ledger that knows, and the reason to stop where there is one."""
-        state = with_ledger(state, _with(state["ledger"], result), result["trial"])
-        state = state.update(outcome=None, seconds=result["seconds"])
-        return state.update(stop_reason=state["stop_reason"] or self._reason(state))
-
-    def _reason(self, state: State[Any]) -> str | None:
-        from .stopping import reason_to_stop
-
-        return reason_to_stop(self._stop_when, state)
-
-
-def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
-    trial, status, place = result["trial"], result["status"], result["place"]
-    if status in ("died", "interrupted"):
-        died = status == "died"
-        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
-    return ledger.ended(
-        trial,
-        status,
-        at=result["at"],
-        values=result["values"],
-        step=result["step"],
-        reason=result["reason"],
-        place=place,
-        attributes=result["attributes"],
-    )
-
-
-class BestTrial(_StudyAction):
+class BestTrial(StudyAction):
     """Name the best trial, and why the study ended.
 
     Reads: `ledger`, `stop_reason`, `n_trials`. Writes: `best`, `stop_reason`.
@@ -263,7 +165,14 @@ class BestTrial(_StudyAction):
 
 
 def study_machine(
-    sampler: Suggests, runs: Runs, *, study_id: str, attempts: int, stop_when: Condition | None, clock: Any
+    sampler: Suggests,
+    runs: Runs,
+    *,
+    study_id: str,
+    attempts: int,
+    stop_when: Condition | None,
+    clock: Any,
+    in_short: InShort,
 ) -> Graph:
     """The machine of a study.
 
@@ -274,6 +183,7 @@ def study_machine(
         attempts: How often a trial is begun at most.
         stop_when: What ends the study.
         clock: Gives the seconds that the study has run so far.
+        in_short: Makes of a trial's reason one that a row can hold.
     """
     return (
         GraphBuilder()
@@ -281,7 +191,7 @@ def study_machine(
             suggest=Suggest(sampler, study_id),
             launch=Launch(runs),
             wait=Wait(runs),
-            record=Record(sampler, attempts, stop_when, clock),
+            record=Record(sampler, attempts, stop_when, clock, in_short),
             best_model=BestTrial(),
         )
         .with_transitions(

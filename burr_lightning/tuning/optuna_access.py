@@ -13,8 +13,14 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GridSampler, QMCSampler
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import BasePruner, HyperbandPruner, _filter_study
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
 from optuna.samplers._lazy_random_state import LazyRandomState
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -79,9 +85,63 @@ def grid_points(sampler: GridSampler) -> int:
     return math.prod(len(values) for values in sampler._search_space.values())
 
 
+def brute_force_points(sampler: BruteForceSampler, space: Mapping[str, BaseDistribution]) -> int | None:
+    """How many points there are to try, ``None`` where it may try one again or there is no end of them."""
+    sizes = [_size(each) for each in space.values()]
+    if sampler._avoid_premature_stop or None in sizes:
+        return None
+    return math.prod(size for size in sizes if size is not None)
+
+
+def _size(distribution: BaseDistribution) -> int | None:
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if not isinstance(distribution, (FloatDistribution, IntDistribution)) or distribution.step is None:
+        return None
+    return round((distribution.high - distribution.low) / distribution.step) + 1
+
+
+def has_constraints(sampler: BaseSampler) -> bool:
+    """Whether a sampler asks a function of the user's how far a trial breaks constraints."""
+    return any(getattr(part, "_constraints_func", None) is not None for part in _parts(sampler))
+
+
+def has_hyperband_of_unknown_end(pruner: object) -> bool:
+    """Whether a pruner is Hyperband, or asks Hyperband, that is to find out itself how long trials train."""
+    if isinstance(pruner, HyperbandPruner) and pruner._max_resource == "auto":
+        return True
+    return isinstance(pruner, BasePruner) and any(map(has_hyperband_of_unknown_end, vars(pruner).values()))
+
+
+def begin_hyperband(study: optuna.Study) -> None:
+    """Have Hyperband know its brackets where it is never asked to prune: samplers look at them.
+
+    Each bracket has trials of its own to learn from.
+    """
+    pruner = study.pruner
+    if isinstance(pruner, HyperbandPruner) and not pruner._pruners:
+        pruner._try_initialization(study)
+
+
+@contextmanager
+def stoppable(study: optuna.Study) -> Iterator[None]:
+    """Let samplers stop a study that Optuna does not run; `is_stopped` says whether one has."""
+    study._thread_local.in_optimize_loop = True
+    try:
+        yield
+    finally:
+        study._thread_local.in_optimize_loop = False
+
+
+def is_stopped(study: optuna.Study) -> bool:
+    """Whether a sampler has stopped it."""
+    return study._stop_flag
+
+
 def ask(study: optuna.Study, space: Mapping[str, BaseDistribution]) -> Trial:
     """The next trial."""
-    return study.ask(dict(space))
+    with stoppable(study):
+        return study.ask(dict(space))
 
 
 def tell(
@@ -92,13 +152,15 @@ def tell(
     scores: Mapping[int, float],
     ended: float | None,
 ) -> None:
-    """A trial is over: what Optuna's own ``tell`` does, but for stopping a study that it does not run."""
+    """A trial is over: what Optuna's own ``tell`` does."""
     trial_id = _trial(study, number)._trial_id
     for step, value in scores.items():
         study._storage.set_trial_intermediate_value(trial_id, step, value)
     if not isinstance(study.sampler, GridSampler):  # which would only stop the study
-        with quiet():
-            study.sampler.after_trial(study, study._storage.get_trial(trial_id), state, values)
+        trial = study._storage.get_trial(trial_id)
+        seen = _filter_study(study, trial)
+        with quiet(), stoppable(study):
+            seen.sampler.after_trial(seen, trial, state, values)
     study._storage.set_trial_state_values(trial_id, state, values)
 
 
@@ -201,7 +263,6 @@ def set_trial_attributes(study: optuna.Study, number: int, attributes: Mapping[s
 
 
 def set_over(study: optuna.Study, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-    """A trial has ended; of one without a value, that it has failed."""
+    """A trial has ended."""
     if not is_over(study, number):
-        ends = state if values is not None or state is not TrialState.COMPLETE else TrialState.FAIL
-        study._storage.set_trial_state_values(_trial(study, number)._trial_id, ends, values)
+        study._storage.set_trial_state_values(_trial(study, number)._trial_id, state, values)

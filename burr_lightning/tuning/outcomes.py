@@ -18,7 +18,7 @@ class Outcome:
         status: ``died`` where its process did: it is begun again.
         at: When it was done, in seconds since 1970.
         values: What it came to, one for each direction.
-        step: The epoch of that, where it is known.
+        step: The epoch of that, where it is known: the last one of a trial that was pruned, else the best.
         reason: Why it was pruned, its traceback, or how its process died.
         place: Where it ran.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,7 +12,7 @@ from burr.core import Application, Condition, State
 from burr.core.graph import Graph, Transition
 from burr.lifecycle.base import PostRunStepHook
 from optuna.pruners import BasePruner
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ..actions import PhaseAction, Pruned
 from ..burr_access import position_of
@@ -75,6 +76,12 @@ def _newest(history: MetricHistory, monitor: str) -> float | None:
     return None if math.isnan(value) else value
 
 
+def _before(history: MetricHistory, monitor: str, epoch: int) -> dict[int, float]:
+    """What a run came to before an epoch."""
+    rows = ((row["epoch"], row.get(monitor, math.nan)) for row in history.to_dicts())
+    return {at: value for at, value in rows if at < epoch and not math.isnan(value)}
+
+
 def prunes(task: TrialTask, scores: Scores) -> StopCondition:
     """Holds where the pruner gives the trial up, after an epoch whose monitored metric was logged.
 
@@ -91,7 +98,8 @@ def prunes(task: TrialTask, scores: Scores) -> StopCondition:
         value = _newest(state["history"], monitor)
         if value is None:
             return None, f"{monitor} was not logged"
-        gives_up = peers.give_up(state["epoch"], value)
+        before = {} if peers.were_asked else _before(state["history"], monitor, state["epoch"])
+        gives_up = peers.give_up(state["epoch"], {**before, state["epoch"]: value})
         return gives_up, f"epoch {state['epoch']}: {monitor} {value:g}, against {peers.others} other trials"
 
     name = f"pruned by {type(task.pruner).__name__}"
@@ -100,6 +108,10 @@ def prunes(task: TrialTask, scores: Scores) -> StopCondition:
 
 class Peers:
     """The other trials of a study, as Optuna's pruners want to see them.
+
+    A trial whose process died has told of epochs that it trains again, after its last commit. Of the trial
+    that is asked about they are not to be known: what it came to is read in its own history, and of what the
+    pruner keeps of it, what belongs to epochs before the one it is asked about.
 
     Args:
         study_id: The study.
@@ -122,23 +134,60 @@ class Peers:
         self._asked: dict[int, bool] = {}
 
     @property
+    def were_asked(self) -> bool:
+        """Whether this process has asked before."""
+        return bool(self._asked)
+
+    @property
     def others(self) -> int:
         """How many other trials have told what they came to."""
         return sum(bool(each.intermediate_values) for each in self._study.get_trials(deepcopy=False)) - 1
 
-    def give_up(self, epoch: int, value: float) -> bool:
-        """Whether the pruner gives the trial up after an epoch; asked again, it says what it said."""
+    def give_up(self, epoch: int, values: Mapping[int, float]) -> bool:
+        """Whether the pruner gives the trial up after an epoch; asked again, it says what it said.
+
+        Args:
+            epoch: The epoch.
+            values: What the trial itself came to, by its epochs since it was asked last, or from the first.
+        """
         if epoch not in self._asked:
-            for fact in self._scores.newer():
+            newer = [fact for fact in self._scores.newer() if self._is_known(fact, epoch)]
+            for fact in newer if self._asked else self._all_at_once(newer):
                 self._take(fact)
-            self._take({"trial": self._number, "epoch": epoch, "value": value})
+            for at, value in values.items():
+                self._take({"trial": self._number, "epoch": at, "value": value})
             before = dict(access.trial_attributes(self._study, self._number))
             self._asked[epoch] = self._pruner.prune(self._study, access.trial(self._study, self._number))
             after = access.trial_attributes(self._study, self._number)
             rungs = {key: kept for key, kept in after.items() if before.get(key) != kept}
             if rungs:
-                self._scores.tell(self._number, attributes=rungs)
+                self._scores.tell(self._number, epoch=epoch, attributes=rungs)
         return self._asked[epoch]
+
+    def _is_known(self, fact: Mapping[str, Any], epoch: int) -> bool:
+        """Whether the pruner is to know something after an epoch of the trial."""
+        if int(fact["trial"]) != self._number:
+            return True
+        # Older files do not say of which epoch it is what a pruner keeps.
+        return "attributes" in fact and int(fact.get("epoch", -1)) < epoch
+
+    def _all_at_once(self, facts: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Take what is known at first, each trial that is over in one piece: many of them take no time.
+
+        Returns:
+            What is left to be taken one by one.
+        """
+        by_trial: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+        for fact in facts:
+            by_trial[int(fact["trial"])].append(fact)
+        for number in range(max(by_trial, default=-1) + 1):
+            of_trial = by_trial[number]
+            over = next((at for at, fact in enumerate(of_trial) if "status" in fact), None)
+            if over is None or number == self._number:
+                access.add_running(self._study)
+                yield from of_trial
+            else:
+                access.add_trial(self._study, _over(number, of_trial[: over + 1]))
 
     def _take(self, fact: Mapping[str, Any]) -> None:
         number = int(fact["trial"])
@@ -148,5 +197,31 @@ class Peers:
             access.report(self._study, number, int(fact["epoch"]), float(fact["value"]))
         access.set_trial_attributes(self._study, number, fact.get("attributes", {}))
         if "status" in fact and number != self._number:
-            values = [float(value) for value in fact["values"]] if fact.get("values") else None
-            access.set_over(self._study, number, _STATES[fact["status"]], values)
+            access.set_over(self._study, number, *_end(fact))
+
+
+def _over(number: int, facts: Sequence[Mapping[str, Any]]) -> FrozenTrial:
+    """A trial that is over, from all that was told of it until then."""
+    attributes: dict[str, Any] = {}
+    for fact in facts:
+        attributes |= fact.get("attributes", {})
+    state, values = _end(facts[-1])
+    return access.frozen_trial(
+        number=number,
+        state=state,
+        values=values,
+        params={},
+        distributions={},
+        attributes=attributes,
+        facts={},
+        intermediate={int(fact["epoch"]): float(fact["value"]) for fact in facts if "value" in fact},
+        started=None,
+        ended=None,
+    )
+
+
+def _end(fact: Mapping[str, Any]) -> tuple[TrialState, list[float] | None]:
+    """How a trial has ended; one that has finished without a value has failed to Optuna."""
+    values = [float(value) for value in fact["values"]] if fact.get("values") else None
+    state = _STATES[fact["status"]]
+    return (TrialState.FAIL if values is None and state is TrialState.COMPLETE else state), values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from burr.core.persistence import BaseStatePersister
 
 from ..errors import ResumeError
 from .ledger import Ledger
+from .state import in_short
 
-_CHUNK = 32
-"""Events of the ledger that a row may hold before the rows after it refer to it instead."""
+_CHUNK = 3000
+"""Bytes of events of the ledger that a row may hold before the rows after it refer to it instead."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class StudyRows:
     """The rows of one study.
 
     A row holds the newest events of the ledger and the number of the row that holds those before them, so
-    that its size does not grow with the study and any persister can give the whole ledger back.
+    that its size does not grow with the study and any persister can give the whole ledger back. It holds as
+    many events as there are until they are larger than a bound, so that only an event that is large itself,
+    as one of a trial with very many parameters is, makes a larger row.
 
     Args:
         persister: Any synchronous Burr persister, initialised.
@@ -49,9 +53,12 @@ class StudyRows:
             self._anchor = None
         before, first = (self._anchor[0], self._anchor[1].events) if self._anchor else (None, 0)
         chunk = {**ledger.chunk(first), "directions": list(ledger.directions), "before": before}
-        row = state.update(ledger=chunk).wipe(delete=[key for key in state if key.startswith("__")])
+        best = ledger.best and ledger.best.number  # no value: not every database takes an infinite one
+        row = state.update(ledger=chunk, best=best).wipe(
+            delete=[key for key in state if key.startswith("__")]
+        )
         self._persister.save(self._project, self._study_id, sequence_id, position, row, "completed")
-        if ledger.events - first >= _CHUNK:
+        if len(json.dumps(chunk["events"], default=str)) >= _CHUNK:
             self._anchor = (sequence_id, ledger)
 
     def newest(self) -> StudyRow | None:
@@ -69,7 +76,8 @@ class StudyRows:
             parts.append(self._part(before))
         ledger = Ledger.from_chunks(newest["directions"], reversed(parts))
         self._anchor = (stored["sequence_id"], ledger)
-        return StudyRow(stored["sequence_id"], stored["position"], stored["state"].update(ledger=ledger))
+        state = stored["state"].update(ledger=ledger, best=in_short(ledger.best))
+        return StudyRow(stored["sequence_id"], stored["position"], state)
 
     def _part(self, sequence_id: int) -> Mapping[str, Any]:
         stored = self._persister.load(self._project, self._study_id, sequence_id)

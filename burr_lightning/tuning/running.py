@@ -14,6 +14,7 @@ from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
 from .machine import study_machine, wants_more
+from .reasons import Reasons
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
 from .tracking import local_tracker
@@ -111,6 +112,7 @@ class RunningStudy:
             attempts=settings.attempts,
             stop_when=settings.stop_when,
             clock=lambda: time.monotonic() - began,
+            in_short=Reasons(settings.folder.failures).in_short,
         )
         project = settings.folder.project
         builder: ApplicationBuilder[Any] = (

@@ -58,7 +58,7 @@ def scores_by_trial(scores: Scores) -> Mapping[int, Mapping[int, float]]:
     """What each trial came to, by its epochs."""
     found: defaultdict[int, dict[int, float]] = defaultdict(dict)
     for fact in scores.newer():
-        if "epoch" in fact:
+        if "value" in fact:
             found[fact["trial"]][fact["epoch"]] = float(fact["value"])
     return found
 

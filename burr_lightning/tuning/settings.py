@@ -23,6 +23,7 @@ from .evolving import PopulationDecisions
 from .kinds import refuse_other_kinds
 from .outcomes import INTERRUPTED
 from .population import PopulationBased
+from .refusing import refuse_what_would_be_wrong
 from .state import initial_state
 from .store import StudyFolder, place_of
 from .trial import Trial, TrialTask
@@ -66,6 +67,7 @@ class StudySettings:
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
             self._see_that(name, whole, "a whole number, 1 or more")
         self._see_to_space()
+        refuse_what_would_be_wrong(self.sampler, pruner, stop, self.directions)
         if isinstance(self.sampler, PopulationBased):
             self.sampler.refuse_other(parallel=self.parallel, directions=self.directions, pruner=pruner)
         if pruner is not None and (self.monitor is None or len(self.directions) > 1):

@@ -11,6 +11,10 @@ from ..conditions.base import StopCondition
 from ..errors import ArgumentError
 
 
+class OfOneValue(StopCondition):
+    """A condition on the best trial, that there is in studies with one direction only."""
+
+
 def no_improvement(trials: int) -> StopCondition:
     """So many trials are over since the best one was.
 
@@ -34,7 +38,7 @@ def no_improvement(trials: int) -> StopCondition:
         since = state["ledger"].since_best
         return since >= trials, f"{since} trials since the best one"
 
-    return StopCondition(f"no_improvement({trials})", ["ledger"], check)
+    return OfOneValue(f"no_improvement({trials})", ["ledger"], check)
 
 
 def target(value: float) -> StopCondition:
@@ -56,7 +60,7 @@ def target(value: float) -> StopCondition:
         reached = best <= value if ledger.directions[0] == "min" else best >= value
         return reached, f"trial {ledger.best.number} came to {best:g}"
 
-    return StopCondition(f"target({value!r})", ["ledger"], check)
+    return OfOneValue(f"target({value!r})", ["ledger"], check)
 
 
 def max_seconds(seconds: float) -> StopCondition:
@@ -78,6 +82,14 @@ def max_seconds(seconds: float) -> StopCondition:
         return state["seconds"] >= seconds, f"{state['seconds']:.1f} seconds"
 
     return StopCondition(f"max_seconds({seconds!r})", ["seconds"], check)
+
+
+def of_one_value(condition: Condition | None) -> str | None:
+    """The name of a part of a condition that looks at the best trial, ``None`` where no part does."""
+    if isinstance(condition, OfOneValue):
+        return condition.name
+    found = map(of_one_value, getattr(condition, "parts", ()))
+    return next((name for name in found if name is not None), None)
 
 
 def reason_to_stop(condition: Condition | None, state: State[Any]) -> str | None:

@@ -44,6 +44,7 @@ class StudyFolder:
         self.path = root / project / study_id
         self.lock = self.path / "lock"
         self.scores = self.path / "scores.jsonl"
+        self.failures = self.path / "failures"
 
     def create(self) -> None:
         """Make the folder, unless it is there.

@@ -18,6 +18,7 @@ from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
 from ..persisters import PersisterUrl, Place, connected
 from .deciding import OwnSampler
+from .params import plain_space
 from .population import PopulationBased
 from .reading import StudyReader
 from .rows import StudyRows
@@ -98,7 +99,7 @@ class Study(StudyReader):
         modes: Sequence[Any] = direction if several else [direction]
         self.settings = StudySettings(
             objective=objective,
-            space=dict(space or {}),
+            space=plain_space(space or {}),
             sampler=TPESampler() if sampler is None else sampler,
             pruner=pruner,
             monitor=monitor,

@@ -25,13 +25,15 @@ class TrialRecord(OfMember):
         values: What it came to, one for each direction; ``None`` where there is no such thing yet.
         attempts: How often it was begun.
         deaths: How often its process died.
-        reason: Why it was pruned; of one that failed, the traceback or how its process died.
+        reason: Why it was pruned; of one that failed, the traceback or how its process died. A long one is
+            cut, and begins with where the whole of it is.
         attributes: What the sampler keeps of it.
         started: When it was begun last, in seconds since 1970.
         ended: When it was over.
         worker: Which of the workers, that are as many as trials run at once, had it last.
         place: Where that was: the process, or what an executor says of it.
-        step: The last epoch that it reported a value of, where that is known.
+        step: The epoch that its value is of, where that is known: of one that was pruned the last one, of one
+            that has finished the best one.
         segment: What it trains of a member of a population, ``None`` where there is none.
     """
 
@@ -53,8 +55,13 @@ class TrialRecord(OfMember):
 
     @property
     def last_score(self) -> dict[int, float]:
-        """What it came to, by the epoch where it did; empty where that is not known."""
-        return {} if self.step is None or self.value is None else {self.step: self.value}
+        """What one that was pruned came to last, by its epoch; empty for others, and where it is not known.
+
+        Of one that has finished, the best epoch is known and not the last one.
+        """
+        if self.status != "pruned" or self.step is None or self.value is None:
+            return {}
+        return {self.step: self.value}
 
     @property
     def value(self) -> float | None:

@@ -33,7 +33,7 @@ class TrialScores:
         if self._settings.pruner is None:
             return
         known = list(self._scores.newer())
-        scored = {fact["trial"] for fact in known if "epoch" in fact}
+        scored = {fact["trial"] for fact in known if "value" in fact}
         ended = {fact["trial"] for fact in known if "status" in fact}
         for trial in ledger:
             if trial.number not in scored:

@@ -1,0 +1,87 @@
+"""The step of a study that writes down how a trial went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from burr.core import Condition, State
+
+from .ledger import Ledger
+from .outcomes import INTERRUPTED, Outcome
+from .state import with_ledger
+from .study_action import StudyAction, Suggests
+
+InShort = Callable[[int, str | None], str | None]
+"""From a trial and its reason to one that a row can hold."""
+
+
+class Record(StudyAction):
+    """Write down how a trial went, and whether that ends the study.
+
+    A trial whose process died waits for another worker, until that has happened ``attempts`` times; one that
+    was ended together with the study waits for it to go on.
+
+    Reads: `ledger`, `outcome`, `seconds`, `interrupted`. Writes: the first three, `trial`, `best` and
+    `stop_reason`.
+
+    Args:
+        sampler: What is told of it.
+        attempts: How often a trial is begun at most.
+        stop_when: What ends the study, ``None`` for nothing but ``n_trials``.
+        clock: Gives the seconds that the study has run so far.
+        in_short: Makes of a trial's reason one that a row can hold.
+    """
+
+    READS = ("ledger", "outcome", "seconds", "interrupted")
+    WRITES = ("ledger", "trial", "best", "outcome", "stop_reason", "seconds")
+
+    def __init__(
+        self, sampler: Suggests, attempts: int, stop_when: Condition | None, clock: Any, in_short: InShort
+    ) -> None:
+        super().__init__()
+        self._sampler, self._attempts, self._stop_when, self._clock = sampler, attempts, stop_when, clock
+        self._in_short = in_short
+
+    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
+        """The trial, as it is from now on."""
+        outcome = Outcome(**state["outcome"])
+        outcome = replace(outcome, reason=self._in_short(outcome.trial, outcome.reason))
+        result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
+        if state["interrupted"] is not None and outcome.status in ("died", "failed"):
+            return {**result, "status": "interrupted", "reason": INTERRUPTED}
+        if outcome.status == "died":
+            if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
+                return result
+            result |= {"status": "failed", "reason": f"{outcome.reason} ({self._attempts} attempts)"}
+        trial = replace(
+            state["ledger"][outcome.trial],
+            status=result["status"],
+            values=tuple(outcome.values) if outcome.values is not None else None,
+            step=outcome.step,
+            ended=outcome.at,
+        )
+        attributes = dict(self._sampler.ended(state["ledger"], trial))
+        return {**result, "attributes": attributes, "stopped": self._sampler.stopped}
+
+    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
+        """The ledger that knows, and the reason to stop where there is one."""
+        state = with_ledger(state, _with(state["ledger"], result), result["trial"])
+        state = state.update(outcome=None, seconds=result["seconds"])
+        reason = state["stop_reason"] or result.get("stopped") or self._reason(state)
+        return state.update(stop_reason=reason)
+
+    def _reason(self, state: State[Any]) -> str | None:
+        from .stopping import reason_to_stop
+
+        return reason_to_stop(self._stop_when, state)
+
+
+def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
+    trial, status, place = result["trial"], result["status"], result["place"]
+    if status in ("died", "interrupted"):
+        died = status == "died"
+        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
+    kept = {key: result[key] for key in ("at", "values", "step", "reason", "place", "attributes")}
+    return ledger.ended(trial, status, **kept)
