@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..errors import RunLockedError
 from .outcomes import Outcome
+from .owning import owned
 from .segment_values import newest_value, see_that_it_trained
 from .trial import Trial, TrialTask
 
@@ -25,7 +27,15 @@ def run_trial(task: TrialTask) -> Outcome:
     Args:
         task: The trial, its study, and the objective.
     """
-    return replace(_tried(task), place=_here())
+    try:
+        with owned(task):
+            return replace(_tried(task), place=_here())
+    except RunLockedError as error:
+        reason = (
+            f"a process that began it before still runs it ({error.holder}), and is waited for; end that "
+            f"process if it hangs"
+        )
+        return Outcome(task.number, "died", time.time(), reason=reason, place=_here(), waited=True)
 
 
 def _tried(task: TrialTask) -> Outcome:
@@ -34,6 +44,8 @@ def _tried(task: TrialTask) -> Outcome:
         returned = task.objective(trial)
         return _outcome(trial, returned)
     except Exception as error:
+        if isinstance(error, RunLockedError) and error.run_id == task.run_id:
+            return Outcome(task.number, "died", time.time(), reason=str(error))
         pruned = type(error).__name__ == "TrialPruned"
         if pruned:
             return Outcome(task.number, "pruned", time.time(), reason=str(error) or "the objective pruned it")
