@@ -8,12 +8,21 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pytest
+import torch
+from lightning.pytorch import Callback
 from test_study import AtOnce, study
 
+from burr_lightning import BurrCallback, Run
+from burr_lightning.conditions import reached
 from burr_lightning.errors import RunLockedError
 from burr_lightning.locks import RunLock
-from burr_lightning.tuning import Study, owning
+from burr_lightning.pausing import Block
+from burr_lightning.testing import ScriptedModule, scripted_loader
+from burr_lightning.tuning import InProcess, Study, owning
+from burr_lightning.tuning.running import RunningStudy
 
 PATIENCE = 60.0
 
@@ -157,3 +166,222 @@ def test_a_trial_that_is_in_c_code_ends_with_the_study_and_with_the_fork_server(
             process.kill()
     if killed == "study":
         assert Study.open("in-c").trials[0].status == "running"
+
+
+@pytest.fixture
+def fit(make_trainer):
+    """Trains a trial for three epochs."""
+
+    def train(callback, *others, epochs=3, **script):
+        trainer = make_trainer(callback, *others, max_epochs=epochs)
+        module = ScriptedModule(**(script or {"val_loss": [0.5, 0.25, 0.75]}))
+        trainer.fit(module, scripted_loader(), scripted_loader())
+        return trainer
+
+    return train
+
+
+class Killed(BaseException):
+    """The end of a study that writes nothing down any more."""
+
+
+def killed_before_the_record(monkeypatch, **options):
+    commit = RunningStudy._commit
+
+    def dies(self, app):
+        if str(app.state["__PRIOR_STEP"]) == "record":
+            raise Killed
+        commit(self, app)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunningStudy, "_commit", dies)
+        with pytest.raises(Killed):
+            study("one", **options).run()
+    assert Study.open("one").trials[0].status == "running"
+
+
+class TestKeptOutcomes:
+    def test_a_trial_that_is_over_is_not_run_again_where_its_study_died_before(
+        self, fit, monkeypatch, own_home
+    ):
+        tried = []
+
+        def objective(trial):
+            tried.append((trial.number, trial.attempt))
+            return fit(trial.callback()).callback_metrics["val_loss"].item()
+
+        options = {"fn": objective, "n_trials": 2, "monitor": "val_loss"}
+        killed_before_the_record(monkeypatch, **options)
+        kept = own_home / "runs" / "lightning" / "one" / "outcomes"
+        assert [each.name for each in kept.iterdir()] == ["0.json"]
+        ran = study("one", **options).run()
+        assert [(each.status, each.value) for each in ran.trials] == [("finished", 0.75)] * 2
+        assert tried == [(0, 1), (1, 1)]
+        assert not list(kept.iterdir())
+
+    @pytest.mark.parametrize(
+        ("error", "status", "said"),
+        [
+            (optuna.TrialPruned("enough"), "pruned", "enough"),
+            (ZeroDivisionError("no data"), "failed", "no data"),
+        ],
+    )
+    def test_so_is_one_that_was_pruned_or_has_failed(self, error, status, said, monkeypatch):
+        tried = []
+
+        def objective(trial):
+            tried.append(trial.number)
+            raise error
+
+        killed_before_the_record(monkeypatch, fn=well(objective), n_trials=2)
+        trial = one(well(objective))
+        assert (trial.status, tried) == (status, [0])
+        assert said in trial.reason
+
+    def test_what_another_study_of_the_name_has_left_is_no_outcome(self, monkeypatch, own_home):
+        killed_before_the_record(monkeypatch, fn=lambda trial: 7.0, n_trials=2)
+        (own_home / "runs" / "state.sqlite").unlink()
+        assert one(lambda trial: 5.0, seed=4).value == 5.0
+
+    def test_what_is_left_of_trials_that_are_over_is_removed(self, own_home):
+        left = own_home / "runs" / "lightning" / "one" / "outcomes"
+        one(lambda trial: 5.0)
+        for name in ("0.json", "1.lock", "9.json"):
+            (left / name).touch()
+        study("one", n_trials=3).run()
+        assert not list(left.iterdir())
+
+
+@pytest.mark.parametrize("code", [0, 2, "bad data"])
+def test_an_objective_that_exits_has_failed_and_the_study_goes_on(code):
+    trial = one(well(lambda trial: sys.exit(code)))
+    assert trial.status == "failed"
+    assert f"The objective called sys.exit({code!r})" in trial.reason
+
+
+def test_one_that_exits_in_mid_training_has_failed_as_well(fit):
+    class Exits(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            sys.exit(3)
+
+    trial = one(well(lambda trial: fit(trial.callback(), Exits())))
+    assert (trial.status, trial.attempts) == ("failed", 1)
+    assert "sys.exit(3)" in trial.reason
+
+
+class Signals(Callback):
+    def __init__(self, number):
+        self._number = number
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_study_that_is_told_to_end_in_mid_training_ends(number, fit):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit):
+            one(lambda trial: fit(trial.callback(), Signals(number)), executor=InProcess())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert Study.open("one").trials[0].status == "waiting"
+
+
+def test_what_an_objective_makes_of_its_interruption_is_no_outcome(fit):
+    def objective(trial):
+        others = [Signals(signal.SIGTERM)] if trial.attempt == 1 else []
+        try:
+            fit(trial.callback(), *others)
+        except BaseException:
+            return 99.0
+
+    reasons = []
+
+    class Tells(AtOnce):
+        def submit(self, fn, /, task):
+            future = super().submit(fn, task)
+            reasons.append(future.result().reason)
+            return future
+
+    trial = one(well(objective), executor=Tells(), monitor="val_loss")
+    assert reasons[0] == "its training was interrupted"
+    assert (trial.status, trial.value, trial.deaths) == ("finished", 0.25, 1)
+
+
+class TestWaiting:
+    def test_a_trial_that_would_wait_for_a_human_is_refused(self, fit):
+        trial = one(
+            well(lambda trial: fit(trial.callback(review_when=reached("val_loss", 0.3)))), monitor="val_loss"
+        )
+        assert trial.status == "failed"
+        assert "its machine asks a human in 'review'" in trial.reason
+
+    def test_one_that_waits_in_vain_has_failed(self, fit):
+        asks = {"review_when": reached("val_loss", 0.3), "wait": Block(timeout=0.01)}
+        trial = one(well(lambda trial: fit(trial.callback(**asks)) and None), monitor="val_loss")
+        assert trial.status == "failed"
+        assert "The run 'one-0' waits for an answer to 'review'" in trial.reason
+
+
+class TestSecondFits:
+    def test_a_second_fit_that_would_train_nothing_is_refused(self, fit):
+        trial = one(well(lambda trial: [fit(trial.callback()) for fold in range(2)]), monitor="val_loss")
+        assert trial.status == "failed"
+        assert "trial 0 has trained its run 'one-0' to the end" in trial.reason
+        assert (Run.open("one-0").status, Run.open("one-0").epoch) == ("finished", 2)
+
+    def test_one_that_trains_on_is_not_and_neither_is_a_run_of_its_own(self, fit):
+        def objective(trial):
+            fit(trial.callback(), epochs=1)
+            fit(BurrCallback(run_id=f"{trial.run_id}-fold1"))
+            fit(trial.callback(), epochs=3)
+
+        trial = one(well(objective), monitor="val_loss")
+        assert (trial.status, Run.open("one-0").epoch) == ("finished", 2)
+
+
+@pytest.mark.parametrize(
+    ("monitored", "options", "value"),
+    [
+        ({"monitor": "val_loss"}, {"monitor": "val_acc", "mode": "max"}, 0.25),
+        ({"monitor": "val_loss"}, {"mode": "max"}, 0.25),
+        ({"monitor": "val_acc", "direction": "max"}, {}, 0.875),
+        ({"direction": "max"}, {"monitor": "val_acc"}, 0.875),
+    ],
+)
+def test_a_trial_is_as_good_as_the_study_s_monitor_says(monitored, options, value, fit):
+    script = {"val_loss": [0.5, 0.25, 0.75], "val_acc": [0.125, 0.875, 0.5]}
+    trial = one(well(lambda trial: fit(trial.callback(**options), **script) and None), **monitored)
+    assert (trial.status, trial.value, trial.step) == ("finished", value, 1)
+
+
+@pytest.mark.parametrize(
+    ("returned", "values"),
+    [
+        (3, (3.0,)),
+        (np.float32(0.5), (0.5,)),
+        (np.array(0.5), (0.5,)),
+        (torch.tensor(0.5), (0.5,)),
+        (torch.tensor([0.5]), (0.5,)),
+        ([torch.tensor(0.5), np.int64(2)], (0.5, 2.0)),
+        (np.array([0.5, 2.0]), (0.5, 2.0)),
+    ],
+)
+def test_numbers_of_all_kinds_are_values(returned, values):
+    directions = ["min"] * len(values)
+    sampler = optuna.samplers.RandomSampler()
+    trial = one(lambda trial: returned, direction=directions, sampler=sampler)
+    assert trial.values == values
+
+
+@pytest.mark.parametrize(
+    "returned",
+    ["5", True, np.True_, {"loss": 1}, [True], ["5"], [None], b"5", 1j, np.ones((1, 2)), [{}], object],
+)
+def test_what_is_no_number_is_refused_in_words(returned):
+    trial = one(well(lambda trial: returned))
+    assert trial.status == "failed"
+    assert "a trial's value must be a number" in trial.reason
+    assert "TypeError" not in trial.reason

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RunLockedError
 from ..layout import RunFolder
 from ..locks import RunLock, holder, is_held
+from .kept import trial_file
 from .trial import TrialTask
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def owned(task: TrialTask) -> Iterator[None]:
         RunLockedError: If another process still has it after a while.
     """
     deadline = time.monotonic() + PATIENCE
-    path = task.scores.parent / "outcomes" / f"{task.number}.lock"
+    path = trial_file(task.scores.parent, task.number, ".lock")
     lock = RunLock(path, task.run_id)
     try:
         _acquire(lock, deadline)
@@ -50,14 +51,18 @@ def owned(task: TrialTask) -> Iterator[None]:
 
 
 def _acquire(lock: RunLock, deadline: float) -> None:
-    while True:
-        try:
-            lock.acquire()
-        except RunLockedError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            return
+    while not _took(lock, deadline):
+        pass  # it waits by itself
+
+
+def _took(lock: RunLock, deadline: float) -> bool:
+    try:
+        lock.acquire()
+    except RunLockedError:
+        if time.monotonic() > deadline:
+            raise
+        return False
+    return True
 
 
 def _wait_for_run(task: TrialTask, deadline: float) -> None:

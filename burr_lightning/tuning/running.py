@@ -13,12 +13,13 @@ from ..errors import NoTrialFinishedError
 from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
+from .kept import forget, forget_those_over
 from .machine import study_machine, wants_more
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
 from .tracking import local_tracker
 from .trial import TrialTask
-from .trial_record import TrialRecord
+from .trial_record import OVER, TrialRecord
 from .trial_scores import TrialScores
 
 _WAITS = "wait"
@@ -56,6 +57,7 @@ class RunningStudy:
 
     def _go_on(self) -> None:
         self._scores.make_up_for_what_is_lost(self.state["ledger"])
+        forget_those_over(self._settings.folder.path, dict(enumerate(self.state["ledger"])))
         executor = self._settings.executor or _processes(self._settings.parallel)
         jobs = Jobs(executor, self._task)
         app = self._application(jobs)
@@ -85,6 +87,7 @@ class RunningStudy:
             raise
 
     def _step(self, app: Application[Any]) -> bool:
+        told = app.state["outcome"]
         done = app.step(inputs={"sequence_id": _next_step(app)})
         if done is None:
             return False
@@ -93,6 +96,8 @@ class RunningStudy:
             self._commit(app)
         if action.name == "record":
             trial = self.state["ledger"][self.state["trial"]]
+            if told["status"] in OVER or trial.status in OVER:
+                forget(self._settings.folder.path, trial)
             self._scores.ended(trial)
             telling.tell(self._settings.study_id, trial, self.state)
         return True
