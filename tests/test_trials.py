@@ -1,23 +1,26 @@
 """One trial: who has it, what it comes to, and what is no outcome of it."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 import torch
+from burr.core.persistence import SQLitePersister
 from lightning.pytorch import Callback
 from test_study import AtOnce, study
 
 from burr_lightning import BurrCallback, Run
 from burr_lightning.conditions import reached
-from burr_lightning.errors import RunLockedError
+from burr_lightning.errors import ExecutorBrokenError, ResumeError, RunLockedError, UnreadableStudyError
 from burr_lightning.locks import RunLock
 from burr_lightning.pausing import Block
 from burr_lightning.testing import ScriptedModule, scripted_loader
@@ -385,3 +388,57 @@ def test_what_is_no_number_is_refused_in_words(returned):
     assert trial.status == "failed"
     assert "a trial's value must be a number" in trial.reason
     assert "TypeError" not in trial.reason
+
+
+def dies_once(trial):
+    marker = Path("died")
+    if trial.number == 1 and not marker.exists():
+        marker.touch()
+        os._exit(1)
+    time.sleep(0.3)
+    return 5.0
+
+
+class TestBrokenExecutors:
+    @pytest.mark.parametrize("parallel", [1, 2])
+    def test_a_pool_that_breaks_ends_the_study_in_words_and_counts_no_death(self, parallel):
+        options = {"fn": dies_once, "n_trials": 4, "parallel": parallel, "tracker": False}
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            for said in (r"\(...\)\): the executor is broken.*Trials .*1", "the executor is broken"):
+                with pytest.raises(
+                    ExecutorBrokenError, match=rf"Study\('one', executor=ProcessPoolExecutor.*{said}"
+                ):
+                    study("one", executor=pool, **options).run()
+        stored = Study.open("one").trials
+        assert {each.status for each in stored} <= {"waiting", "finished"}
+        ran = study("one", **{**options, "parallel": 1}).run()
+        assert [(each.status, each.deaths) for each in ran.trials] == [("finished", 0)] * 4
+
+
+def test_an_exit_in_a_worker_of_another_executor_is_its_own():
+    class Exits(AtOnce):
+        def submit(self, fn, /, task):
+            future = Future()
+            future.set_exception(SystemExit(143))
+            return future if task.attempt == 1 and task.number == 0 else super().submit(fn, task)
+
+    trial = one(lambda trial: 5.0, executor=Exits())
+    assert (trial.status, trial.deaths) == ("finished", 1)
+
+
+def test_a_study_whose_file_is_torn_says_so(own_home):
+    one(lambda trial: 5.0)
+    path = own_home / "runs" / "lightning" / "one" / "study.json"
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(UnreadableStudyError, match=r"Study 'one' cannot be opened: .*study.json is torn"):
+        Study.open("one")
+    assert study("one", n_trials=2).run().trials == Study.open("one").trials
+
+
+def test_a_study_whose_rows_are_in_a_persister_of_its_script_says_so(own_home):
+    rows = SQLitePersister.from_values(str(own_home / "own.sqlite"))
+    rows.initialize()
+    study("one", n_trials=1, persister=rows).run()
+    with pytest.raises(ResumeError, match=r"its rows are in a SQLitePersister that its script opened"):
+        Study.open("one")
+    assert len(Study.open("one", persister=rows).trials) == 1

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..json_types import known
 from ..layout import read_json, write_json
+from ..locks import is_held
 from .outcomes import Outcome
 from .trial import TrialTask
 from .trial_record import OVER, TrialRecord
@@ -89,5 +90,6 @@ def forget_those_over(study: Path, trials: Mapping[int, TrialRecord]) -> None:
     """
     for path in (study / _FOLDER).glob("*"):
         trial = trials.get(int(path.stem)) if path.stem.isdecimal() else None
-        if trial is None or trial.status in OVER:
+        is_left = trial is None or trial.status in OVER
+        if is_left and not is_held(path):
             path.unlink(missing_ok=True)

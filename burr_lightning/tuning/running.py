@@ -9,7 +9,7 @@ from typing import Any
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
 
-from ..errors import NoTrialFinishedError
+from ..errors import ExecutorBrokenError, NoTrialFinishedError
 from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
@@ -75,16 +75,23 @@ class RunningStudy:
         except (KeyboardInterrupt, SystemExit) as error:
             why = in_words(error)
             telling.interrupted(self._settings.study_id, why, len(jobs.running))
-            jobs.stop()
-            app.update_state(app.state.update(interrupted=why))
-            while (jobs.running or app.state["outcome"] is not None) and self._step(app):
-                pass
-            if app.state["ledger"].events > self._committed:
-                self._commit(app)
+            self._end(app, jobs, why)
+            raise
+        except ExecutorBrokenError:
+            self._end(app, jobs, "a broken executor")
             raise
         except BaseException:
             jobs.stop()
             raise
+
+    def _end(self, app: Application[Any], jobs: Jobs, why: str) -> None:
+        """End those that run, and write down what becomes of them."""
+        jobs.stop()
+        app.update_state(app.state.update(interrupted=why))
+        while (jobs.running or app.state["outcome"] is not None) and self._step(app):
+            pass
+        if app.state["ledger"].events > self._committed:
+            self._commit(app)
 
     def _step(self, app: Application[Any]) -> bool:
         told = app.state["outcome"]

@@ -120,13 +120,15 @@ class Trial:
 
         It is that of the study's own monitor in the study's direction, whatever a callback monitors.
         """
-        best, history = self._state("best"), self._state("history")
+        best: Mapping[str, Any] | None = self._state("best")
+        history = self._state("history")
         metric = self.task.monitor or (self._state("monitor") or {}).get("metric")
         if history is None or metric is None:
             return None
         found = best_of(history, {"metric": metric, "mode": self.task.directions[0]})
-        is_same = best is not None and found is not None and best["epoch"] == found["epoch"]
-        return best if is_same and best["value"] == found["value"] else found
+        if best and found and (best["epoch"], best["value"]) == (found["epoch"], found["value"]):
+            return best  # which knows its checkpoint
+        return found
 
     @property
     def pruned(self) -> str | None:
