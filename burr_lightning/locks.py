@@ -58,6 +58,11 @@ class RunLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
 
+    @property
+    def held(self) -> bool:
+        """Whether this process owns the run by it."""
+        return self._descriptor is not None
+
     def __enter__(self) -> RunLock:
         self.acquire()
         return self

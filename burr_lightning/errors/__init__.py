@@ -36,9 +36,11 @@ from .stored import (
     StudyNotFoundError,
     UnreadableRowError,
     UnreadableRunError,
+    UnreadableStudyError,
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 from .tuning import (
+    ExecutorBrokenError,
     NameTakenError,
     NestedStudyError,
     NotPickledError,
@@ -59,6 +61,7 @@ __all__ = [
     "DataChangedError",
     "EpochNotForkableError",
     "EpochNotReplayableError",
+    "ExecutorBrokenError",
     "ExistsError",
     "ExportError",
     "ExpressionError",
@@ -101,6 +104,7 @@ __all__ = [
     "UnknownMetricError",
     "UnreadableRowError",
     "UnreadableRunError",
+    "UnreadableStudyError",
 ]
 
 for _name in __all__:

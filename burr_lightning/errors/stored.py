@@ -183,6 +183,23 @@ class StudyNotFoundError(RunNotFoundError):
     _ONE, _ALL = "study", "Studies"
 
 
+class UnreadableStudyError(StudyNotFoundError):
+    """A study of this name is stored, and the file that says what it is cannot be read.
+
+    Attributes:
+        wanted: The study.
+        available: Nothing.
+    """
+
+    def __init__(self, wanted: str, path: str) -> None:
+        self.wanted, self.available = wanted, []
+        Exception.__init__(
+            self,
+            f"Study {wanted!r} cannot be opened: {path} is torn, or another version's. Its rows are stored "
+            f"elsewhere: run its script again, which writes the file anew and goes on with the study.",
+        )
+
+
 class IsAStudyError(RunNotFoundError):
     """What is asked for as a run is a study, whose trials are runs.
 

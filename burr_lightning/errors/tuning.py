@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from .base import BurrLightningError
 
@@ -37,6 +38,26 @@ class NoTrialFinishedError(BurrLightningError, RuntimeError):
             f"Study {study_id!r} is over, and {which} failed. They are not run again; study.trials has what "
             f"became of each. When the cause is mended, start a new study, or give this one more n_trials. "
             f"The newest one:\n{reason.strip()}"
+        )
+
+
+class ExecutorBrokenError(BurrLightningError, RuntimeError):
+    """The executor of a study can run nothing any more, since one of its processes has died.
+
+    Attributes:
+        study_id: The study.
+        trials: Those that it ran then: one of them may have been the cause.
+    """
+
+    def __init__(self, study_id: str, executor: str, trials: Sequence[int], why: str) -> None:
+        self.study_id, self.trials = study_id, list(trials)
+        ran = ", ".join(map(str, self.trials))
+        running = f" Trials {ran} ran then, and wait to be gone on with." if ran else ""
+        super().__init__(
+            f"Study({study_id!r}, executor={executor}(...)): the executor is broken, and runs nothing any "
+            f"more: {why.rstrip('.')}.{running} What was done is stored. Run the study again with a new "
+            f"executor, or leave executor= out: then each trial has a process of its own, and one that dies "
+            f"takes no other with it."
         )
 
 

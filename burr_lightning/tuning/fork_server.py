@@ -6,11 +6,13 @@ could not import, and has it look for modules without the study's ``sys.path``.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
 import signal
 import socket
+import sys
 from collections import deque
 from collections.abc import Sequence
 from importlib import import_module
@@ -26,6 +28,7 @@ from .pickling import in_one_line
 START, SIGNAL = "start", "signal"
 READY, STARTED, FAILED, ENDED = "ready", "started", "failed", "ended"
 _FDS = 64
+_PR_SET_PDEATHSIG = 1
 
 _server: _Server | None = None
 
@@ -84,7 +87,13 @@ class _Server:
                 if self._control in ready:
                     self._obey()
         except OSError:
-            os._exit(0)  # the study has closed its end: the processes see that too
+            self._end_all()  # the study has closed its end
+            os._exit(0)
+
+    def _end_all(self) -> None:
+        """End the processes, which see by themselves that the study is gone; not one that is in C code."""
+        for number in self._processes:
+            self._signal(number, signal.SIGKILL)
 
     def _obey(self) -> None:
         data, ends, _, _ = socket.recv_fds(self._control, CHUNK, _FDS)
@@ -107,7 +116,7 @@ class _Server:
     def _start(self, number: int, name: str, end: socket.socket) -> None:
         with end:
             end.set_inheritable(False)
-            process = self._context.Process(target=_begin, args=(end, self._hangup), name=name)  # type: ignore[attr-defined]
+            process = self._context.Process(target=_begin, args=(end, self._hangup, os.getpid()), name=name)  # type: ignore[attr-defined]
             try:
                 process.start()
             except OSError as error:
@@ -134,7 +143,16 @@ class _Server:
             each.close()
 
 
-def _begin(end: socket.socket, hangup: Any) -> None:
+def _begin(end: socket.socket, hangup: Any, parent: int) -> None:
+    _die_with(parent)
     if _server is not None:
         _server.forget()
     run(end, hangup)
+
+
+def _die_with(parent: int) -> None:
+    """Have the system end this process when the fork server is killed, also where it is in C code."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # that was before
+            os._exit(1)

@@ -32,6 +32,14 @@ def _raise_once(number: int, frame: FrameType | None) -> None:
     raise SystemExit(_TERMINATED)
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error is the wish to end that reached a training, and no exit of the user's own."""
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    told = isinstance(error, SystemExit) and error.code == _TERMINATED
+    return told or isinstance(error, (KeyboardInterrupt, SIGTERMException))
+
+
 def in_words(error: BaseException) -> str:
     """What interrupts a study."""
     return "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM"

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from ..errors import (
     BurrLightningError,
     PersisterError,
-    ResumeError,
     RunNotFoundError,
     StudyNotFoundError,
 )
@@ -184,11 +183,6 @@ def _known(root: Path, project: str | None) -> dict[StudyFolder, StudyInfo]:
 
 def _opened(folder: StudyFolder, given: str | Place | None) -> OpenedStudy:
     info = folder.info()
-    if given is None and info is not None and info.persister is not None and "://" not in info.persister:
-        raise ResumeError(
-            f"Study {folder.study_id!r}: its rows are in a {info.persister} that its script opened. With "
-            f"Study.open({folder.study_id!r}, persister=...) they are read there."
-        )
     place: Any = PersisterUrl.parse(given, "Study.open") if isinstance(given, str) else given
     try:
         return OpenedStudy(folder, place)

@@ -21,6 +21,7 @@ class Outcome:
         step: The epoch of that, where it is known: the last one of a trial that was pruned, else the best.
         reason: Why it was pruned, its traceback, or how its process died.
         place: Where it ran.
+        waited: Whether it was not begun, because another process has it still; that is no death.
     """
 
     trial: int
@@ -30,6 +31,7 @@ class Outcome:
     step: int | None = None
     reason: str | None = None
     place: str | None = None
+    waited: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -21,7 +21,7 @@ class Record(StudyAction):
     """Write down how a trial went, and whether that ends the study.
 
     A trial whose process died waits for another worker, until that has happened ``attempts`` times; one that
-    was ended together with the study waits for it to go on.
+    was ended together with the study waits for it to go on, and one that another process has still, for that.
 
     Reads: `ledger`, `outcome`, `seconds`, `interrupted`. Writes: the first three, `trial`, `best` and
     `stop_reason`.
@@ -52,7 +52,7 @@ class Record(StudyAction):
         if state["interrupted"] is not None and outcome.status in ("died", "failed"):
             return {**result, "status": "interrupted", "reason": INTERRUPTED}
         if outcome.status == "died":
-            if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
+            if outcome.waited or state["ledger"][outcome.trial].deaths + 1 < self._attempts:
                 return result
             result |= {"status": "failed", "reason": f"{outcome.reason} ({self._attempts} attempts)"}
         trial = replace(
@@ -81,7 +81,7 @@ class Record(StudyAction):
 def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
     trial, status, place = result["trial"], result["status"], result["place"]
     if status in ("died", "interrupted"):
-        died = status == "died"
+        died = status == "died" and not result["waited"]
         return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
     kept = {key: result[key] for key in ("at", "values", "step", "reason", "place", "attributes")}
     return ledger.ended(trial, status, **kept)

@@ -9,17 +9,18 @@ from typing import Any
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
 
-from ..errors import NoTrialFinishedError
+from ..errors import ExecutorBrokenError, NoTrialFinishedError
 from . import telling
 from .interrupting import in_words, sigterm_raises
 from .jobs import Jobs
+from .kept import forget, forget_those_over
 from .machine import study_machine, wants_more
 from .reasons import Reasons
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
 from .tracking import local_tracker
 from .trial import TrialTask
-from .trial_record import TrialRecord
+from .trial_record import OVER, TrialRecord
 from .trial_scores import TrialScores
 
 _WAITS = "wait"
@@ -57,6 +58,7 @@ class RunningStudy:
 
     def _go_on(self) -> None:
         self._scores.make_up_for_what_is_lost(self.state["ledger"])
+        forget_those_over(self._settings.folder.path, dict(enumerate(self.state["ledger"])))
         executor = self._settings.executor or _processes(self._settings.parallel)
         jobs = Jobs(executor, self._task)
         app = self._application(jobs)
@@ -74,18 +76,26 @@ class RunningStudy:
         except (KeyboardInterrupt, SystemExit) as error:
             why = in_words(error)
             telling.interrupted(self._settings.study_id, why, len(jobs.running))
-            jobs.stop()
-            app.update_state(app.state.update(interrupted=why))
-            while (jobs.running or app.state["outcome"] is not None) and self._step(app):
-                pass
-            if app.state["ledger"].events > self._committed:
-                self._commit(app)
+            self._end(app, jobs, why)
+            raise
+        except ExecutorBrokenError:
+            self._end(app, jobs, "a broken executor")
             raise
         except BaseException:
             jobs.stop()
             raise
 
+    def _end(self, app: Application[Any], jobs: Jobs, why: str) -> None:
+        """End those that run, and write down what becomes of them."""
+        jobs.stop()
+        app.update_state(app.state.update(interrupted=why))
+        while (jobs.running or app.state["outcome"] is not None) and self._step(app):
+            pass
+        if app.state["ledger"].events > self._committed:
+            self._commit(app)
+
     def _step(self, app: Application[Any]) -> bool:
+        told = app.state["outcome"]
         done = app.step(inputs={"sequence_id": _next_step(app)})
         if done is None:
             return False
@@ -94,6 +104,8 @@ class RunningStudy:
             self._commit(app)
         if action.name == "record":
             trial = self.state["ledger"][self.state["trial"]]
+            if told["status"] in OVER or trial.status in OVER:
+                forget(self._settings.folder.path, trial)
             self._scores.ended(trial)
             telling.tell(self._settings.study_id, trial, self.state)
         return True

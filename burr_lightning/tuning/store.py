@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NameTakenError, StudyNotFoundError
+from ..errors import NameTakenError, ResumeError, StudyNotFoundError, UnreadableStudyError
 from ..json_types import known
 from ..layout import DATABASE, STUDY_FILE, RunFolder, project_folders, read_json, write_json
 from ..persisters import PersisterUrl, Place, opened_to_read
@@ -93,12 +93,21 @@ def newest_row(folder: StudyFolder, persister: Place | None) -> tuple[StudyInfo,
 
     Raises:
         StudyNotFoundError: If there is no such study.
+        UnreadableStudyError: If the file that says what it is cannot be read.
+        ResumeError: If its rows are where only its script knows.
     """
     info = folder.info()
+    if info is None and (folder.path / STUDY_FILE).exists():
+        raise UnreadableStudyError(folder.study_id, str(folder.path / STUDY_FILE))
     if info is None:
         names = [each.study_id for each in study_folders(folder.root)]
         raise StudyNotFoundError(folder.study_id, names, str(folder.root))
     place = persister
+    if place is None and info.persister is not None and "://" not in info.persister:
+        raise ResumeError(
+            f"Study {folder.study_id!r}: its rows are in a {info.persister} that its script opened. With "
+            f"Study.open({folder.study_id!r}, persister=...) they are read there."
+        )
     if place is None and info.persister is not None:
         place = PersisterUrl.parse(info.persister, "Study.open")
     where = place_of(folder.root, place)

@@ -177,6 +177,7 @@ class Study(StudyReader):
             RunLockedError: If another process runs it.
             NameTakenError: If a run has its name.
             NoTrialFinishedError: If all of its trials have failed; some of them may be worth a look.
+            ExecutorBrokenError: If the executor runs nothing any more; what was done is stored.
         """
         settings = self.settings
         settings.folder.create()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ArgumentError
 from ..metric import Mode
 from ..persisters import Place
+from ..state import best_of
 from .segments import Segment
 from .trial_record import TrialRecord
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
     from ..callback import BurrCallback
+    from .trial_callback import TrialCallback
 
 _OF_THE_STUDY = ("run_id", "project", "persister", "root_dir")
 
@@ -85,7 +87,9 @@ class Trial:
         self.member = segment.member if segment is not None else None
         self.parent = segment.parent if segment is not None else None
         self.max_epochs = segment.max_epochs if segment is not None else None
-        self._callbacks: list[BurrCallback] = []
+        self._callbacks: list[TrialCallback] = []
+        self.trained = False
+        """Whether a ``fit`` of its run was gone through in this attempt, that had something to train."""
 
     def callback(self, **options: Any) -> BurrCallback:
         """The callback to train with: it is in the study's store, and has the pruner in its machine.
@@ -95,7 +99,8 @@ class Trial:
                 and so are ``monitor`` and ``mode`` unless they are given.
 
         Raises:
-            ArgumentError: If an argument is given that is the study's.
+            ArgumentError: If an argument is given that is the study's, or the machine would leave ``fit`` to
+                wait for a human.
         """
         from .trial_callback import trial_callback
 
@@ -105,15 +110,25 @@ class Trial:
                 f"trial.callback({taken[0]}=...): {', '.join(_OF_THE_STUDY)} are those of the study. Leave "
                 f"them out here, and give them to Study(...)."
             )
-        callback = trial_callback(self.task, options)
+        callback = trial_callback(self, options)
         self._callbacks.append(callback)
         return callback
 
     @property
     def best(self) -> Mapping[str, Any] | None:
-        """The best epoch of the run that was trained, ``None`` where none was monitored."""
+        """The best epoch of the run that was trained, ``None`` where none was monitored.
+
+        It is that of the study's own monitor in the study's direction, whatever a callback monitors.
+        """
         best: Mapping[str, Any] | None = self._state("best")
-        return best if best is not None and best["value"] is not None else None
+        history = self._state("history")
+        metric = self.task.monitor or (self._state("monitor") or {}).get("metric")
+        if history is None or metric is None:
+            return None
+        found = best_of(history, {"metric": metric, "mode": self.task.directions[0]})
+        if best and found and (best["epoch"], best["value"]) == (found["epoch"], found["value"]):
+            return best  # which knows its checkpoint
+        return found
 
     @property
     def pruned(self) -> str | None:
@@ -122,6 +137,16 @@ class Trial:
 
         trained = next((each for each in self._callbacks if each.opened and is_pruned(each.app)), None)
         return None if trained is None else str(trained.state["stop_reason"])
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether its training was told to end, and has not."""
+        return any(each.interrupted for each in self._callbacks)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What its run asks a human, ``None`` where it does not wait."""
+        return next((each.waits_for for each in self._callbacks if each.paused), None)
 
     @property
     def newest_score(self) -> tuple[float | None, int | None]:

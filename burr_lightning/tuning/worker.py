@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..errors import ArgumentError, RunLockedError
+from .interrupting import is_interruption
+from .kept import keep, kept
 from .outcomes import Outcome
-from .segment_values import newest_value, see_that_it_trained
+from .owning import owned
+from .returned import values_of
 from .trial import Trial, TrialTask
 
 __all__ = ["TrialTask", "run_trial"]
@@ -25,19 +27,50 @@ def run_trial(task: TrialTask) -> Outcome:
     Args:
         task: The trial, its study, and the objective.
     """
-    return replace(_tried(task), place=_here())
+    try:
+        with owned(task):
+            before = kept(task)
+            if before is not None:
+                return before
+            outcome = replace(_tried(task), place=_here())
+            keep(task, outcome)
+            return outcome
+    except RunLockedError as error:
+        reason = (
+            f"a process that began it before still runs it ({error.holder}), and is waited for; end that "
+            f"process if it hangs"
+        )
+        return Outcome(task.number, "died", time.time(), reason=reason, place=_here(), waited=True)
 
 
 def _tried(task: TrialTask) -> Outcome:
     trial = Trial(task)
     try:
-        returned = task.objective(trial)
-        return _outcome(trial, returned)
+        outcome = _outcome(trial, task.objective(trial))
+    except SystemExit as error:
+        if is_interruption(error) or trial.interrupted:
+            raise
+        reason = traceback.format_exc() + _EXITED.format(code=error.code)
+        outcome = Outcome(task.number, "failed", time.time(), reason=reason)
     except Exception as error:
-        pruned = type(error).__name__ == "TrialPruned"
-        if pruned:
-            return Outcome(task.number, "pruned", time.time(), reason=str(error) or "the objective pruned it")
-        return Outcome(task.number, "failed", time.time(), reason=traceback.format_exc())
+        outcome = _of_error(task, error)
+    if trial.interrupted:  # its training was cut: whatever the objective made of that
+        return Outcome(task.number, "died", time.time(), reason="its training was interrupted")
+    return outcome
+
+
+_EXITED = (
+    "The objective called sys.exit({code!r}), and that is a failed trial: the study goes on. Raise an "
+    "exception that says what is wrong, or return the trial's value."
+)
+
+
+def _of_error(task: TrialTask, error: Exception) -> Outcome:
+    if isinstance(error, RunLockedError) and error.run_id == task.run_id:
+        return Outcome(task.number, "died", time.time(), reason=str(error))
+    if type(error).__name__ == "TrialPruned":
+        return Outcome(task.number, "pruned", time.time(), reason=str(error) or "the objective pruned it")
+    return Outcome(task.number, "failed", time.time(), reason=traceback.format_exc())
 
 
 def _here() -> str:
@@ -52,31 +85,10 @@ def _outcome(trial: Trial, returned: Any) -> Outcome:
     if why is not None:
         value, step = trial.newest_score
         return Outcome(trial.number, "pruned", time.time(), None if value is None else [value], step, why)
-    values, step = _values(trial, returned)
-    return Outcome(trial.number, "finished", time.time(), values, step)
-
-
-def _values(trial: Trial, returned: Any) -> tuple[list[float], int | None]:
-    if trial.task.segment is not None:
-        see_that_it_trained(trial)
-        if returned is None:
-            return newest_value(trial)
-    wanted = len(trial.task.directions)
-    if returned is None and wanted == 1:
-        best = trial.best
-        if best is None:
-            raise ValueError(
-                "The objective returned nothing, and trained no run of trial.callback() whose monitor was "
-                "logged. Return the trial's value, or give the Trainer trial.callback() and the study a "
-                "monitor."
-            )
-        return [best["value"]], best["epoch"]
-    given = list(returned) if isinstance(returned, Sequence) else [returned]
-    values = [float(value) for value in given]
-    if len(values) != wanted:
-        raise ValueError(
-            f"The objective returned {len(values)} values, and the study has {wanted} directions."
+    if trial.waits_for is not None:
+        raise ArgumentError(
+            f"The run {trial.run_id!r} waits for an answer to {trial.waits_for}, and a trial that waits has "
+            f"no value. Leave out what asks a human, or give trial.callback(wait=...) a Block with a default."
         )
-    if any(math.isnan(value) for value in values):
-        raise ValueError(f"The objective returned {returned!r}: a trial's value must be a number.")
-    return values, None
+    values, step = values_of(trial, returned)
+    return Outcome(trial.number, "finished", time.time(), values, step)
