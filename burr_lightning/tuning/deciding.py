@@ -101,7 +101,8 @@ class Decisions:
         study = self._of(ledger)
         study.sampler = self._seeded(trial.number)
         before = dict(trial.attributes)
-        _tell(study, trial)
+        if not access.is_over(study, trial.number):  # it is, where an interrupted step is made again
+            _tell(study, trial)
         after = access.trial_attributes(study, trial.number)
         return {key: value for key, value in after.items() if before.get(key) != value}
 

@@ -5,14 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from typing import Any
+
+from burr.core import State
 
 from ..errors import ProcessNotStartedError
 from .ledger import Ledger
 from .outcomes import Outcome
+from .study_actions import free_worker
 from .trial_record import TrialRecord
 from .worker import TrialTask, run_trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial that an executor has."""
+
+    future: Future[Outcome]
+    attempt: int
+    """The how manieth time it was begun."""
+    began: float
+    """Seconds since 1970."""
 
 
 class Jobs:
@@ -27,16 +42,22 @@ class Jobs:
     def __init__(self, executor: Executor, task: Callable[[TrialRecord, int], TrialTask]) -> None:
         self._executor, self._task = executor, task
         self._done: SimpleQueue[int] = SimpleQueue()
-        self.running: dict[int, Future[Outcome]] = {}
+        self.running: dict[int, Job] = {}
 
-    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> None:
-        """Begin with a trial, or go on with it."""
-        future = self._executor.submit(run_trial, self._task(ledger[trial], sequence_id))
-        self.running[trial] = future
+    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> float:
+        """Begin with a trial, or go on with it.
+
+        Returns:
+            When it was begun, in seconds since 1970: before the executor has it, which may run it at once.
+        """
+        task, began = self._task(ledger[trial], sequence_id), time.time()
+        future = self._executor.submit(run_trial, task)
+        self.running[trial] = Job(future, task.attempt, began)
         future.add_done_callback(lambda _: self._done.put(trial))
+        return began
 
     def next(self) -> Outcome:
-        """Wait until one of them is done.
+        """Wait until one of them is done; it is kept until it is `recorded`.
 
         Returns:
             How it went. What its worker raises is no failure of the objective, whose errors are told as
@@ -47,28 +68,53 @@ class Jobs:
         """
         while (trial := self._done.get()) not in self.running:
             pass  # it was told of before
-        outcome = self._outcome(trial, self.running[trial])
-        del self.running[trial]
-        return outcome
+        return self._outcome(trial, self.running[trial].future)
+
+    def recorded(self, trial: int) -> None:
+        """How a trial went is in the ledger."""
+        self.running.pop(trial, None)
 
     def stop(self) -> None:
         """End those that run, and return when all are done; those whose worker has not begun are left out."""
-        for future in self.running.values():
+        futures = [job.future for job in self.running.values()]
+        for future in futures:
             future.cancel()
         end = getattr(self._executor, "stop", None)
         if end is not None:
             end()
-        wait(self.running.values())
+        wait(futures)
         for trial in self.running:  # a signal may have come after one was taken, and before it was told
             self._done.put(trial)
+
+    def known_to(self, state: State[Any]) -> State[Any]:
+        """A state that knows of all that run, and that waits for no other ones.
+
+        A signal may have come between what was done and the step of the machine that writes it down.
+        """
+        ledger = state["ledger"]
+        for trial, job in list(self.running.items()):
+            if ledger[trial].attempts < job.attempt:
+                ledger = ledger.launched(trial, at=job.began, worker=free_worker(ledger))
+            elif ledger[trial].status != "running":
+                self.recorded(trial)
+        return state.update(ledger=ledger)
 
     def _outcome(self, trial: int, future: Future[Outcome]) -> Outcome:
         where = getattr(self._executor, "place", None)
         place = where(future) if where is not None else None
-        try:
-            outcome = future.result()
-        except ProcessNotStartedError:
-            raise
-        except (Exception, CancelledError, KeyboardInterrupt) as error:  # the last one is the worker's own
+        error = _raised(future)
+        if isinstance(error, ProcessNotStartedError):
+            raise error
+        if error is not None:
             outcome = Outcome(trial, "died", time.time(), reason=f"{type(error).__name__}: {error}")
+        else:
+            outcome = future.result()
         return outcome if place is None else replace(outcome, place=str(place))
+
+
+def _raised(future: Future[Outcome]) -> BaseException | None:
+    """What a worker raised, be it an exit or Ctrl-C: raised here, they would be the study's own."""
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error

@@ -23,6 +23,7 @@ from .evolving import PopulationDecisions
 from .outcomes import INTERRUPTED
 from .population import PopulationBased
 from .state import initial_state
+from .stopping import stopped_as_before
 from .store import StudyFolder, place_of
 from .trial import Trial, TrialTask
 from .trial_record import TrialRecord
@@ -115,16 +116,17 @@ class StudySettings:
                 f"Study({self.study_id!r}) was begun with direction={list(ledger.directions)}, and its "
                 f"trials' values were compared so. Give it that one, or start a new study."
             )
+        now = {"parallel": self.parallel, "n_trials": self._most_trials()}
+        state = self.set_back(stored).update(outcome=None, interrupted=None, **now)
+        return stopped_as_before(state, self.stop_when)
+
+    @staticmethod
+    def set_back(state: State[Any]) -> State[Any]:
+        """A state in which all trials that run wait to be gone on with."""
+        ledger = state["ledger"]
         for trial in ledger.running:
             ledger = ledger.set_back(trial, INTERRUPTED, died=False)
-        return stored.update(
-            ledger=ledger,
-            parallel=self.parallel,
-            n_trials=self._most_trials(),
-            stop_reason=None,
-            outcome=None,
-            interrupted=None,
-        )
+        return state.update(ledger=ledger)
 
     def _most_trials(self) -> int | None:
         most = self.decisions(0).most_trials

@@ -1,0 +1,104 @@
+"""The actions of a study that write down how trials went, and how the study ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from burr.core import Condition, State
+
+from .ledger import Ledger
+from .outcomes import INTERRUPTED, Outcome
+from .state import in_short, with_ledger
+from .stopping import stopped
+from .study_actions import Clock, StudyAction, Suggests
+
+
+class Record(StudyAction):
+    """Write down how a trial went, and whether that ends the study.
+
+    A trial whose process died waits for another worker, until that has happened ``attempts`` times; one that
+    was ended together with the study waits for it to go on.
+
+    Reads: `ledger`, `outcome`, `seconds`, `interrupted`. Writes: the first three, `trial`, `best`,
+    `stop_reason` and `stopped_by`.
+
+    Args:
+        sampler: What is told of it.
+        attempts: How often a trial is begun at most.
+        stop_when: What ends the study, ``None`` for nothing but ``n_trials``.
+        clock: Gives the seconds that the study has run so far.
+    """
+
+    READS = ("ledger", "outcome", "seconds", "interrupted")
+    WRITES = ("ledger", "trial", "best", "outcome", "stop_reason", "stopped_by", "seconds")
+
+    def __init__(self, sampler: Suggests, attempts: int, stop_when: Condition | None, clock: Clock) -> None:
+        super().__init__(clock)
+        self._sampler, self._attempts, self._stop_when = sampler, attempts, stop_when
+
+    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
+        """The trial, as it is from now on."""
+        outcome = Outcome(**state["outcome"])
+        result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
+        if state["interrupted"] is not None and outcome.status in ("died", "failed"):
+            return {**result, "status": "interrupted", "reason": INTERRUPTED}
+        if outcome.status == "died":
+            if state["ledger"][outcome.trial].deaths + 1 < self._attempts:
+                return result
+            result |= {"status": "failed", "reason": f"{outcome.reason} ({self._attempts} attempts)"}
+        trial = replace(
+            state["ledger"][outcome.trial],
+            status=result["status"],
+            values=tuple(outcome.values) if outcome.values is not None else None,
+            step=outcome.step,
+            ended=outcome.at,
+        )
+        return {**result, "attributes": dict(self._sampler.ended(state["ledger"], trial))}
+
+    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
+        """The ledger that knows, and the reason to stop where there is one."""
+        state = with_ledger(state, _with(state["ledger"], result), result["trial"])
+        state = state.update(outcome=None, seconds=result["seconds"])
+        return state if state["stop_reason"] is not None else stopped(state, self._stop_when)
+
+
+def _with(ledger: Ledger, result: dict[str, Any]) -> Ledger:
+    trial, status, place = result["trial"], result["status"], result["place"]
+    if status in ("died", "interrupted"):
+        died = status == "died"
+        return ledger.set_back(trial, result["reason"], died=died, at=result["at"], place=place)
+    return ledger.ended(
+        trial,
+        status,
+        at=result["at"],
+        values=result["values"],
+        step=result["step"],
+        reason=result["reason"],
+        place=place,
+        attributes=result["attributes"],
+    )
+
+
+class BestTrial(StudyAction):
+    """Name the best trial, and why the study ended.
+
+    Reads: `ledger`, `stop_reason`, `n_trials`. Writes: `best`, `stop_reason`, `seconds`.
+    """
+
+    READS = ("ledger", "stop_reason", "n_trials")
+    WRITES = ("best", "stop_reason", "seconds")
+
+    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
+        """The best one, and the reason."""
+        reason = state["stop_reason"] or _enough(len(state["ledger"]), state["n_trials"])
+        return {"best": in_short(state["ledger"].best), "stop_reason": reason, "seconds": self._clock()}
+
+    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
+        """The state that names it."""
+        return state.update(**result)
+
+
+def _enough(trials: int, wanted: int) -> str:
+    """Why a study ends that wants no more trials; those of before today's ``n_trials`` may be more."""
+    return f"n_trials={wanted}: {'so many' if trials == wanted else trials} trials are over"
