@@ -1,14 +1,19 @@
 """A study that is interrupted between any two of its steps, or in the middle of one."""
 
+import os
+import signal
+import sys
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from burr.core.persistence import SQLitePersister
 from optuna.distributions import FloatDistribution
 from optuna.samplers import NSGAIISampler, RandomSampler
 
-from burr_lightning.tuning import InProcess, Study, max_seconds, no_improvement, target
+from burr_lightning.tuning import InProcess, LocalProcesses, Study, max_seconds, no_improvement, target
 
 SPACE = {"x": FloatDistribution(-10.0, 10.0)}
 VALUES = [5.0, 4.0, 4.5, 3.0, 3.5, 3.2, 2.0, 1.0, 0.5]
@@ -218,3 +223,85 @@ def test_what_a_worker_raises_is_its_own_death_and_no_signal_to_the_study(error)
     ran = study("worker", executor=Raises(), n_trials=3, attempts=2).run()
     assert [trial.status for trial in ran.trials] == ["finished", "failed", "finished"]
     assert type(error).__name__ in ran.trials[1].reason
+
+
+@pytest.mark.parametrize("then", [lambda: sys.exit(1), lambda: 1.0], ids=["exits", "goes on"])
+def test_ctrl_c_is_told_as_such_whatever_the_code_that_it_hits_makes_of_it(then):
+    def trains(trial):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            return then()
+
+    with pytest.raises(KeyboardInterrupt):
+        study("hit", trains).run()
+    stored = Study.open("hit")
+    assert (stored.state["interrupted"], len(stored.trials)) == ("Ctrl-C", 1)
+
+
+def is_soon(condition):
+    until = time.monotonic() + 20
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_says_nothing_new(caplog):
+    held = threading.Event()
+    was_ignored = []
+
+    def told(word):
+        return any(word in record.getMessage() for record in caplog.records)
+
+    def asks():
+        os.kill(os.getpid(), signal.SIGTERM)
+        is_soon(lambda: told("is interrupted by SIGTERM"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.3)
+        was_ignored.append(not told("Ctrl-C again"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def trains(trial):
+        if trial.number == 1:
+            threading.Thread(target=asks).start()
+            held.wait(30)
+        return 1.0
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(SystemExit) as raised:
+            study("twice", trains, executor=pool).run()
+        stored = Study.open("twice")
+        held.set()
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert was_ignored == [True]
+    assert [trial.status for trial in stored.trials] == ["finished", "waiting"]
+    assert stored.state["interrupted"] == "SIGTERM"
+
+
+def test_a_second_ctrl_c_ends_processes_that_take_their_time(tmp_path, monkeypatch, caplog):
+    begun = tmp_path / "begun"
+    monkeypatch.setenv("BEGUN", str(begun))
+
+    def asks():
+        is_soon(begun.exists)
+        os.kill(os.getpid(), signal.SIGINT)
+        is_soon(lambda: "is interrupted by Ctrl-C" in caplog.text)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    began = time.monotonic()
+    with LocalProcesses(1, grace=60) as pool:
+        asking = threading.Thread(target=asks)
+        asking.start()
+        with pytest.raises(KeyboardInterrupt):
+            study("slow", does_not_end, executor=pool).run()
+        asking.join()
+    assert time.monotonic() - began < 40
+    assert [trial.status for trial in Study.open("slow").trials] == ["waiting"]
+
+
+def does_not_end(trial):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(os.environ["BEGUN"]).touch()
+    time.sleep(60)

@@ -34,8 +34,8 @@ class Jobs:
     """Runs the trials of one study.
 
     Args:
-        executor: What runs them: any of ``concurrent.futures``. One that has ``stop`` can end what runs, and
-            one that has ``place`` knows where it runs.
+        executor: What runs them: any of ``concurrent.futures``. One that has ``stop`` can end what runs, one
+            that has ``kill`` can do so at once, and one that has ``place`` knows where it runs.
         task: Makes of a trial, and of the step that launches it, what its worker is given.
     """
 
@@ -85,6 +85,12 @@ class Jobs:
         wait(futures)
         for trial in self.running:  # a signal may have come after one was taken, and before it was told
             self._done.put(trial)
+
+    def kill(self) -> None:
+        """Leave those alone that still run, or end them at once where the executor can; wait for none."""
+        end = getattr(self._executor, "kill", None)
+        if end is not None:
+            end()
 
     def known_to(self, state: State[Any]) -> State[Any]:
         """A state that knows of all that run, and that waits for no other ones.

@@ -94,6 +94,7 @@ class RunningStudy:
                     pass
         except KeyboardInterrupt:
             telling.not_waited_for(self._settings.study_id, len(jobs.running))
+            jobs.kill()
         finally:
             state = self._settings.set_back(jobs.known_to(app.state))
             app.update_state(state.update(interrupted=why, outcome=None, seconds=self._clock()))
