@@ -27,6 +27,7 @@ from .stored import (
     DataChangedError,
     IsAStudyError,
     LostRowsError,
+    LostStudyRowsError,
     NoCheckpointError,
     OlderCheckpointError,
     PersisterError,
@@ -39,6 +40,7 @@ from .stored import (
 )
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 from .tuning import (
+    ExecutorClosedError,
     NameTakenError,
     NestedStudyError,
     NotPickledError,
@@ -59,6 +61,7 @@ __all__ = [
     "DataChangedError",
     "EpochNotForkableError",
     "EpochNotReplayableError",
+    "ExecutorClosedError",
     "ExistsError",
     "ExportError",
     "ExpressionError",
@@ -68,6 +71,7 @@ __all__ = [
     "IsAStudyError",
     "ListenError",
     "LostRowsError",
+    "LostStudyRowsError",
     "MachineError",
     "MetricsError",
     "MissingExtraError",

@@ -71,10 +71,11 @@ class Decisions:
         self._study: optuna.Study | None = None
         self._ledger: Ledger | None = None
 
-    @property
-    def most_trials(self) -> int | None:
-        """How many trials there are to ask for, ``None`` where there is no end of them."""
-        return access.grid_points(self._sampler) if isinstance(self._sampler, GridSampler) else None
+    def left(self, ledger: Ledger) -> int | None:
+        """How many trials there still are to ask for, ``None`` where there is no end of them."""
+        if not isinstance(self._sampler, GridSampler):
+            return None
+        return access.grid_points_left(self._sampler, (trial.attributes for trial in ledger))
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial.
@@ -130,10 +131,12 @@ class OwnDecisions:
         sampler: The function.
     """
 
-    most_trials: int | None = None
-
     def __init__(self, sampler: OwnSampler) -> None:
         self._sampler = sampler
+
+    def left(self, ledger: Ledger) -> int | None:
+        """There is no end of them."""
+        return None
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from burr.core import State
 
-from ..errors import ProcessNotStartedError
+from ..errors import ExecutorClosedError, ProcessNotStartedError
 from .ledger import Ledger
 from .outcomes import Outcome
 from .study_actions import free_worker
@@ -51,10 +51,18 @@ class Jobs:
             When it was begun, in seconds since 1970: before the executor has it, which may run it at once.
         """
         task, began = self._task(ledger[trial], sequence_id), time.time()
-        future = self._executor.submit(run_trial, task)
+        future = self._submitted(task)
         self.running[trial] = Job(future, task.attempt, began)
         future.add_done_callback(lambda _: self._done.put(trial))
         return began
+
+    def _submitted(self, task: TrialTask) -> Future[Outcome]:
+        try:
+            return self._executor.submit(run_trial, task)
+        except RuntimeError as error:  # `concurrent.futures` has no class for it, but words
+            if "cannot schedule new futures after" not in str(error):
+                raise
+            raise ExecutorClosedError(task.study_id, self._executor) from error
 
     def next(self) -> Outcome:
         """Wait until one of them is done; it is kept until it is `recorded`.

@@ -66,7 +66,7 @@ def study_machine(
             launch=Launch(runs, clock),
             wait=Wait(runs, clock),
             record=Record(sampler, attempts, stop_when, clock),
-            best_model=BestTrial(clock),
+            best_model=BestTrial(sampler, clock),
         )
         .with_transitions(
             ("suggest", "launch", WAITS),

@@ -84,21 +84,30 @@ class BestTrial(StudyAction):
     """Name the best trial, and why the study ended.
 
     Reads: `ledger`, `stop_reason`, `n_trials`. Writes: `best`, `stop_reason`, `seconds`.
+
+    Args:
+        sampler: What says whether there are more trials.
+        clock: Gives the seconds that the study has run so far.
     """
 
     READS = ("ledger", "stop_reason", "n_trials")
     WRITES = ("best", "stop_reason", "seconds")
 
+    def __init__(self, sampler: Suggests, clock: Clock) -> None:
+        super().__init__(clock)
+        self._sampler = sampler
+
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
         """The best one, and the reason."""
-        reason = state["stop_reason"] or _enough(len(state["ledger"]), state["n_trials"])
+        reason = state["stop_reason"] or self._enough(state["ledger"], state["n_trials"])
         return {"best": in_short(state["ledger"].best), "stop_reason": reason, "seconds": self._clock()}
 
     def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
         """The state that names it."""
         return state.update(**result)
 
-
-def _enough(trials: int, wanted: int) -> str:
-    """Why a study ends that wants no more trials; those of before today's ``n_trials`` may be more."""
-    return f"n_trials={wanted}: {'so many' if trials == wanted else trials} trials are over"
+    def _enough(self, ledger: Ledger, wanted: int) -> str:
+        """Why no more trials are wanted; there may be more than that, of before today's ``n_trials``."""
+        if self._sampler.left(ledger) == 0:
+            return "all points of the grid were tried"
+        return f"n_trials={wanted}: {'so many' if len(ledger) == wanted else len(ledger)} trials are over"

@@ -37,7 +37,13 @@ class RunningStudy:
         self._settings, self._rows = settings, rows
         self._scores = TrialScores(settings)
         stored = rows.newest()
-        self.state: State[Any] = settings.first_state() if stored is None else _standing(settings, stored)
+        if stored is None:
+            settings.refuse_lost_rows()
+            self.state: State[Any] = settings.first_state()
+        else:
+            self.state = _standing(settings, stored)
+            settings.write_info()
+        self._is_known = stored is not None
         self._sequence_id = stored.sequence_id if stored is not None else None
         self._newest_step = self._sequence_id
         self._newest_row = -1 if stored is None else stored.sequence_id
@@ -125,6 +131,9 @@ class RunningStudy:
         number = max(_next_step(app) - 1, self._newest_row + 1)
         self._newest_row = number
         self._rows.save(number, str(app.state[PRIOR_STEP]), app.state)
+        if not self._is_known:  # from now on there is something that can be lost
+            self._settings.write_info()
+            self._is_known = True
 
     def _application(self, jobs: Jobs) -> Application[Any]:
         settings = self._settings

@@ -23,6 +23,9 @@ class Suggests(Protocol):
     def suggest(self, ledger: Ledger) -> Any:
         """The next trial, as a `Suggestion`."""
 
+    def left(self, ledger: Ledger) -> int | None:
+        """How many trials it can still say, ``None`` where there is no end of them."""
+
     def ended(self, ledger: Ledger, trial: Any) -> Any:
         """A trial is over: what to keep of it."""
 
