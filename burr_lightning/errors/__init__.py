@@ -27,6 +27,7 @@ from .stored import (
     DataChangedError,
     IsAStudyError,
     LostRowsError,
+    LostStudyRowsError,
     NoCheckpointError,
     OlderCheckpointError,
     PersisterError,
@@ -41,6 +42,7 @@ from .stored import (
 from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
 from .tuning import (
     ExecutorBrokenError,
+    ExecutorClosedError,
     NameTakenError,
     NestedStudyError,
     NotPickledError,
@@ -62,6 +64,7 @@ __all__ = [
     "EpochNotForkableError",
     "EpochNotReplayableError",
     "ExecutorBrokenError",
+    "ExecutorClosedError",
     "ExistsError",
     "ExportError",
     "ExpressionError",
@@ -71,6 +74,7 @@ __all__ = [
     "IsAStudyError",
     "ListenError",
     "LostRowsError",
+    "LostStudyRowsError",
     "MachineError",
     "MetricsError",
     "MissingExtraError",

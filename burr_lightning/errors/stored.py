@@ -78,6 +78,26 @@ class LostRowsError(ResumeError):
         )
 
 
+class LostStudyRowsError(ResumeError):
+    """A study was run before, and the database that was given has no row of it.
+
+    Attributes:
+        folder: The study's folder.
+        store: Where its rows were looked for.
+    """
+
+    def __init__(self, study_id: str, folder: str, store: str, begun_with: str | None) -> None:
+        self.folder, self.store = folder, store
+        before = f" It was run with persister={begun_with!r}." if begun_with else ""
+        super().__init__(
+            f"Study({study_id!r}).run(): the study was run before, as {folder} says, and {store} has no row "
+            f"of it: its folder was moved without its database, or this is another database.{before} Put the "
+            f"rows back (state.sqlite, with state.sqlite-wal where there is one, beside the projects' "
+            f"folders; or the persister= that it was run with). To start a new study instead, move the "
+            f"folder away or give another run_id."
+        )
+
+
 class DataChangedError(ResumeError):
     """The data of a resumed run is not the data that it was started on.
 

@@ -23,6 +23,22 @@ class NameTakenError(BurrLightningError, ValueError):
         )
 
 
+class ExecutorClosedError(BurrLightningError, RuntimeError):
+    """The executor of a study takes no trials any more.
+
+    Attributes:
+        executor: What it is.
+    """
+
+    def __init__(self, study_id: str, executor: object) -> None:
+        self.executor = type(executor).__name__
+        super().__init__(
+            f"Study({study_id!r}, executor={self.executor}).run(): this executor was shut down, and takes no "
+            f"trials any more; an interrupted study ends what it was given to run trials with. Make the "
+            f"study again with a new executor: it goes on where it stands."
+        )
+
+
 class NoTrialFinishedError(BurrLightningError, RuntimeError):
     """A study has ended, and every one of its trials has failed.
 

@@ -72,12 +72,14 @@ class Decisions:
         self._study: optuna.Study | None = None
         self._ledger: Ledger | None = None
 
-    @property
-    def most_trials(self) -> int | None:
-        """How many trials there are to ask for, ``None`` where there is no end of them."""
+    def left(self, ledger: Ledger) -> int | None:
+        """How many trials there still are to ask for, ``None`` where there is no end of them."""
         if isinstance(self._sampler, BruteForceSampler):
-            return access.brute_force_points(self._sampler, self._space)
-        return access.grid_points(self._sampler) if isinstance(self._sampler, GridSampler) else None
+            points = access.brute_force_points(self._sampler, self._space)
+            return None if points is None else max(points - len(ledger), 0)
+        if not isinstance(self._sampler, GridSampler):
+            return None
+        return access.grid_points_left(self._sampler, (trial.attributes for trial in ledger))
 
     @property
     def stopped(self) -> str | None:
@@ -111,7 +113,8 @@ class Decisions:
         study = self._of(ledger)
         study.sampler = self._seeded(trial.number)
         before = dict(trial.attributes)
-        _tell(study, trial)
+        if not access.is_over(study, trial.number):  # it is, where an interrupted step is made again
+            _tell(study, trial)
         after = access.trial_attributes(study, trial.number)
         return {key: value for key, value in after.items() if before.get(key) != value}
 
@@ -141,11 +144,14 @@ class OwnDecisions:
         sampler: The function.
     """
 
-    most_trials: int | None = None
     stopped: str | None = None
 
     def __init__(self, sampler: OwnSampler) -> None:
         self._sampler = sampler
+
+    def left(self, ledger: Ledger) -> int | None:
+        """There is no end of them."""
+        return None
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The parameters of the next trial."""

@@ -43,11 +43,14 @@ class PopulationDecisions:
         seed: What the random numbers come from.
     """
 
-    most_trials: int | None = None
     stopped: str | None = None
 
     def __init__(self, how: PopulationBased, space: Mapping[str, BaseDistribution], seed: int) -> None:
         self._how, self._space, self._seed = how, dict(space), seed
+
+    def left(self, ledger: Ledger) -> int | None:
+        """There is no end of segments."""
+        return None
 
     def suggest(self, ledger: Ledger) -> Suggestion:
         """The next segment.

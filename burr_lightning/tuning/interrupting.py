@@ -11,25 +11,71 @@ from types import FrameType
 _TERMINATED = 128 + signal.SIGTERM
 
 
-@contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Have SIGTERM raise a ``SystemExit`` as Ctrl-C raises a ``KeyboardInterrupt``; once, in the main thread.
+class Signals:
+    """What a study's process is told while the study runs.
 
-    A process that does nothing about SIGTERM ends at once, and its trials with it, without a commit.
+    The first signal raises: Ctrl-C a ``KeyboardInterrupt``, SIGTERM a ``SystemExit``, since a process that
+    does nothing about SIGTERM ends at once, and its trials with it, without a commit. After that SIGTERM says
+    nothing new, and Ctrl-C says that the user does not want to wait any more.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _raise_once)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
+    def __init__(self) -> None:
+        self._first: signal.Signals | None = None
+        self._interrupted = self._waits = self._again = False
 
-def _raise_once(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a scheduler may say it twice
-    raise SystemExit(_TERMINATED)
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear them, in the main thread; where Ctrl-C is not Python's own, it stays what it is."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.default_int_handler
+        try:
+            for number in before:
+                signal.signal(number, self._hear)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if not self._interrupted:
+            self._interrupted, self._first = True, signal.Signals(number)
+            raise self._error()
+        self._again |= number == signal.SIGINT
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._again and self._waits:
+            self._waits = False  # once: what is written down then is not to be interrupted
+            raise KeyboardInterrupt
+
+    def _error(self) -> BaseException:
+        return KeyboardInterrupt() if self._first is signal.SIGINT else SystemExit(_TERMINATED)
+
+    def see_to_swallowed(self) -> None:
+        """Raise what a signal raised before, in code that did not let it through."""
+        if self._first is not None:
+            raise self._error()
+
+    def cause(self, error: BaseException) -> BaseException:
+        """What ends the study, in place of what was raised: Lightning makes an exit of Ctrl-C."""
+        self._interrupted = True
+        if self._first is None or isinstance(error, type(self._error())):
+            return error
+        return self._error()
+
+    @contextmanager
+    def waits(self) -> Iterator[None]:
+        """Within this another Ctrl-C raises, and after it none does."""
+        self._waits = True
+        try:
+            self._give_up()  # it may have come already
+            yield
+        finally:
+            self._waits = False
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -42,4 +88,7 @@ def is_interruption(error: BaseException) -> bool:
 
 def in_words(error: BaseException) -> str:
     """What interrupts a study."""
-    return "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
+    if isinstance(error, KeyboardInterrupt):
+        return "Ctrl-C"
+    code = error.code if isinstance(error, SystemExit) else None
+    return "SIGTERM" if code == _TERMINATED else f"sys.exit({code!r})"

@@ -5,44 +5,71 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from typing import Any
 
-from ..errors import ExecutorBrokenError, ProcessNotStartedError
+from burr.core import State
+
+from ..errors import ExecutorBrokenError, ExecutorClosedError, ProcessNotStartedError
 from .ledger import Ledger
 from .outcomes import Outcome
+from .study_actions import free_worker
 from .trial_record import TrialRecord
 from .worker import TrialTask, run_trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial that an executor has."""
+
+    future: Future[Outcome]
+    attempt: int
+    """The how manieth time it was begun."""
+    began: float
+    """Seconds since 1970."""
 
 
 class Jobs:
     """Runs the trials of one study.
 
     Args:
-        executor: What runs them: any of ``concurrent.futures``. One that has ``stop`` can end what runs, and
-            one that has ``place`` knows where it runs.
+        executor: What runs them: any of ``concurrent.futures``. One that has ``stop`` can end what runs, one
+            that has ``kill`` can do so at once, and one that has ``place`` knows where it runs.
         task: Makes of a trial, and of the step that launches it, what its worker is given.
     """
 
     def __init__(self, executor: Executor, task: Callable[[TrialRecord, int], TrialTask]) -> None:
         self._executor, self._task = executor, task
         self._done: SimpleQueue[int] = SimpleQueue()
-        self.running: dict[int, Future[Outcome]] = {}
+        self.running: dict[int, Job] = {}
         self._stopped, self._study_id = False, ""
 
-    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> None:
-        """Begin with a trial, or go on with it."""
-        task = self._task(ledger[trial], sequence_id)
-        try:
-            future = self._executor.submit(run_trial, task)
-        except BrokenExecutor as error:
-            raise self._broken(task.study_id, error) from error
-        self._study_id = task.study_id
-        self.running[trial] = future
+    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> float:
+        """Begin with a trial, or go on with it.
+
+        Returns:
+            When it was begun, in seconds since 1970: before the executor has it, which may run it at once.
+        """
+        task, began = self._task(ledger[trial], sequence_id), time.time()
+        future = self._submitted(task)
+        self.running[trial] = Job(future, task.attempt, began)
         future.add_done_callback(lambda _: self._done.put(trial))
+        return began
+
+    def _submitted(self, task: TrialTask) -> Future[Outcome]:
+        try:
+            self._study_id = task.study_id
+            return self._executor.submit(run_trial, task)
+        except BrokenExecutor as error:
+            raise self._broken(error) from error
+        except RuntimeError as error:  # `concurrent.futures` has no class for it, but words
+            if "cannot schedule new futures after" not in str(error):
+                raise
+            raise ExecutorClosedError(task.study_id, self._executor) from error
 
     def next(self) -> Outcome:
-        """Wait until one of them is done.
+        """Wait until one of them is done; it is kept until it is `recorded`.
 
         Returns:
             How it went. What its worker raises is no failure of the objective, whose errors are told as
@@ -50,47 +77,69 @@ class Jobs:
 
         Raises:
             ProcessNotStartedError: If its process could not begin, as none of the others can.
-            ExecutorBrokenError: If the executor runs nothing any more; nobody knows which trial has died.
         """
         while (trial := self._done.get()) not in self.running:
             pass  # it was told of before
-        error = _error_of(self.running[trial])
+        future = self.running[trial].future
+        error = _raised(future)
         if isinstance(error, BrokenExecutor) and not self._stopped:
-            raise self._broken(self._study_id, error) from error
-        outcome = self._outcome(trial, self.running[trial], error)
-        del self.running[trial]
-        return outcome
+            raise self._broken(error) from error
+        return self._outcome(trial, future, error)
+
+    def recorded(self, trial: int) -> None:
+        """How a trial went is in the ledger."""
+        self.running.pop(trial, None)
 
     def stop(self) -> None:
         """End those that run, and return when all are done; those whose worker has not begun are left out."""
         self._stopped = True
-        for future in self.running.values():
+        futures = [job.future for job in self.running.values()]
+        for future in futures:
             future.cancel()
         end = getattr(self._executor, "stop", None)
         if end is not None:
             end()
-        wait(self.running.values())
+        wait(futures)
         for trial in self.running:  # a signal may have come after one was taken, and before it was told
             self._done.put(trial)
 
-    def _broken(self, study_id: str, error: BrokenExecutor) -> ExecutorBrokenError:
-        lost = [trial for trial, future in self.running.items() if not _has_ended(future)]
-        return ExecutorBrokenError(study_id, type(self._executor).__name__, lost, str(error))
+    def kill(self) -> None:
+        """Leave those alone that still run, or end them at once where the executor can; wait for none."""
+        end = getattr(self._executor, "kill", None)
+        if end is not None:
+            end()
+
+    def known_to(self, state: State[Any]) -> State[Any]:
+        """A state that knows of all that run, and that waits for no other ones.
+
+        A signal may have come between what was done and the step of the machine that writes it down.
+        """
+        ledger = state["ledger"]
+        for trial, job in list(self.running.items()):
+            if ledger[trial].attempts < job.attempt:
+                ledger = ledger.launched(trial, at=job.began, worker=free_worker(ledger))
+            elif ledger[trial].status != "running":
+                self.recorded(trial)
+        return state.update(ledger=ledger)
+
+    def _broken(self, error: BrokenExecutor) -> ExecutorBrokenError:
+        lost = [trial for trial, job in self.running.items() if not _has_ended(job.future)]
+        return ExecutorBrokenError(self._study_id, type(self._executor).__name__, lost, str(error))
 
     def _outcome(self, trial: int, future: Future[Outcome], error: BaseException | None) -> Outcome:
         where = getattr(self._executor, "place", None)
         place = where(future) if where is not None else None
         if isinstance(error, ProcessNotStartedError):
             raise error
-        if error is None:
-            outcome = future.result()
-        else:
+        if error is not None:
             outcome = Outcome(trial, "died", time.time(), reason=f"{type(error).__name__}: {error}")
+        else:
+            outcome = future.result()
         return outcome if place is None else replace(outcome, place=str(place))
 
 
-def _error_of(future: Future[Outcome]) -> BaseException | None:
-    """What a worker raised, also where that is a wish to end: that was the worker's own, not the study's."""
+def _raised(future: Future[Outcome]) -> BaseException | None:
+    """What a worker raised, be it an exit or Ctrl-C: raised here, they would be the study's own."""
     try:
         return future.exception()
     except CancelledError as error:
@@ -98,4 +147,4 @@ def _error_of(future: Future[Outcome]) -> BaseException | None:
 
 
 def _has_ended(future: Future[Outcome]) -> bool:
-    return future.done() and _error_of(future) is None
+    return future.done() and _raised(future) is None

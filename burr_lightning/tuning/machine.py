@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from burr.core import Condition, State
 from burr.core.graph import Graph, GraphBuilder
 
-from .ledger import Ledger
-from .outcomes import Outcome
-from .params import plain_params
-from .record import InShort, Record
-from .state import in_short, with_ledger
-from .study_action import StudyAction, Suggests
-
-
-class Runs(Protocol):
-    """Runs trials."""
-
-    def launch(self, ledger: Ledger, trial: int, sequence_id: int) -> None:
-        """Begin with one, or go on with it."""
-
-    def next(self) -> Outcome:
-        """Wait until one of them is done."""
+from .record_action import BestTrial, InShort, Record
+from .study_actions import Clock, Launch, Runs, Suggest, Suggests, Wait
 
 
 def wants_more(state: State[Any]) -> bool:
     """Whether another trial is to be suggested."""
     wanted = state["n_trials"]
     return state["stop_reason"] is None and (wanted is None or len(state["ledger"]) < wanted)
+
+
+def is_done(state: State[Any]) -> bool:
+    """Whether nothing is left to do; an interrupted study has only stopped doing it."""
+    ledger = state["ledger"]
+    return state["interrupted"] is None and not (ledger.running or ledger.waiting or wants_more(state))
 
 
 def has_free_worker(state: State[Any]) -> bool:
@@ -49,119 +39,11 @@ WANTS = Condition(
     name="another trial is wanted, and a worker is free",
 )
 RUNS = Condition(["ledger"], lambda state: bool(state["ledger"].running), name="a trial runs")
-
-
-class Suggest(StudyAction):
-    """Ask the sampler for the hyperparameters of the next trial.
-
-    Reads: `ledger`. Writes: `ledger`, `trial`, `best`.
-
-    Args:
-        sampler: What is asked.
-        study_id: The study, whose name the trials' runs begin with.
-    """
-
-    def __init__(self, sampler: Suggests, study_id: str) -> None:
-        super().__init__()
-        self._sampler, self._study_id = sampler, study_id
-
-    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """Its hyperparameters, and what the sampler keeps."""
-        found = self._sampler.suggest(state["ledger"])
-        number = len(state["ledger"])
-        return {
-            "trial": number,
-            "run_id": f"{self._study_id}-{number}",
-            "params": plain_params(found.params, number),
-            "attributes": dict(found.attributes),
-            "study_attributes": dict(found.study_attributes),
-            "segment": found.segment,
-        }
-
-    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
-        """The ledger with it."""
-        kept = {key: result[key] for key in ("attributes", "study_attributes", "segment")}
-        ledger = state["ledger"].suggested(result["params"], result["run_id"], **kept)
-        return with_ledger(state, ledger, result["trial"])
-
-
-class Launch(StudyAction):
-    """Give the trial that has waited longest to a worker.
-
-    Reads: `ledger`. Writes: `ledger`, `trial`, `best`.
-
-    Args:
-        runs: What runs it.
-    """
-
-    def __init__(self, runs: Runs) -> None:
-        super().__init__()
-        self._runs = runs
-
-    @property
-    def inputs(self) -> list[str]:
-        """The number of the step, that the trial's run is a child of."""
-        return ["sequence_id"]
-
-    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """Which one, by which worker, and when."""
-        ledger = state["ledger"]
-        trial = ledger.waiting[0]
-        self._runs.launch(ledger, trial, inputs["sequence_id"])
-        return {"trial": trial, "worker": _free_worker(ledger), "at": time.time()}
-
-    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
-        """The ledger that knows that it runs."""
-        ledger = state["ledger"].launched(result["trial"], at=result["at"], worker=result["worker"])
-        return with_ledger(state, ledger, result["trial"])
-
-
-def _free_worker(ledger: Ledger) -> str:
-    busy = {ledger[trial].worker for trial in ledger.running}
-    return next(name for number in count() if (name := f"worker {number}") not in busy)
-
-
-class Wait(StudyAction):
-    """Wait until a trial is done, however it went.
-
-    Reads: `ledger`. Writes: `outcome`, `trial`.
-
-    Args:
-        runs: What runs them.
-    """
-
-    WRITES = ("outcome", "trial")
-
-    def __init__(self, runs: Runs) -> None:
-        super().__init__()
-        self._runs = runs
-
-    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """How it went."""
-        return {"outcome": self._runs.next().as_dict()}
-
-    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
-        """The state that has it."""
-        return state.update(outcome=result["outcome"], trial=result["outcome"]["trial"])
-
-
-class BestTrial(StudyAction):
-    """Name the best trial, and why the study ended.
-
-    Reads: `ledger`, `stop_reason`, `n_trials`. Writes: `best`, `stop_reason`.
-    """
-
-    READS = ("ledger", "stop_reason", "n_trials")
-    WRITES = ("best", "stop_reason")
-
-    def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
-        """The best one, and the reason."""
-        reason = state["stop_reason"] or f"n_trials={state['n_trials']}: so many trials are over"
-        return {"best": in_short(state["ledger"].best), "stop_reason": reason}
-
-    def update(self, result: dict[str, Any], state: State[Any]) -> State[Any]:
-        """The state that names it."""
-        return state.update(**result)
+DONE = Condition(
+    ["ledger", "n_trials", "stop_reason", "interrupted"],
+    lambda state: is_done(state),
+    name="no trial runs, none waits, and no other one is wanted",
+)
 
 
 def study_machine(
@@ -171,7 +53,7 @@ def study_machine(
     study_id: str,
     attempts: int,
     stop_when: Condition | None,
-    clock: Any,
+    clock: Clock,
     in_short: InShort,
 ) -> Graph:
     """The machine of a study.
@@ -188,11 +70,11 @@ def study_machine(
     return (
         GraphBuilder()
         .with_actions(
-            suggest=Suggest(sampler, study_id),
-            launch=Launch(runs),
-            wait=Wait(runs),
+            suggest=Suggest(sampler, study_id, clock),
+            launch=Launch(runs, clock),
+            wait=Wait(runs, clock),
             record=Record(sampler, attempts, stop_when, clock, in_short),
-            best_model=BestTrial(),
+            best_model=BestTrial(sampler, clock),
         )
         .with_transitions(
             ("suggest", "launch", WAITS),
@@ -201,7 +83,7 @@ def study_machine(
             (["launch", "record"], "suggest", WANTS),
             (["launch", "record"], "wait", RUNS),
             ("wait", "record"),
-            ("record", "best_model"),
+            ("record", "best_model", DONE),
         )
         .build()
     )

@@ -6,7 +6,7 @@ Read off Optuna 5.0; `tests/test_optuna_access.py` fails loudly when a private n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -83,6 +83,21 @@ def _parts(sampler: BaseSampler) -> Iterator[BaseSampler]:
 def grid_points(sampler: GridSampler) -> int:
     """How many points a grid has."""
     return math.prod(len(values) for values in sampler._search_space.values())
+
+
+def grid_points_left(sampler: GridSampler, attributes: Iterable[Mapping[str, Any]]) -> int:
+    """How many points of a grid no trial has been given.
+
+    Args:
+        sampler: The grid.
+        attributes: What samplers keep of each trial: that it is of a grid, of which one, and which point.
+    """
+    given = {
+        kept["grid_id"]
+        for kept in attributes
+        if "grid_id" in kept and sampler._same_search_space(kept["search_space"])
+    }
+    return grid_points(sampler) - len(given)
 
 
 def brute_force_points(sampler: BruteForceSampler, space: Mapping[str, BaseDistribution]) -> int | None:

@@ -11,14 +11,14 @@ from burr.core.application import PRIOR_STEP
 
 from ..errors import ExecutorBrokenError, NoTrialFinishedError
 from . import telling
-from .interrupting import in_words, sigterm_raises
+from .interrupting import Signals, in_words
 from .jobs import Jobs
 from .kept import forget, forget_those_over
-from .machine import study_machine, wants_more
+from .machine import is_done, study_machine
 from .reasons import Reasons
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
-from .tracking import local_tracker
+from .tracking import local_tracker, take_back_undone
 from .trial import TrialTask
 from .trial_record import OVER, TrialRecord
 from .trial_scores import TrialScores
@@ -39,9 +39,18 @@ class RunningStudy:
         self._settings, self._rows = settings, rows
         self._scores = TrialScores(settings)
         stored = rows.newest()
-        self.state: State[Any] = settings.first_state() if stored is None else _standing(settings, stored)
+        if stored is None:
+            settings.refuse_lost_rows()
+            self.state: State[Any] = settings.first_state()
+        else:
+            self.state = _standing(settings, stored)
+            settings.write_info()
+        self._is_known = stored is not None
         self._sequence_id = stored.sequence_id if stored is not None else None
-        self._committed = self.state["ledger"].events
+        self._newest_step = self._sequence_id
+        self._newest_row = -1 if stored is None else stored.sequence_id
+        self._signals = Signals()
+        self._began: float = time.monotonic() - self.state["seconds"]
 
     def run(self) -> None:
         """Step it until it has ended.
@@ -63,7 +72,7 @@ class RunningStudy:
         jobs = Jobs(executor, self._task)
         app = self._application(jobs)
         try:
-            with sigterm_raises():
+            with self._signals.heard():
                 self._run(app, jobs)
         finally:
             if self._settings.executor is None:
@@ -71,35 +80,51 @@ class RunningStudy:
 
     def _run(self, app: Application[Any], jobs: Jobs) -> None:
         try:
-            while self._step(app):
-                pass
+            while self._step(app, jobs):
+                self._signals.see_to_swallowed()
         except (KeyboardInterrupt, SystemExit) as error:
-            why = in_words(error)
-            telling.interrupted(self._settings.study_id, why, len(jobs.running))
-            self._end(app, jobs, why)
-            raise
+            cause = self._signals.cause(error)
+            telling.interrupted(self._settings.study_id, in_words(cause), len(jobs.running))
+            self._stop(app, jobs, in_words(cause))
+            if cause is error:
+                raise
+            raise cause from error
         except ExecutorBrokenError:
-            self._end(app, jobs, "a broken executor")
+            self._stop(app, jobs, "a broken executor")
             raise
         except BaseException:
             jobs.stop()
             raise
 
-    def _end(self, app: Application[Any], jobs: Jobs, why: str) -> None:
-        """End those that run, and write down what becomes of them."""
-        jobs.stop()
-        app.update_state(app.state.update(interrupted=why))
-        while (jobs.running or app.state["outcome"] is not None) and self._step(app):
-            pass
-        if app.state["ledger"].events > self._committed:
-            self._commit(app)
+    def _stop(self, app: Application[Any], jobs: Jobs, why: str) -> None:
+        """Have the trials end that run, and write down how they stand, even if it is asked for again."""
+        try:
+            with self._signals.waits():
+                jobs.stop()
+                app.update_state(jobs.known_to(app.state).update(interrupted=why))
+                while jobs.running and self._step(app, jobs):
+                    pass
+        except KeyboardInterrupt:
+            telling.not_waited_for(self._settings.study_id, len(jobs.running))
+            jobs.kill()
+        finally:
+            state = self._settings.set_back(jobs.known_to(app.state))
+            app.update_state(state.update(interrupted=why, outcome=None, seconds=self._clock()))
+            self.state = app.state
+            if PRIOR_STEP in app.state:
+                self._commit(app)
+            if self._settings.tracker:
+                take_back_undone(self._settings.folder, self._newest_step)
 
-    def _step(self, app: Application[Any]) -> bool:
+    def _step(self, app: Application[Any], jobs: Jobs) -> bool:
         told = app.state["outcome"]
         done = app.step(inputs={"sequence_id": _next_step(app)})
         if done is None:
             return False
         action, _, self.state = done
+        self._newest_step = app.sequence_id
+        if action.name == "record":
+            jobs.recorded(self.state["trial"])
         if action.name != _WAITS:
             self._commit(app)
         if action.name == "record":
@@ -111,11 +136,15 @@ class RunningStudy:
         return True
 
     def _commit(self, app: Application[Any]) -> None:
-        self._rows.save(_next_step(app) - 1, str(app.state[PRIOR_STEP]), app.state)
-        self._committed = app.state["ledger"].events
+        """Write a row, of the newest step, or of a new number where an interrupted row may have that one."""
+        number = max(_next_step(app) - 1, self._newest_row + 1)
+        self._newest_row = number
+        self._rows.save(number, str(app.state[PRIOR_STEP]), app.state)
+        if not self._is_known:  # from now on there is something that can be lost
+            self._settings.write_info()
+            self._is_known = True
 
     def _application(self, jobs: Jobs) -> Application[Any]:
-        began = time.monotonic() - self.state["seconds"]
         settings = self._settings
         graph = study_machine(
             settings.decisions(self.state["seed"]),
@@ -123,7 +152,7 @@ class RunningStudy:
             study_id=settings.study_id,
             attempts=settings.attempts,
             stop_when=settings.stop_when,
-            clock=lambda: time.monotonic() - began,
+            clock=self._clock,
             in_short=Reasons(settings.folder.failures).in_short,
         )
         project = settings.folder.project
@@ -141,6 +170,9 @@ class RunningStudy:
             builder = builder.with_tracker(tracker)  # type: ignore[arg-type]
         return builder.build()
 
+    def _clock(self) -> float:
+        return time.monotonic() - self._began
+
     def _task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
         parent = None if trial.parent is None else self.state["ledger"][trial.parent]
         return self._settings.task(trial, sequence_id, parent)
@@ -153,8 +185,8 @@ def _next_step(app: Application[Any]) -> int:
 def _standing(settings: StudySettings, stored: StudyRow) -> State[Any]:
     """Where a stored study stands under the settings of today."""
     state = settings.as_configured_now(stored.state)
-    goes_on = wants_more(state) or state["ledger"].waiting
-    if stored.position == "best_model" and not goes_on:
+    same = state["stop_reason"] in (None, stored.state["stop_reason"])
+    if stored.position == "best_model" and is_done(state) and same:
         return stored.state.update(**{PRIOR_STEP: "best_model"})
     return state.update(**{PRIOR_STEP: "record"})
 

@@ -13,18 +13,21 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 
-from ..errors import ArgumentError, NameTakenError
+from ..errors import ArgumentError, LostStudyRowsError, NameTakenError
 from ..layout import RunFolder, RunInfo
 from ..metric import Mode
-from ..persisters import Place, written_down
+from ..persisters import PersisterUrl, Place, written_down
 from . import optuna_access as access
+from .as_before import refuse_other_directions, refuse_other_seed, refuse_other_space
 from .deciding import Decisions, OwnDecisions, OwnSampler
 from .evolving import PopulationDecisions
 from .kinds import refuse_other_kinds
+from .ledger import Ledger
 from .outcomes import INTERRUPTED
 from .population import PopulationBased
 from .refusing import refuse_what_would_be_wrong
 from .state import initial_state
+from .stopping import stopped_as_before
 from .store import StudyFolder, place_of
 from .trial import Trial, TrialTask
 from .trial_record import TrialRecord
@@ -105,33 +108,38 @@ class StudySettings:
             seed = access.drawn_seed(copy.deepcopy(self.sampler))
         elif seed is None and isinstance(self.sampler, PopulationBased):
             seed = access.drawn_seed(RandomSampler())
-        return State(initial_state(self.directions, self.parallel, self._most_trials(), seed or 0))
+        return State(
+            initial_state(
+                self.directions, self.parallel, self._most_trials(Ledger(self.directions)), seed or 0
+            )
+        )
 
     def as_configured_now(self, stored: State[Any]) -> State[Any]:
         """A stored state under the settings of today: trials that were under way wait to be gone on with.
 
         Raises:
-            ArgumentError: If the directions are others.
+            ArgumentError: If the directions, the seed or the space are others.
         """
-        ledger = stored["ledger"]
-        if ledger.directions != self.directions:
-            raise ArgumentError(
-                f"Study({self.study_id!r}) was begun with direction={list(ledger.directions)}, and its "
-                f"trials' values were compared so. Give it that one, or start a new study."
-            )
+        refuse_other_directions(self.study_id, self.directions, stored)
+        refuse_other_seed(self.study_id, self.seed, stored)
+        info = self.folder.info()
+        if info is not None:
+            refuse_other_space(self.study_id, self.space, info.space, stored["ledger"])
+        now = {"parallel": self.parallel, "n_trials": self._most_trials(stored["ledger"])}
+        state = self.set_back(stored).update(outcome=None, interrupted=None, **now)
+        return stopped_as_before(state, self.stop_when)
+
+    @staticmethod
+    def set_back(state: State[Any]) -> State[Any]:
+        """A state in which all trials that run wait to be gone on with."""
+        ledger = state["ledger"]
         for trial in ledger.running:
             ledger = ledger.set_back(trial, INTERRUPTED, died=False)
-        return stored.update(
-            ledger=ledger,
-            parallel=self.parallel,
-            n_trials=self._most_trials(),
-            stop_reason=None,
-            outcome=None,
-            interrupted=None,
-        )
+        return state.update(ledger=ledger)
 
-    def _most_trials(self) -> int | None:
-        most = self.decisions(0).most_trials
+    def _most_trials(self, ledger: Ledger) -> int | None:
+        left = self.decisions(0).left(ledger)
+        most = None if left is None else len(ledger) + left
         given = [each for each in (self.n_trials, most) if each is not None]
         return min(given) if given else None
 
@@ -175,6 +183,17 @@ class StudySettings:
             segment=trial.segment,
             parent=parent,
         )
+
+    def refuse_lost_rows(self) -> None:
+        """A study must not begin anew where its rows are elsewhere: it is called where there are none.
+
+        Raises:
+            LostStudyRowsError: If it had rows.
+        """
+        info = self.folder.info()  # written after the first row
+        if info is not None:
+            store = str(self.place) if isinstance(self.place, PersisterUrl) else written_down(self.place)
+            raise LostStudyRowsError(self.study_id, str(self.folder.path), store, info.persister)
 
     def write_info(self) -> None:
         """Write down what the study is."""

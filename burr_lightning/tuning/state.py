@@ -10,6 +10,7 @@
 | `seconds` | how long the study has run, in all processes |
 | `seed` | what the sampler's random numbers come from |
 | `stop_reason` | what ended the study, in words |
+| `stopped_by` | the condition that did, as it was written; `None` where it was `n_trials` |
 | `outcome` | how the trial went that is to be recorded |
 | `interrupted` | what interrupts the study, which then starts no trial any more |
 """
@@ -39,6 +40,7 @@ def initial_state(
         "seconds": 0.0,
         "seed": seed,
         "stop_reason": None,
+        "stopped_by": None,
         "outcome": None,
         "interrupted": None,
     }

@@ -92,6 +92,34 @@ def of_one_value(condition: Condition | None) -> str | None:
     return next((name for name in found if name is not None), None)
 
 
+def stopped(state: State[Any], condition: Condition | None) -> State[Any]:
+    """A state with the reason to end the study where it stands, unless there is none.
+
+    Args:
+        state: The state.
+        condition: What ends it.
+    """
+    reason = reason_to_stop(condition, state)
+    name = condition.name if condition is not None and reason is not None else None
+    return state.update(stop_reason=reason, stopped_by=name)
+
+
+def stopped_as_before(state: State[Any], condition: Condition | None) -> State[Any]:
+    """A stored state with the reason to end it under the condition of today.
+
+    A reason stays that this very condition gave: it was final, whatever the trials came to that were waited
+    for then. Before any trial is over no condition is asked, as in a study that was not interrupted.
+
+    Args:
+        state: The state, as it was stored.
+        condition: What ends the study now.
+    """
+    by = state.get("stopped_by")
+    if by is not None and isinstance(condition, StopCondition) and condition.name == by:
+        return state
+    return stopped(state, condition if state["ledger"].over else None)
+
+
 def reason_to_stop(condition: Condition | None, state: State[Any]) -> str | None:
     """Why a study ends where it stands, ``None`` where it goes on."""
     if condition is None or not condition.run(state)[Condition.KEY]:

@@ -176,6 +176,9 @@ class Study(StudyReader):
         Raises:
             RunLockedError: If another process runs it.
             NameTakenError: If a run has its name.
+            ArgumentError: If it was begun with another direction, seed or space.
+            LostStudyRowsError: If it was run before, and its rows are not where they are looked for.
+            ExecutorClosedError: If its executor takes nothing any more.
             NoTrialFinishedError: If all of its trials have failed; some of them may be worth a look.
             ExecutorBrokenError: If the executor runs nothing any more; what was done is stored.
         """
@@ -184,7 +187,6 @@ class Study(StudyReader):
         with RunLock(settings.folder.lock, self.run_id):
             persister = connected(settings.place, self.run_id)
             try:
-                settings.write_info()
                 self._running = RunningStudy(
                     settings, StudyRows(persister, settings.folder.project, self.run_id)
                 )

@@ -45,6 +45,16 @@ def interrupted(study_id: str, why: str, running: int) -> None:
     )
 
 
+def not_waited_for(study_id: str, running: int) -> None:
+    """Say that the user did not want to wait."""
+    log.warning(
+        "Study %r: Ctrl-C again. The %d trials that run are not waited for; they go on from their last "
+        "commits where the study is started again.",
+        study_id,
+        running,
+    )
+
+
 def _best(state: State[Any]) -> str:
     best = state["best"]
     return f"; the best is trial {best['trial']} with {best['value']:g}" if best is not None else ""

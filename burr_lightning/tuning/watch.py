@@ -104,6 +104,15 @@ class Watch:
             _cancel(call)
         return thread
 
+    def hurry(self) -> None:
+        """Have the grace be over of what was asked to end, or will be."""
+        with self._lock:
+            self._grace = 0.0
+            if self._deadline is not None:
+                self._deadline = min(self._deadline, time.monotonic())
+            if self._thread is not None:
+                self._ring()
+
     def pids(self) -> dict[Future[Any], int]:
         """The processes of the calls that run now."""
         with self._lock:
