@@ -10,6 +10,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from test_study import AtOnce, study
 
+from burr_lightning.cli.study.words import reason_text
 from burr_lightning.layout import home
 from burr_lightning.tuning import Study
 
@@ -48,7 +49,9 @@ def test_a_long_traceback_is_cut_in_the_rows_and_whole_in_a_file():
     assert "ValueError: first x" in failed.reason
     assert failed.reason.rstrip().endswith("x last")
     whole = Path(ran.settings.folder.path) / "failures" / "2.txt"
-    assert str(whole) in failed.reason.splitlines()[0]
+    assert failed.reason.startswith("Traceback (most recent call last):\n  (cut; all 1000")
+    assert str(whole) in failed.reason.splitlines()[1]
+    assert reason_text(failed).startswith("ValueError: first xxx")
     assert f"ValueError: first {'x' * LONG} last" in whole.read_text()
     assert sorted(path.name for path in whole.parent.iterdir()) == ["0.txt", "2.txt", "4.txt"]
 

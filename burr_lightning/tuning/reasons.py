@@ -33,7 +33,9 @@ class Reasons:
         temporary = path.with_suffix(".tmp")
         temporary.write_text(reason, encoding="utf-8", errors="backslashreplace")
         os.replace(temporary, path)
-        return f"  (cut; all {len(reason)} characters of it are in {path})\n{short}"
+        note = f"  (cut; all {len(reason)} characters of it are in {path})\n"
+        first, _, rest = short.partition("\n")  # whoever reads a traceback knows it by its first line
+        return f"{first}\n{note}{rest}" if first.startswith("Traceback ") else note + short
 
 
 def shortened(text: str) -> str:

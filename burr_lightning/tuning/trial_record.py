@@ -26,7 +26,7 @@ class TrialRecord(OfMember):
         attempts: How often it was begun.
         deaths: How often its process died.
         reason: Why it was pruned; of one that failed, the traceback or how its process died. A long one is
-            cut, and begins with where the whole of it is.
+            cut, and says at its beginning where the whole of it is.
         attributes: What the sampler keeps of it.
         started: When it was begun last, in seconds since 1970.
         ended: When it was over.
