@@ -120,7 +120,7 @@ def test_choices_that_do_not_come_back_are_refused(choice, said):
         ({"a": np.ones(2)}, r"\(of type numpy.ndarray\) for the parameter 'a'"),
         ({"d": {1: 2}}, r"{1: 2} \(of type dict\) for the parameter 'd'"),
         ({1: 2}, r"a parameter named 1 \(of type int\)"),
-        (None, r"for trial 0 it returned None \(of type NoneType\)"),
+        (None, r"for trial 0 it returned None. It must return the trial's parameters"),
     ],
 )
 def test_what_a_sampler_returns_that_does_not_come_back_is_refused(returned, said):

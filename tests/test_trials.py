@@ -244,6 +244,7 @@ class TestKeptOutcomes:
     def test_what_another_study_of_the_name_has_left_is_no_outcome(self, monkeypatch, own_home):
         killed_before_the_record(monkeypatch, fn=lambda trial: 7.0, n_trials=2)
         (own_home / "runs" / "state.sqlite").unlink()
+        (own_home / "runs" / "lightning" / "one" / "study.json").unlink()
         assert one(lambda trial: 5.0, seed=4).value == 5.0
 
     def test_what_is_left_of_trials_that_are_over_is_removed(self, own_home):
@@ -281,11 +282,13 @@ class Signals(Callback):
             os.kill(os.getpid(), self._number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_study_that_is_told_to_end_in_mid_training_ends(number, fit):
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_study_that_is_told_to_end_in_mid_training_ends(number, raised, fit):
     before = signal.getsignal(signal.SIGINT)
     try:
-        with pytest.raises(SystemExit):
+        with pytest.raises(raised):
             one(lambda trial: fit(trial.callback(), Signals(number)), executor=InProcess())
     finally:
         signal.signal(signal.SIGINT, before)
