@@ -23,6 +23,15 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --kills 1000` kills more than the gate does."""
     parser.addoption("--kills", type=int, default=100, help="SIGKILLs in the kill campaign")
+    parser.addoption("--long", action="store_true", help="also the tests that the gate has no time for")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, and say how to have it."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="it takes long: run it with pytest --long"))
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from burr_lightning.errors import (
 from burr_lightning.tuning import devices as of_slots
 from burr_lightning.tuning.local import LocalProcesses
 
-METHODS = ["forkserver", "spawn"]
+METHODS = ["forkserver", pytest.param("spawn", marks=pytest.mark.long)]
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ class TestRunning:
             gate.let_through(200)
             assert [each.result(DEADLINE) for each in calls] == list(range(200))
 
-    @pytest.mark.parametrize("start", METHODS)
+    @pytest.mark.parametrize("start", ["forkserver", "spawn"])
     def test_much_can_be_given_and_returned(self, start):
         much = os.urandom(20_000_000)
         with light(2, start=start) as pool:
@@ -542,6 +542,7 @@ class TestEnding:
         stopping = threading.Thread(target=pool.stop)
         stopping.start()
         told.until("commits", 2)
+        wait([waiting], DEADLINE)
         assert waiting.cancelled()
         assert all(call.running() for call in running)  # it waits for them
         gate.let_through(2)
@@ -672,7 +673,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 class TestThreads:
     """Processes beside each other share the cores out; more threads than cores only wait for one another."""
 
-    @pytest.mark.parametrize("start", ["forkserver", "spawn"])
+    @pytest.mark.parametrize("start", METHODS)
     def test_several_share_the_cores(self, start, monkeypatch):
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         with LocalProcesses(2 * of_slots.cores(), start=start) as pool:

@@ -28,6 +28,7 @@ from burr_lightning import Run
 from burr_lightning.errors import (
     ArgumentError,
     NotPickledError,
+    NoTrialFinishedError,
     ProcessDiedError,
     ProcessLostError,
     ProcessNotStartedError,
@@ -329,7 +330,8 @@ class TestStudy:
     def test_an_objective_that_fails_is_written_down_with_its_traceback(self, nodes, postgresql):
         with light() as pool:
             failed = study("fails", pool, trials_on_ray.fails, postgresql.url, monitor=None, n_trials=1)
-            failed.run()
+            with pytest.raises(NoTrialFinishedError):
+                failed.run()
         trial = failed.trials[0]
         assert (trial.status, trial.attempts) == ("failed", 1)
         assert "in fails" in trial.reason
@@ -350,7 +352,7 @@ class TestStudy:
         (between,) = run.commits[-1].path.parent.glob("*-batch=*")
         assert "epoch=00002-step=00000010" in between.name
         with Pool() as pool:
-            again = ledger.launched(0, at=0.0).set_back(0, "stopped")
+            again = ledger.launched(0, at=0.0).set_back(0, "stopped", died=False)
             outcome = pool.submit(run_trial, of.settings.task(again[0], 0)).result(DEADLINE)
         assert (outcome.status, outcome.step) == ("finished", trials_on_ray.EPOCHS - 1)
         run = run_of(ledger[0], postgresql.url)

@@ -118,7 +118,7 @@ def test_another_seed_is_refused_and_none_is_the_stored_one():
 def test_a_grid_is_tried_as_a_whole_also_by_a_study_that_has_trials():
     study("grid", n_trials=2).run()
     ran = study("grid", sampler=GridSampler(GRID), n_trials=None).run()
-    assert ran.stop_reason == "all points of the grid were tried"
+    assert ran.stop_reason == "all points were tried"
     assert sorted(trial.params["x"] for trial in ran.trials[2:]) == GRID["x"]
     again = study("grid", sampler=GridSampler(GRID), n_trials=None).run()
     assert again.trials == ran.trials
