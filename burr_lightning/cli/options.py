@@ -61,3 +61,17 @@ def finite(context: click.Context, option: click.Parameter, value: float) -> flo
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is not finite.")
     return value
+
+
+def look_options(command: _Command) -> _Command:
+    """``--once`` and ``--every``: how often to look at what runs."""
+    every = click.option(
+        "--every",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0.1),
+        callback=finite,
+        default=1.0,
+        show_default=True,
+        help="How often to look.",
+    )
+    return click.option("--once", is_flag=True, help="Show how it stands now, and end.")(every(command))

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from .curves import DrawnCurves
-from .options import finite, json_option, persister_option, run_argument, where_options
+from .options import json_option, look_options, persister_option, run_argument, where_options
 from .output import console, print_json, print_table
 
 if TYPE_CHECKING:
@@ -28,16 +28,7 @@ _CODES: dict[Status, int] = {"finished": 0, "failed": _FAILED, "interrupted": _F
 
 @click.command()
 @run_argument
-@click.option("--once", is_flag=True, help="Show how it stands now, and end.")
-@click.option(
-    "--every",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.1),
-    callback=finite,
-    default=1.0,
-    show_default=True,
-    help="How often to look.",
-)
+@look_options
 @where_options
 @persister_option
 @json_option

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from ..options import finite, json_option, persister_option, where_options
+from ..options import json_option, look_options, persister_option, where_options
 from ..output import console, print_json, print_table
 from ..watch import told_to_end
 from .finding import followed, study_argument
@@ -25,16 +25,7 @@ _CODES: dict[Status, int] = {"finished": 0, "interrupted": 1}
 
 @click.command()
 @study_argument
-@click.option("--once", is_flag=True, help="Show how it stands now, and end.")
-@click.option(
-    "--every",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.1),
-    callback=finite,
-    default=1.0,
-    show_default=True,
-    help="How often to look.",
-)
+@look_options
 @where_options
 @persister_option
 @json_option
