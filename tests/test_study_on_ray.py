@@ -107,10 +107,10 @@ def light(**options):
 def placed(pool, future):
     """Where a call runs, which may have told something before that is known here."""
     deadline = time.monotonic() + DEADLINE
-    while (place := pool.place(future)) is None:
+    while not future.running():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    return place
+    return pool.place(future)
 
 
 def raised(future):
@@ -178,6 +178,7 @@ class TestCalls:
         with light(num_cpus=0, resources=HEAD) as pool:
             first = pool.submit(local_calls.tell_and_wait, told.path, "first", gate.path)
             told.until("first")
+            placed(pool, first)
             second = pool.submit(local_calls.tell, told.path, "second")
             third = pool.submit(local_calls.give, 3)
             assert (first.cancel(), second.cancel()) == (False, True)
