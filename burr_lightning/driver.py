@@ -17,20 +17,22 @@ from . import lightning_loops as loops
 from .acting import LiveTraining, Told
 from .actions import TrainEpoch, Validate
 from .asking import Asking
-from .commits import Committer
+from .commits import Committer, FollowingCommitter
 from .committing import RunCommits
 from .ending import Ending
 from .errors import DataChangedError
 from .fingerprint import changes, data_fingerprint
-from .going_on import GoingOn, tell_of_workers
-from .graphs import follow, leaves_training, refuse_unknown_metrics
+from .going_on import GoingOn, tell_of_other_ranks, tell_of_workers
+from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
 from .lightning_data import LoadersMade
 from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
+from .lightning_signals import SharedSigterm
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
+from .ranks import Ranks
 from .reports import TrainingClock, detached
 from .settings import RunSettings
 from .shadow import tell_of_unknown_metrics
@@ -56,6 +58,7 @@ class Driver:
         committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
         folder: The run's folder, ``None`` likewise.
         settings: What the user configured.
+        ranks: The processes that train; each has a driver, and all of them do the same.
     """
 
     def __init__(
@@ -63,25 +66,27 @@ class Driver:
         trainer: Trainer,
         module: LightningModule,
         app: Application[Any],
-        committer: Committer | None,
+        committer: Committer | FollowingCommitter | None,
         folder: RunFolder | None,
         settings: RunSettings,
+        ranks: Ranks,
     ) -> None:
-        self.app = app
+        self.app, self._ranks = app, ranks
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
-        self._commits = RunCommits(trainer, module, app, committer, self._kept)
+        self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
+        self._sigterm = SharedSigterm(trainer, ranks)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
             trainer, partial(random_state, trainer, module), partial(set_random_state, trainer, module)
         )
         told = Told(self._rolled_back, self.loaders_made.swap, lambda: self._schedules)
-        self._training = training = LiveTraining(trainer, module, committer, app.uid, told)
+        self._training = training = LiveTraining(trainer, module, committer, app.uid, told, ranks)
         clock = TrainingClock(app.state["seconds"])
-        self.asking = asking = Asking(trainer, app, self._commits, clock, folder, settings)
-        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking)
-        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock)
+        self.asking = asking = Asking(self._sigterm, app, self._commits, clock, folder, settings, ranks)
+        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking, ranks)
+        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock, ranks)
         self._leaving = Leaving(trainer)
         self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
         self._started = False
@@ -114,18 +119,22 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
+        self._sigterm.begin()
         self._walk.clock.start()
         self.loaders_made.training_started()
         if kept is not None:
-            self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid)
+            self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid, self._ranks)
         self._schedules = (kept or {}).get("schedules") or deepcopy(schedules(self._trainer))
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
         self._between_hooks.after_every_batch(self.batch_completed)
         self._between_hooks.before_validation(self._walk.takes_validation)
         self._commits.training_started()
         tell_of_workers(self._trainer, self._going_on)
+        if kept is not None:
+            tell_of_other_ranks(kept, self._ranks)
         if self.state["data"] is not None and not access.reloads_data(self._trainer):
-            found = changes(self.state["data"], data_fingerprint(self._trainer))
+            then = self.state["data"]
+            found = self._ranks.agreed(lambda: changes(then, data_fingerprint(self._trainer)))
             if found:
                 raise DataChangedError(self.app.uid, found)
         if self._going_on is not None:
@@ -148,7 +157,8 @@ class Driver:
         self._walk.logged.epoch_started()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
-            self.app.update_state(self.state.update(data=data_fingerprint(self._trainer)))
+            data = self._ranks.agreed(lambda: data_fingerprint(self._trainer))
+            self.app.update_state(self.state.update(data=data))
         self._walk.open(TrainEpoch)
 
     def batch_started(self) -> None:
@@ -199,7 +209,7 @@ class Driver:
         if self._walk.validates_by_itself or self._walk.phase is None or self._trainer.is_last_batch:
             return
         after = recorded(self.state, self._walk.report(self._walk.logged.of_validation))
-        following, _ = follow(self.app.graph, self._walk.phase.action.name, after)
+        following, _ = self._walk.after(self._walk.phase.action.name, after)
         if leaves_training(self.app.graph, following):
             self._cut_short = True
             self._stop_lightning()
@@ -208,6 +218,7 @@ class Driver:
         """An epoch of training is over, and all of its metrics are known."""
         if self._walk.phase is None:
             return
+        self._sigterm.share()
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         ours = self._asked_to_stop
         limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
@@ -222,6 +233,7 @@ class Driver:
         self._commits.settle()
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
         self._walk.boundary()
+        self._sigterm.share()
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
@@ -263,7 +275,7 @@ class Driver:
             phase, self._walk.phase = self._walk.phase, None
             if phase is not None:
                 phase.fail(error)
-            self._commits.settle()
+            self._commits.finish()
 
     def close(self) -> None:
         """Let the trainer go, and wait for a checkpoint that is being written.
@@ -272,7 +284,7 @@ class Driver:
             CommitError: If it could not be written.
         """
         self.leave_loops()
-        self._commits.settle()
+        self._commits.finish()
 
     def _tell_of_fork(self) -> None:
         """A fork that changes hyperparameters does so where it begins, until a checkpoint has the change."""
@@ -316,6 +328,7 @@ class Driver:
 
     def leave_loops(self) -> None:
         """Leave the trainer's loops as they were."""
+        self._sigterm.end()
         self._leaving.end()
         self._between_hooks.remove()
         self.loaders_made.remove()

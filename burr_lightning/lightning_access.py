@@ -36,21 +36,16 @@ log = logging.getLogger(__name__)
 
 
 def refuse_other_trainers(trainer: object) -> None:
-    """Accept `lightning.pytorch.Trainer` on one process.
+    """Accept `lightning.pytorch.Trainer`.
 
     Raises:
-        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or runs several processes.
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`.
     """
     if not isinstance(trainer, Trainer):
         kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
         raise TrainerError(
             f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
             f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
-        )
-    if trainer.world_size > 1:
-        raise TrainerError(
-            f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
-            f"Use Trainer(devices=1); training on several processes is not supported yet."
         )
 
 
@@ -104,6 +99,14 @@ def declared_directions(trainer: Trainer) -> dict[str, Mode]:
             direction: Mode = "max" if metric.higher_is_better else "min"
             directions |= {name: direction for name in trainer.callback_metrics if names.fullmatch(name)}
     return directions | kept_directions(trainer.lightning_module)
+
+
+def synced_metrics(trainer: Trainer) -> set[str]:
+    """What was logged with ``sync_dist=True``, which has the same value on all ranks then."""
+    loop = trainer.fit_loop.epoch_loop
+    results = [*loop._results.values(), *loop.val_loop._results.values()]
+    synced = [r.meta for r in results if r.meta.sync.should and not r.meta.sync.rank_zero_only]
+    return {name for meta in synced for name in (meta.name, f"{meta.name}_epoch")}
 
 
 def preload_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -204,6 +207,8 @@ class _Caught(CheckpointIO):
 def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
     """What a full checkpoint holds; its tensors are the trainer's own, not copies.
 
+    With several processes it is the first one that has it, and all have to ask; the others get nothing.
+
     Raises:
         TrainerError: If the trainer's strategy writes its checkpoints itself, in a form of its own.
     """
@@ -214,12 +219,12 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
         trainer.save_checkpoint("", weights_only=False)
     finally:
         strategy.checkpoint_io = theirs
-    if ours.content is None:
+    if ours.content is None and trainer.is_global_zero:
         raise TrainerError(
             f"Trainer(strategy={type(strategy).__name__}): it writes checkpoints in a form of its own, which "
             f"cannot be committed yet. Use the strategy of one device: Trainer(strategy='auto', devices=1)."
         )
-    return ours.content
+    return ours.content or {}
 
 
 def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:

@@ -115,6 +115,20 @@ def goes_on_inside_epoch(trainer: Trainer) -> bool:
     )
 
 
+def loader_states(trainer: Trainer) -> list[dict[str, Any]]:
+    """Where in its share of the training data this process is; empty where its loaders do not tell."""
+    combined = trainer.fit_loop._combined_loader
+    return combined._state_dicts() if combined is not None else []
+
+
+def take_loader_states(checkpoint: dict[str, Any], states: list[dict[str, Any]]) -> None:
+    """Have a checkpoint, which has been read and not been restored, hold what `loader_states` gave."""
+    loop = checkpoint["loops"]["fit_loop"]["state_dict"]
+    loop.pop("combined_loader", None)
+    if states:
+        loop["combined_loader"] = states
+
+
 def workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> list[Any]:
     """The training loaders whose workers' random number generators nobody can put back.
 

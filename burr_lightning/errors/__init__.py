@@ -39,7 +39,15 @@ from .stored import (
     UnreadableRunError,
     UnreadableStudyError,
 )
-from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
+from .training import (
+    ConditionError,
+    HistoryError,
+    MachineError,
+    MetricsError,
+    RankFailedError,
+    RankLostError,
+    UnknownMetricError,
+)
 from .tuning import (
     ExecutorBrokenError,
     ExecutorClosedError,
@@ -92,6 +100,8 @@ __all__ = [
     "ProcessDiedError",
     "ProcessLostError",
     "ProcessNotStartedError",
+    "RankFailedError",
+    "RankLostError",
     "RemoteError",
     "ReplayError",
     "ResultNotPickledError",
