@@ -55,6 +55,7 @@ from .phase_hooks import PhaseHooks
 from .ranks import Ranks
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
+from .sending import CanBeSent
 from .settings import RunSettings
 from .shadow import checked_shadow
 from .state import checked_keys
@@ -66,7 +67,7 @@ _TERMINATED = 128 + signal.SIGTERM
 """What a process exits with that SIGTERM ended; Lightning would exit with 0, as if it had finished."""
 
 
-class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
+class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
     """Turns a training run into a Burr state machine.
 
     Every epoch becomes a Burr action that is committed to disk when it ends. The same script run

@@ -20,8 +20,7 @@ from .asking import Asking
 from .commits import Committer, FollowingCommitter
 from .committing import RunCommits
 from .ending import Ending
-from .errors import DataChangedError
-from .fingerprint import changes, data_fingerprint
+from .fingerprint import fingerprint, refuse_other_data
 from .going_on import GoingOn, tell_of_other_ranks, tell_of_workers
 from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
@@ -91,7 +90,6 @@ class Driver:
         self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
         self._started = False
         self._validated = False
-        self._asked_to_stop = False
         self._cut_short = False
         self._told_of_shadow = False
 
@@ -132,11 +130,8 @@ class Driver:
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
             tell_of_other_ranks(kept, self._ranks)
-        if self.state["data"] is not None and not access.reloads_data(self._trainer):
-            then = self.state["data"]
-            found = self._ranks.agreed(lambda: changes(then, data_fingerprint(self._trainer)))
-            if found:
-                raise DataChangedError(self.app.uid, found)
+        if not access.reloads_data(self._trainer):
+            refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])
         if self._going_on is not None:
             self._walk.logged.go_on(self._going_on.recorded)
         self._tell_of_fork()
@@ -157,8 +152,7 @@ class Driver:
         self._walk.logged.epoch_started()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
-            data = self._ranks.agreed(lambda: data_fingerprint(self._trainer))
-            self.app.update_state(self.state.update(data=data))
+            self.app.update_state(self.state.update(data=fingerprint(self._ranks, self._trainer)))
         self._walk.open(TrainEpoch)
 
     def batch_started(self) -> None:
@@ -220,8 +214,7 @@ class Driver:
             return
         self._sigterm.share()
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
-        ours = self._asked_to_stop
-        limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
+        limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=self._leaving.asked)
         checked = self._walk.logged.of_validation if self._cut_short else {}
         logged = self._walk.logged.unrecorded(but=checked)
         self._walk.close(self._walk.report(logged, checked=checked, ends_epoch=True, limit=limit))
@@ -243,8 +236,7 @@ class Driver:
                 "put together with validation at the end of the epoch.",
                 self.state["epoch"],
             )
-            self._trainer.should_stop &= not self._asked_to_stop
-            self._asked_to_stop = False
+            self._leaving.take_back()
 
     def training_ends(self) -> None:
         """Lightning trains no more, and lets the module go after this."""
@@ -307,7 +299,7 @@ class Driver:
 
     def _kept(self) -> dict[str, Any]:
         """What every checkpoint holds of the driver's own."""
-        wish = self._trainer.should_stop and not self._asked_to_stop and not self.state["can_stop"]
+        wish = self._trainer.should_stop and not self._leaving.asked and not self.state["can_stop"]
         kept: dict[str, Any] = {
             "optimization": self._optimization,
             "loaders_made": self.loaders_made.made_with,
@@ -334,7 +326,4 @@ class Driver:
         self.loaders_made.remove()
 
     def _stop_lightning(self) -> None:
-        if self.asking.paused:
-            self._leaving.allow()
-        self._asked_to_stop |= not self._trainer.should_stop
-        self._trainer.should_stop = True
+        self._leaving.stop(at_once=self.asking.paused is not None)

@@ -15,7 +15,7 @@ from .asking import Asking
 from .burr_access import position_of
 from .committing import RunCommits
 from .errors import MachineError
-from .fingerprint import data_fingerprint
+from .fingerprint import fingerprint
 from .following import follow_together, reason_together
 from .graphs import asked_inputs, is_phase, leaves_training
 from .ranks import Ranks
@@ -145,5 +145,5 @@ class OrdinaryActions:
             "trainer": lambda: self._trainer,
             "pl_module": lambda: self._module,
             "datamodule": lambda: getattr(self._trainer, "datamodule", None),
-            "fingerprint": lambda: self._ranks.agreed(lambda: data_fingerprint(self._trainer)),
+            "fingerprint": lambda: fingerprint(self._ranks, self._trainer),
         }

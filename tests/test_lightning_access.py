@@ -221,7 +221,7 @@ def test_it_is_not_told_of_other_work_of_the_trainer(make_trainer):
 def test_a_trainer_may_stop_before_its_minimum_and_has_it_again_afterwards(make_trainer):
     trainer = make_trainer(enable_checkpointing=False, min_epochs=5, min_steps=50, max_epochs=6)
     leaving = Leaving(trainer)
-    leaving.allow()
+    leaving.stop(at_once=True)
     trainer.should_stop = True
     assert trainer.fit_loop._can_stop_early
     leaving.end()
