@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from . import lightning_access as access
 from . import lightning_limits as limits
 from . import lightning_loops as loops
+from . import messages
 from .acting import LiveTraining, Told
 from .actions import TrainEpoch, Validate
 from .asking import Asking
@@ -26,6 +27,7 @@ from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
 from .lightning_data import LoadersMade
+from .lightning_ddp import Wrapping
 from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
 from .lightning_signals import SharedSigterm
@@ -35,7 +37,7 @@ from .ranks import Ranks
 from .reports import TrainingClock, detached
 from .settings import RunSettings
 from .shadow import tell_of_unknown_metrics
-from .state import is_at_fork, recorded
+from .state import is_at_fork
 from .training_state import optimization, random_state, set_random_state
 from .walking import Walk
 
@@ -74,7 +76,7 @@ class Driver:
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
-        self._sigterm = SharedSigterm(trainer, ranks)
+        self._sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
@@ -84,7 +86,9 @@ class Driver:
         self._training = training = LiveTraining(trainer, module, committer, app.uid, told, ranks)
         clock = TrainingClock(app.state["seconds"])
         self.asking = asking = Asking(self._sigterm, app, self._commits, clock, folder, settings, ranks)
-        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking, ranks)
+        self._ordinary = OrdinaryActions(
+            trainer, module, app, self._commits, training, asking, ranks, self._wrapping
+        )
         self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock, ranks)
         self._leaving = Leaving(trainer)
         self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
@@ -118,6 +122,7 @@ class Driver:
         """
         self._started = True
         self._sigterm.begin()
+        self._wrapping.training_started()
         self._walk.clock.start()
         self.loaders_made.training_started()
         if kept is not None:
@@ -130,6 +135,8 @@ class Driver:
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
             tell_of_other_ranks(kept, self._ranks)
+            self._wrapping.fit()
+            self._wrapping.put_bucket_order_back(kept.get("buckets"))
         if not access.reloads_data(self._trainer):
             refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])
         if self._going_on is not None:
@@ -202,9 +209,7 @@ class Driver:
         self._walk.logged.validation_ended()
         if self._walk.validates_by_itself or self._walk.phase is None or self._trainer.is_last_batch:
             return
-        after = recorded(self.state, self._walk.report(self._walk.logged.of_validation))
-        following, _ = self._walk.after(self._walk.phase.action.name, after)
-        if leaves_training(self.app.graph, following):
+        if self._walk.would_leave_training():
             self._cut_short = True
             self._stop_lightning()
 
@@ -230,12 +235,7 @@ class Driver:
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
-            log.warning(
-                "Epoch %d was cut short after a validation, by a condition that no longer holds with what "
-                "was logged at its end: the run goes on. A condition on metrics of the training is best "
-                "put together with validation at the end of the epoch.",
-                self.state["epoch"],
-            )
+            log.warning("%s", messages.goes_on_though_cut_short(self.state["epoch"]))
             self._leaving.take_back()
 
     def training_ends(self) -> None:
@@ -308,6 +308,8 @@ class Driver:
             "wants_to_stop": wish,
             "recorded": [],
         }
+        if self._ranks.size > 1:
+            kept["buckets"] = self._wrapping.bucket_order
         if self._going_on is not None and self._going_on.steps_to_come is not None:
             kept["schedulers"] = self._going_on.steps_to_come
         return kept

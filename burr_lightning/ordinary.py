@@ -18,6 +18,7 @@ from .errors import MachineError
 from .fingerprint import fingerprint
 from .following import follow_together, reason_together
 from .graphs import asked_inputs, is_phase, leaves_training
+from .lightning_ddp import Wrapping
 from .ranks import Ranks
 from .state import initial_state, short, survives, written_since
 
@@ -39,6 +40,7 @@ class OrdinaryActions:
         training: What ready-made actions act on.
         asking: Gets from a human what an action waits for.
         ranks: The processes that train: each runs every action, and goes on with what the first one wrote.
+        wrapping: What exchanges gradients between them.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class OrdinaryActions:
         training: LiveTraining,
         asking: Asking,
         ranks: Ranks,
+        wrapping: Wrapping,
     ) -> None:
         self._trainer, self._module, self._training = trainer, module, training
-        self._asking, self._ranks = asking, ranks
+        self._asking, self._ranks, self._wrapping = asking, ranks, wrapping
         self._app, self._commits = app, commits
         self.running: str | None = None
         """The action that is under way."""
@@ -104,6 +107,7 @@ class OrdinaryActions:
         if self._ranks.size > 1:
             written = self._ranks.agreed(lambda: written_since(before, self._app.state))
             self._app.update_state(self._app.state.update(**written))
+        self._wrapping.fit()
 
     def _change_hparams(self, given: dict[str, Any]) -> bool:
         """Where a human gave hyperparameters other values, tell the module; say whether they did."""

@@ -16,7 +16,7 @@ from .burr_access import OpenPhase, position_of
 from .committing import RunCommits
 from .errors import MachineError
 from .following import Agreement, follow_together
-from .graphs import is_terminal, leads_at_once_to
+from .graphs import is_terminal, leads_at_once_to, leaves_training
 from .ordinary import OrdinaryActions
 from .ranks import Ranks
 from .reports import LoggedMetrics, TrainingClock, phase_report
@@ -138,6 +138,13 @@ class Walk:
             self.close(self.report(self.logged.of_validation))
             self.logged.validation_recorded()
             self.boundary()
+
+    def would_leave_training(self) -> bool:
+        """Whether the machine leaves the training with what the validation that is open has logged."""
+        assert self.phase is not None
+        after = recorded(self.state, self.report(self.logged.of_validation))
+        following, _ = self.after(self.phase.action.name, after)
+        return leaves_training(self._app.graph, following)
 
     # Boundaries
 
