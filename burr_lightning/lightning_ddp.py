@@ -53,7 +53,9 @@ class Wrapping:
         The order of a sum is in its last bits. It is found out in the first batches of a process; until then
         it is another.
         """
-        facts = self._model._get_ddp_logging_data() if self._model is not None else {}
+        if self._model is None:
+            return None
+        facts: dict[str, str] = self._model._get_ddp_logging_data()  # type: ignore[no-untyped-call]
         order = facts.get("rebuilt_per_bucket_param_indices")
         order = order or facts.get("prev_iteration_grad_ready_order_indices")
         return [int(index) for index in re.findall(r"\d+", order)] if order else None

@@ -32,7 +32,7 @@ class Training:
     stateful: bool = False
     """Whether the training data can be gone on with in the middle of an epoch."""
     event: tuple | None = None
-    """A rank, an epoch, a batch, and what happens there: ``waits``, ``raises`` or ``SIGTERM``."""
+    """Ranks, an epoch, a batch, and what happens there: ``waits``, ``raises`` or ``SIGTERM``."""
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -65,9 +65,8 @@ class Ranked:
 def train(training):
     """Train on this rank, and tell how that ended."""
     seed_everything(5, verbose=False)
-    burr = BurrCallback(
-        training.run_id, **{"monitor": "val_loss", "tracker": False, **(training.callback or {})}
-    )
+    configured = training.callback() if training.callback else {}
+    burr = BurrCallback(training.run_id, **{"monitor": "val_loss", "tracker": False, **configured})
     callbacks = [burr, *([Happens(*training.event)] if training.event else [])]
     options = {"strategy": "ddp", "accelerator": "cpu", **QUIET, **(training.trainer or {})}
     options.setdefault("devices", int(os.environ["WORLD_SIZE"]))
@@ -94,13 +93,13 @@ def ending(module, trainer, burr):
 
 
 class Happens(Callback):
-    """Something that happens on one rank, after one batch."""
+    """Something that happens on some ranks, after one batch."""
 
-    def __init__(self, rank, epoch, batch, what):
-        self._place, self._what = (rank, epoch, batch), what
+    def __init__(self, ranks, epoch, batch, what):
+        self._ranks, self._place, self._what = ranks, (epoch, batch), what
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if (trainer.global_rank, trainer.current_epoch, batch_idx) != self._place:
+        if trainer.global_rank not in self._ranks or (trainer.current_epoch, batch_idx) != self._place:
             return
         if self._what == "waits":
             tell("there")

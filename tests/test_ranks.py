@@ -6,7 +6,7 @@ import pytest
 from digits import DigitNet
 from ranked import Ranked, Training, train
 
-from burr_lightning import Run
+from burr_lightning import Checkpoints, Run
 from burr_lightning.conditions import plateau
 
 TERMINATED = 128 + signal.SIGTERM
@@ -61,9 +61,9 @@ class TestOneDecision:
         run = Run.open("ranked")
         assert [float(value) for value in run.history["val_loss"]] == [0, -1, -1, -1]
         assert all(each["history"] == endings[0]["history"] for each in endings)
-        assert [step.action for step in run.path] == [
+        assert [each.action for each in run.commits] == [
             "process_data",
-            *["train_epoch", "validate"] * 4,
+            *["validate"] * 4,
             "best_model",
         ]
         assert len({each["weights"] for each in endings}) == 1
@@ -74,3 +74,43 @@ class TestGoingOn:
     def test_from_the_end_of_an_epoch(self, size, undisturbed):
         trained(size, Training(epochs=2))
         assert trained(size, Training()) == undisturbed(size, Training())
+
+
+def saves_inside_epochs():
+    return {"checkpoints": Checkpoints(every_n_steps=100)}
+
+
+INSIDE = Training(callback=saves_inside_epochs, stateful=True, trainer={"accumulate_grad_batches": 2})
+"""Gradients are accumulated, on each rank its own, where the training is told to end."""
+
+
+class TestFaults:
+    @pytest.mark.parametrize("told", [[0], [1], [0, 1]], ids=["the-first", "another", "all"])
+    def test_sigterm_ends_all_between_the_same_two_batches(self, told, undisturbed):
+        ranks = Ranked(2, train, INSIDE.but(event=(told, 1, 2, "SIGTERM")))
+        statuses, _ = ranks.ended()
+        assert statuses == [TERMINATED] * 2, ranks.printed
+        run = Run.open("ranked")
+        assert run.status == "interrupted"
+        assert [path.name for path in (run.folder / "checkpoints").glob("epoch=00001-*-batch=0000003.ckpt")]
+        assert trained(2, INSIDE) == undisturbed(2, INSIDE)
+
+    @pytest.mark.parametrize("rank", [0, 1])
+    def test_where_one_is_killed_the_others_end_and_the_run_goes_on(self, rank, undisturbed):
+        training = Training()
+        ranks = Ranked(2, train, training.but(event=([rank], 2, 1, "waits")))
+        ranks[rank].waits_for("there")
+        ranks[rank].kill()
+        statuses, _ = ranks.ended()
+        assert statuses[rank] == -signal.SIGKILL
+        assert statuses[1 - rank] == 1, ranks.printed
+        assert trained(2, training) == undisturbed(2, training)
+
+    @pytest.mark.parametrize("rank", [0, 1])
+    def test_where_one_fails_the_others_end_and_the_run_goes_on(self, rank, undisturbed):
+        training = Training()
+        ranks = Ranked(2, train, training.but(event=([rank], 2, 1, "raises")))
+        statuses, _ = ranks.ended()
+        assert statuses == [1, 1]
+        assert "the disk of this one is full" in ranks[rank].printed
+        assert trained(2, training) == undisturbed(2, training)
