@@ -221,9 +221,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         self._kept = kept_of(checkpoint[KEY], rank) | {"ranks": ranks_of(checkpoint[KEY])}
         if self._kept["ranks"] > 1:
             take_loader_states(checkpoint, self._kept.get("loader_states", []))
-        self._fitting.driver.loaders_made.make_again(
-            self._kept["loaders_made"], to_swap=self._kept.get("swap", False)
-        )
+        self._fitting.driver.loaders_made.make_again(self._kept)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""

@@ -302,9 +302,8 @@ class Driver:
         wish = self._trainer.should_stop and not self._leaving.asked and not self.state["can_stop"]
         kept: dict[str, Any] = {
             "optimization": self._optimization,
-            "loaders_made": self.loaders_made.made_with,
+            **self.loaders_made.kept,
             "schedules": self._schedules,
-            "swap": self.loaders_made.to_swap,
             "wants_to_stop": wish,
             "recorded": [],
         }

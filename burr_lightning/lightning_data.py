@@ -11,6 +11,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from .lightning_order import SampleOrders
+
 
 class LoadersMade:
     """With which random numbers the loaders in use were made; at a resume they are made with them again.
@@ -30,13 +32,24 @@ class LoadersMade:
         self._in_use = False
         train, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
         self._loops: list[Any] = [train, validation]
+        self._orders = SampleOrders(trainer)
         self._watch("train", train, lambda: bool(train._should_reload_train_dl))
         self._watch("validation", validation, lambda: bool(validation._should_reload_val_dl))
 
-    def make_again(self, made_with: dict[str, Any], *, to_swap: bool) -> None:
-        """Have the first loaders made as an earlier process made its last ones, and swapped as it would."""
-        self._again = dict(made_with)
-        self.to_swap = to_swap
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What a commit holds of it."""
+        return {"loaders_made": self.made_with, "swap": self.to_swap, "orders": self._orders.drawn_with}
+
+    def make_again(self, kept: dict[str, Any]) -> None:
+        """Have the first loaders made as an earlier process made its last ones, and swapped as it would.
+
+        Args:
+            kept: What the process of before has kept.
+        """
+        self._again = dict(kept["loaders_made"])
+        self.to_swap = kept.get("swap", False)
+        self._orders.draw_again(kept.get("orders", {}))
 
     def swap(self) -> None:
         """Have all loaders made anew when the next epoch begins."""
@@ -45,6 +58,7 @@ class LoadersMade:
     def training_started(self) -> None:
         """From here on, the next time that Lightning sees to its loaders is when an epoch begins."""
         self._in_use = True
+        self._orders.training_started()
 
     def _watch(self, kind: str, loop: Any, is_due: Callable[[], bool]) -> None:
         set_up = loop.setup_data
@@ -78,6 +92,7 @@ class LoadersMade:
 
     def remove(self) -> None:
         """Leave the loops as they were."""
+        self._orders.remove()
         for loop in self._loops:
             loop.__dict__.pop("setup_data", None)
             loop._data_source.__dict__.pop("dataloader", None)

@@ -59,6 +59,7 @@ LAYERS = [
             "lightning_ddp",
             "lightning_limits",
             "lightning_loops",
+            "lightning_order",
             "lightning_signals",
             "lightning_testing",
         ),
