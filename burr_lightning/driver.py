@@ -92,10 +92,7 @@ class Driver:
         self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock, ranks)
         self._leaving = Leaving(trainer)
         self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
-        self._started = False
-        self._validated = False
-        self._cut_short = False
-        self._told_of_shadow = False
+        self._started = self._validated = self._cut_short = self._told_of_shadow = False
 
     @property
     def state(self) -> State[Any]:
@@ -135,8 +132,7 @@ class Driver:
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
             tell_of_other_ranks(kept, self._ranks)
-            self._wrapping.fit()
-            self._wrapping.put_bucket_order_back(kept.get("buckets"))
+            self._wrapping.go_on(kept.get("buckets"))
         if not access.reloads_data(self._trainer):
             refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])
         if self._going_on is not None:
@@ -157,6 +153,7 @@ class Driver:
             self._going_on = None
         self._commits.trainer_moves_on()
         self._walk.logged.epoch_started()
+        self._wrapping.epoch_started()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
             self.app.update_state(self.state.update(data=fingerprint(self._ranks, self._trainer)))
@@ -164,6 +161,7 @@ class Driver:
 
     def batch_started(self) -> None:
         """A batch of training begins: after a validation inside the epoch, its training goes on."""
+        self._wrapping.batch_started()
         self._commits.trainer_moves_on()
         self._walk.leave_validation()
         if self._walk.phase is None:

@@ -39,7 +39,7 @@ class LoadersMade:
     @property
     def kept(self) -> dict[str, Any]:
         """What a commit holds of it."""
-        return {"loaders_made": self.made_with, "swap": self.to_swap, "orders": self._orders.drawn_with}
+        return {"loaders_made": self.made_with, "swap": self.to_swap, "orders": self._orders.kept}
 
     def make_again(self, kept: dict[str, Any]) -> None:
         """Have the first loaders made as an earlier process made its last ones, and swapped as it would.
@@ -75,6 +75,8 @@ class LoadersMade:
             if is_new:
                 self.made_with[kind] = self._again.pop(kind, now)
             set_up()
+            if kind == "validation":
+                self._orders.made(kind, loop)
             if again:
                 # The earlier process made them at another time: here, none of its draws count.
                 self._set_state(now)

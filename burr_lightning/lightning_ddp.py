@@ -25,6 +25,7 @@ class Wrapping:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._trains: frozenset[str] = frozenset()
+        self._epoch_began = False
 
     def training_started(self) -> None:
         """What trains now is what it was wrapped with."""
@@ -46,6 +47,16 @@ class Wrapping:
         del model  # its hooks on the parameters go with it
         strategy.configure_ddp()
 
+    def epoch_started(self) -> None:
+        """The epoch's first batch is still to come, and hooks may freeze something until then."""
+        self._epoch_began = True
+
+    def batch_started(self) -> None:
+        """Before an epoch's first batch, do what `fit` does for what hooks have frozen, or made to train."""
+        if self._epoch_began:
+            self._epoch_began = False
+            self.fit()
+
     @property
     def bucket_order(self) -> list[int] | None:
         """In which order gradients are put together to be summed over ranks, ``None`` if that is not known.
@@ -60,8 +71,13 @@ class Wrapping:
         order = order or facts.get("prev_iteration_grad_ready_order_indices")
         return [int(index) for index in re.findall(r"\d+", order)] if order else None
 
-    def put_bucket_order_back(self, order: list[int] | None) -> None:
-        """Have gradients put together from the first batch on as `bucket_order` told."""
+    def go_on(self, order: list[int] | None) -> None:
+        """Have gradients put together from the first batch on as in a process of before.
+
+        Args:
+            order: What `bucket_order` was there.
+        """
+        self.fit()
         model = self._model
         if model is None or not order or not _can_rehearse(model):
             return
