@@ -113,6 +113,7 @@ def test_a_study_that_is_asked_to_end_has_its_trials_commit(how, tmp_path, undis
     assert (trial.status, trial.reason, trial.deaths) == ("waiting", "the study was interrupted", 0)
     run = Run.open(trial.run_id, root_dir=tmp_path)
     assert (run.status, run.epoch) == ("interrupted", 1)
+    assert run.error.startswith("SIGTERMException")  # its process was not simply gone
     found = searched(tmp_path)
     same(found, undisturbed)
     assert found[1]["tries"]["attempts"] == 2
