@@ -52,6 +52,7 @@ from .tuning import (
     ProcessNotStartedError,
     RemoteError,
     ResultNotPickledError,
+    UnknownMonitorError,
 )
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "TrainerError",
     "UnknownHparamError",
     "UnknownMetricError",
+    "UnknownMonitorError",
     "UnreadableRowError",
     "UnreadableRunError",
     "UnreadableStudyError",

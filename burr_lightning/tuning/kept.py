@@ -36,11 +36,13 @@ def trial_file(study: Path, trial: int, suffix: str) -> Path:
 def keep(task: TrialTask, outcome: Outcome) -> None:
     """Keep how a trial went, if it is over, until the study has recorded it.
 
+    One that only the study's monitor leaves without a value is not kept: it has one under another monitor.
+
     Args:
         task: The trial.
         outcome: How it went.
     """
-    if outcome.status not in OVER:
+    if outcome.status not in OVER or outcome.logged is not None:
         return
     path = trial_file(task.scores.parent, task.number, ".json")
     values = None if outcome.values is None else [repr(value) for value in outcome.values]

@@ -180,6 +180,8 @@ class Study(StudyReader):
             LostStudyRowsError: If it was run before, and its rows are not where they are looked for.
             ExecutorClosedError: If its executor takes nothing any more.
             NoTrialFinishedError: If all of its trials have failed; some of them may be worth a look.
+            UnknownMonitorError: If a trial has trained, nothing has logged ``monitor``, and no trial has a
+                value: the others would train for nothing. With another ``monitor`` it goes on.
             ExecutorBrokenError: If the executor runs nothing any more; what was done is stored.
         """
         settings = self.settings
