@@ -17,10 +17,12 @@ from .storage import (
     ExistsError,
     ExportError,
     HalfDeletedError,
+    HalfDeletedStudyError,
     NotDeletedError,
     NoWeightsError,
     RowsNotDeletedError,
     StorageError,
+    StudyNotDeletedError,
 )
 from .stored import (
     CommitError,
@@ -71,6 +73,7 @@ __all__ = [
     "ExpressionError",
     "ForkError",
     "HalfDeletedError",
+    "HalfDeletedStudyError",
     "HistoryError",
     "IsAStudyError",
     "ListenError",
@@ -103,6 +106,7 @@ __all__ = [
     "RunLockedError",
     "RunNotFoundError",
     "StorageError",
+    "StudyNotDeletedError",
     "StudyNotFoundError",
     "TrainerError",
     "UnknownHparamError",

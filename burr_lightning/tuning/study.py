@@ -176,6 +176,7 @@ class Study(StudyReader):
         Raises:
             RunLockedError: If another process runs it.
             NameTakenError: If a run has its name.
+            HalfDeletedStudyError: If it is deleted in part.
             ArgumentError: If it was begun with another direction, seed or space.
             LostStudyRowsError: If it was run before, and its rows are not where they are looked for.
             ExecutorClosedError: If its executor takes nothing any more.
@@ -187,6 +188,7 @@ class Study(StudyReader):
         settings = self.settings
         settings.folder.create()
         with RunLock(settings.folder.lock, self.run_id):
+            settings.folder.create()  # it may have been deleted while this process waited for the lock
             persister = connected(settings.place, self.run_id)
             try:
                 self._running = RunningStudy(
