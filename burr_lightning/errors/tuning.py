@@ -78,7 +78,7 @@ class UnknownMonitorError(UnknownMetricError):
             f"{monitor!r}. No trial has a value, and the others would train for nothing. Metrics that it "
             f"logged: {listed(self.available)}.{meant} Run the study again with a monitor of these, or with "
             f"self.log({monitor!r}, ...) in the module: it goes on with the same trials. A trial that has "
-            f"trained to its end without it is not trained again; for that, give the study another run_id, or "
+            f"trained to its end without it is not trained again; for that, give the study another run_id or "
             f"delete it: burr-lightning study delete {study_id}.",
         )
 
