@@ -68,8 +68,8 @@ def only_run(
     """
     if not meant:
         _refuse_unreadable(wanted, root)
+    _refuse_study(wanted, root, meant)
     if len(meant) != 1:
-        _refuse_study(wanted, root)
         names = [f"{folder.project}/{folder.run_id}" for folder in meant or known]
         raise RunNotFoundError(wanted, names, str(root), several=bool(meant))
     return meant[0], known[meant[0]]
@@ -81,7 +81,12 @@ def _refuse_unreadable(wanted: str, root: Path) -> None:
             raise UnreadableRunError(wanted, folder.project, str(root), why)
 
 
-def _refuse_study(wanted: str, root: Path) -> None:
-    for folder in project_folders(root, None):
-        if wanted and RunFolder(root, folder.name, wanted).study_marker.exists():
-            raise IsAStudyError(wanted, folder.name, str(root))
+def _refuse_study(wanted: str, root: Path, meant: list[RunFolder]) -> None:
+    """Where it begins the name of one run only, that may be the only trial of a study of that very name."""
+    if not wanted or any(folder.run_id == wanted for folder in meant):
+        return
+    project = meant[0].project if len(meant) == 1 else None
+    for path in project_folders(root, project):
+        folder = RunFolder(root, path.name, wanted)
+        if folder.study_marker.exists() or folder.half_deleted_study.exists():
+            raise IsAStudyError(wanted, path.name, str(root))

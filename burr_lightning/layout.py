@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from .errors import HalfDeletedError, NameTakenError, RunIdError
+from .errors import HalfDeletedError, HalfDeletedStudyError, NameTakenError, RunIdError
 from .json_types import is_moment, known, with_keys
 
 HOME_VARIABLE = "BURR_LIGHTNING_HOME"
@@ -26,6 +26,7 @@ DEFAULT_HOME = "burr_runs"
 DEFAULT_PROJECT = "lightning"
 DATABASE = "state.sqlite"
 STUDY_FILE = "study.json"
+HALF_DELETED_STUDY_FILE = "deleted-study.json"
 LATEST = "latest"
 """What the commands take for the newest run, whatever its name is."""
 
@@ -170,6 +171,8 @@ class RunFolder:
         """What makes the folder a run, and says which; see `info`."""
         self.study_marker = self.path / STUDY_FILE
         """What makes the folder a study, and no run."""
+        self.half_deleted_study = self.path / HALF_DELETED_STUDY_FILE
+        """What ``study.json`` is called from the moment on that the study is deleted, until it is gone."""
         self.half_deleted = self.path / "deleted.json"
         """What ``run.json`` is called from the moment on that the run is deleted, until it is gone."""
 
@@ -177,13 +180,15 @@ class RunFolder:
         """Make the folder, unless it is there.
 
         Raises:
-            HalfDeletedError: If the run is deleted in part.
+            HalfDeletedError: If the run, or a study of that name, is deleted in part.
             NameTakenError: If a study has that name.
         """
         if self.study_marker.exists():
             raise NameTakenError(f"run_id={self.run_id!r}", self.run_id, "study", str(self.path.parent))
         if self.half_deleted.exists():
             raise HalfDeletedError(self.run_id, self.project, str(self.root))
+        if self.half_deleted_study.exists():
+            raise HalfDeletedStudyError(self.run_id, self.project, str(self.root))
         self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def write_info(self, info: RunInfo) -> None:
@@ -239,7 +244,12 @@ def run_folders(root: Path, project: str | None) -> list[RunFolder]:
 
 def study_run_folders(root: Path, project: str | None) -> list[RunFolder]:
     """The folders of all studies, or of those of one project; a study is named and kept as a run is."""
-    return _folders_with("study.json", root, project)
+    return _folders_with(STUDY_FILE, root, project)
+
+
+def half_deleted_study_folders(root: Path, project: str | None) -> list[RunFolder]:
+    """The folders of studies that are deleted in part."""
+    return _folders_with(HALF_DELETED_STUDY_FILE, root, project)
 
 
 def half_deleted_folders(root: Path, project: str | None) -> list[RunFolder]:

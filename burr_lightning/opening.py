@@ -31,7 +31,17 @@ from .runs.family import parent_info
 from .settings import RunSettings
 from .standing import Standing, standing_of
 from .state import parent_of
-from .tracked import forget_undone, keeps_on, own, owner_of, place_of, set_aside, taken_by, tracker_folder
+from .tracked import (
+    forget_undone,
+    keeps_on,
+    own,
+    owner_of,
+    place_of,
+    set_aside,
+    spawned_again,
+    taken_by,
+    tracker_folder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +173,8 @@ class OpenRun:
                 kept.rename(tracked)  # a run of another root had it set aside
         _writing_tracker(lambda: own(tracked, folder.root))
         forget_undone(tracked, -1 if newest is None else newest)
+        if (spawned_by := self.settings.spawned_by) is not None:
+            _writing_tracker(lambda: spawned_again(tracked, spawned_by))
 
     def _set_aside(self, tracked: Path) -> Path | None:
         """Keep another run of the same name apart, unless it is being trained right now."""

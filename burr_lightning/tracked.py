@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from glob import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from burr.lifecycle.base import LifecycleAdapter
 from burr.tracking import LocalTrackingClient
+from burr.tracking.common.models import ChildApplicationModel, PointerModel
 
 from .known_runs import readable_info
 from .layout import RunFolder, RunInfo, read_json, write_json
@@ -201,3 +203,32 @@ def own(folder: Path, root: Path) -> None:
     """Say whose run a tracker's folder belongs to: all root folders share Burr's."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / OWNER, {"root": str(root)})
+
+
+def spawned_again(folder: Path, spawned_by: Mapping[str, Any]) -> None:
+    """Say which step of its study has a run go on.
+
+    Burr's client says it once, when a run is new. The step that launched it then may have been undone when
+    its study was interrupted: Burr's page would lead to a step that is not there, and have no way back.
+
+    Args:
+        folder: Where the tracker keeps the run.
+        spawned_by: ``run_id`` and ``sequence_id`` of the study's step.
+    """
+    metadata = read_json(folder / LocalTrackingClient.METADATA_FILENAME)
+    before = (metadata or {}).get("spawning_parent_pointer")
+    study = folder.with_name(spawned_by["run_id"])
+    if metadata is None or before is None or not study.exists():
+        return
+    now = {**before, "app_id": study.name, "sequence_id": spawned_by["sequence_id"]}
+    if now == before:
+        return
+    child = ChildApplicationModel(
+        child=PointerModel(app_id=folder.name, sequence_id=None, partition_key=metadata.get("partition_key")),
+        event_time=datetime.now(),
+        event_type="spawn_start",
+        sequence_id=now["sequence_id"],
+    )
+    with open(study / LocalTrackingClient.CHILDREN_FILENAME, "a", encoding="utf-8") as children:
+        children.write(child.model_dump_json() + "\n")  # at once: other trials write there too
+    write_json(folder / LocalTrackingClient.METADATA_FILENAME, {**metadata, "spawning_parent_pointer": now})

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from threading import Timer
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.support.ui import WebDriverWait
 
 SECONDS = 120
 """How long one thing may take on a busy machine: a test that fails waits that long."""
@@ -85,6 +87,22 @@ def chromium(profile):
         yield driver
     finally:
         driver.quit()
+
+
+def waits(driver, condition):
+    """What a function of the driver gives, once it gives something; the page may be drawn anew meanwhile."""
+    return WebDriverWait(driver, SECONDS, 0.1, [WebDriverException]).until(condition)
+
+
+def shows(driver, *texts):
+    """Wait until all of the texts can be read."""
+    script = "return arguments[0].every(text => document.body.innerText.includes(text))"
+    waits(driver, lambda driver: driver.execute_script(script, list(texts)))
+
+
+def press(driver, xpath):
+    """Click on an element, as soon as it is there."""
+    waits(driver, lambda driver: driver.find_element("xpath", xpath).click() or True)
 
 
 def resize(driver, size, scale=1):

@@ -1,4 +1,4 @@
-"""Deletes a run, and dies at a touch of its files: what a process of the tests does."""
+"""Deletes a run or a study, and dies at a touch of its files: what a process of the tests does."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from burr_lightning.cli import main
 _TOUCHES = {"os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
 
 
-def delete(run_id, home, dies_at=None):
+def delete(run_id, home, dies_at=None, command=("delete",)):
     """Delete a run; the process kills itself at one touch of something under ``home``, counted from 1."""
     points = count(1)
 
@@ -26,5 +26,5 @@ def delete(run_id, home, dies_at=None):
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(touched)
-    done = CliRunner().invoke(main, ["delete", run_id, "--yes"])
+    done = CliRunner().invoke(main, [*command, run_id, "--yes"])
     tell("done", done.exit_code, done.output, next(points) - 1)

@@ -1,14 +1,13 @@
 """Burr's own page in a real browser: a run, its steps and its fork are found there, in a long run as well."""
 
-import time
 from pathlib import Path
 
 import browsing
 import pytest
+from browsing import shows, waits
 from digits import DigitNet, digit_loaders
 from lightning.pytorch import seed_everything
 from long_log import METRICS, LongRun
-from selenium.webdriver.support.ui import WebDriverWait
 
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.desk.burr_log import STEPS
@@ -28,11 +27,6 @@ OPEN_LINKS = """
 for (const icon of document.querySelectorAll("tbody tr td:nth-child(4) svg"))
   icon.dispatchEvent(new MouseEvent("click", {bubbles: true}));
 """
-
-
-def shows(browser, *texts):
-    script = "return arguments[0].every(text => document.body.innerText.includes(text))"
-    WebDriverWait(browser, browsing.SECONDS, 0.1).until(lambda d: d.execute_script(script, list(texts)))
 
 
 def test_a_run_its_steps_and_its_fork_are_found(tmp_path, make_trainer):
@@ -76,6 +70,14 @@ const asked = performance.getEntriesByType("resource").filter(({name}) => name.e
 return asked.map(entry => [entry.encodedBodySize, entry.decodedBodySize]);
 """
 
+SHOWN = "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/shown'))"
+"""The answers from which the page knows whether steps are left out."""
+ASK_AGAIN = f"""
+const done = arguments[0];
+fetch(({SHOWN}).at(-1).name).then(answer => answer.json()).then(() => setTimeout(done));
+"""
+"""The page has worked through its own answer when a later one of the same has come."""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
@@ -104,7 +106,7 @@ def long_run(served):
 
 
 def until(browser, script):
-    WebDriverWait(browser, browsing.SECONDS, 0.1).until(lambda driver: driver.execute_script(script))
+    waits(browser, lambda driver: driver.execute_script(script))
 
 
 def bytes_read_by(process):
@@ -118,9 +120,7 @@ def bytes_read_by(process):
 def polls(browser, times):
     """Wait until the page has asked for the run some times more."""
     before = len(browser.execute_script(SIZES))
-    WebDriverWait(browser, browsing.SECONDS, 0.1).until(
-        lambda driver: len(driver.execute_script(SIZES)) >= before + times
-    )
+    waits(browser, lambda driver: len(driver.execute_script(SIZES)) >= before + times)
 
 
 class TestRunOf5000Epochs:
@@ -170,7 +170,7 @@ class TestRunOf5000Epochs:
         run.go_on(1)
         newest = 2 * run.epochs
         until(browser, f"return parseInt({LAST_ROW}.cells[0].innerText) === {newest}")
-        time.sleep(1)
+        polls(browser, 2)  # the second is asked for when the page has drawn the first one's answer
         assert len(browser.execute_script(NUMBERS)) == STEPS + 1
 
     def test_our_page_says_that_steps_are_left_out(self, long_run):
@@ -184,6 +184,7 @@ class TestRunOf5000Epochs:
         _, desk, browser = served
         browser.get(f"{desk.address}/burr/project/digits/digits/child")
         until(browser, f"return {LAST_ROW} !== undefined")
-        time.sleep(1.5)  # for the note, which there is none of
+        until(browser, f"return ({SHOWN}).length > 0")
+        browser.execute_async_script(ASK_AGAIN)
         assert browser.execute_script(NUMBERS) == [201, 202]
         assert browser.execute_script("return document.getElementById('steps-left-out')") is None

@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -213,14 +212,20 @@ class TestUntilItEnds:
         assert (ends["status"], ends["why it stopped"]) == ("finished", "max_epochs=2 was reached")
         assert ends["epoch"] == "1 (2 of 2 have ended), global step 8"
 
-    def test_nothing_is_written_while_nothing_happens(self):
-        with SteppedTraining("a", 2) as training, Watching("a") as watching:
-            watching.until("none has ended of 2")
-            time.sleep(1)  # ten looks, of which nothing tells but the pictures that must not come
-            training.kill()
-            code, text = watching.rest()
-        assert code == 1
-        assert text.count("run  ") == 2
+    def test_nothing_is_written_while_nothing_happens(self, monkeypatch):
+        looks, look = [], FollowedRun.look
+
+        def counted(followed):
+            looks.append(followed)
+            if len(looks) == 10:
+                training.kill()
+            return look(followed)
+
+        monkeypatch.setattr(FollowedRun, "look", counted)
+        with SteppedTraining("a", 2) as training:
+            done = CliRunner().invoke(main, ["watch", "a", "--every", "0.1"])
+        assert (done.exit_code, done.stdout.count("run  ")) == (1, 2), done.output
+        assert len(looks) == 11  # the last one after it has ended
 
     def test_a_killed_run_was_interrupted(self):
         with SteppedTraining("a", 2) as training, Watching("a") as watching:

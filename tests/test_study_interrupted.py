@@ -240,6 +240,39 @@ def test_ctrl_c_is_told_as_such_whatever_the_code_that_it_hits_makes_of_it(then)
     assert (stored.state["interrupted"], len(stored.trials)) == ("Ctrl-C", 1)
 
 
+@pytest.fixture
+def may_hang_up():
+    """The tests may run under nohup, and other ones hear what one of them leaves."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_ends_it_as_sigterm_does_also_without_other_processes(may_hang_up):
+    def trains(trial):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with pytest.raises(SystemExit) as raised:
+        study("hung-up", trains).run()
+    assert raised.value.code == 128 + signal.SIGHUP
+    stored = Study.open("hung-up")
+    assert stored.state["interrupted"] == "SIGHUP"
+    assert [trial.status for trial in stored.trials] == ["waiting"]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_hangup_that_somebody_else_hears_is_left_to_them(may_hang_up):
+    heard = []
+    signal.signal(signal.SIGHUP, lambda *_: heard.append("hangup"))
+
+    def trains(trial):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 1.0
+
+    ran = study("left", trains, n_trials=1).run()
+    assert (heard, ran.trials[0].status) == (["hangup"], "finished")
+
+
 def is_soon(condition):
     until = time.monotonic() + 20
     while not condition() and time.monotonic() < until:

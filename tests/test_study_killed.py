@@ -19,12 +19,17 @@ NEVER = (-1, 0)
 
 
 @contextmanager
-def searching(folder, held=NEVER):
+def searching(folder, held=NEVER, before=()):
     """The search in a process group of its own, which is gone at the end."""
-    command = [sys.executable, str(SEARCH), *map(str, held)]
+    command = [*before, sys.executable, str(SEARCH), *map(str, held)]
     environment = {**os.environ, "BURR_LIGHTNING_HOME": str(folder), "HOME": str(folder / "home")}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
     )
     with process:
         try:
@@ -90,20 +95,36 @@ def test_a_study_that_is_killed_goes_on_with_its_trials(tmp_path, undisturbed):
     assert [each["tries"]["deaths"] for each in found] == [0] * 4
 
 
-@pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
+HOW = {
+    "SIGTERM": (signal.SIGTERM, os.kill, 128 + signal.SIGTERM),
+    "Ctrl-C": (signal.SIGINT, os.killpg, -signal.SIGINT),
+    "a closed terminal": (signal.SIGHUP, os.killpg, 128 + signal.SIGHUP),
+}
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_a_study_that_is_asked_to_end_has_its_trials_commit(how, tmp_path, undisturbed):
     with searching(tmp_path, (1, 2)) as process:
         until_held(process)
-        if how == "SIGTERM":
-            process.terminate()
-        else:
-            os.killpg(process.pid, signal.SIGINT)
-        assert process.wait() == (128 + signal.SIGTERM if how == "SIGTERM" else -signal.SIGINT)
+        number, send, code = HOW[how]
+        send(process.pid, number)
+        assert process.wait() == code
     trial = Study.open("search", root_dir=tmp_path).trials[1]
     assert (trial.status, trial.reason, trial.deaths) == ("waiting", "the study was interrupted", 0)
     run = Run.open(trial.run_id, root_dir=tmp_path)
     assert (run.status, run.epoch) == ("interrupted", 1)
+    assert run.error.startswith("SIGTERMException")  # its process was not simply gone
     found = searched(tmp_path)
     same(found, undisturbed)
     assert found[1]["tries"]["attempts"] == 2
     assert found[1]["tries"]["deaths"] == 0
+
+
+def test_a_closed_terminal_does_not_end_a_study_that_is_not_to_hear_of_it(tmp_path):
+    with searching(tmp_path, (1, 2), ["nohup"]) as process:
+        until_held(process)
+        os.killpg(process.pid, signal.SIGHUP)
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    stored = Study.open("search", root_dir=tmp_path)
+    assert (stored.state["interrupted"], stored.trials[1].deaths) == ("SIGTERM", 0)

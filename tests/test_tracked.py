@@ -15,6 +15,7 @@ from burr_lightning.desk.burr_pages import burr_address
 from burr_lightning.desk.store import RunStore
 from burr_lightning.layout import RunFolder
 from burr_lightning.testing import ScriptedModule, scripted_loader
+from burr_lightning.tracked import spawned_again
 
 
 def folder_of(run_id):
@@ -178,3 +179,31 @@ def test_a_fork_is_no_child_of_a_run_of_its_parents_name_in_another_root(make_tr
     Run.open("a", root_dir=two_roots[0]).fork(run_id="fork")
     fit(make_trainer, max_epochs=3, run_id="fork")
     assert not (folder_of("a") / "children.jsonl").exists()
+
+
+def fit_trial(make_trainer):
+    """A run of which the tracker says that step 1 of a study has launched it; its metadata."""
+    fit(make_trainer, max_epochs=1)
+    metadata = folder_of("a") / "metadata.json"
+    pointer = {"type": "pointer_data", "app_id": "study", "sequence_id": 1, "partition_key": "lightning"}
+    stored = {**json.loads(metadata.read_text()), "spawning_parent_pointer": pointer}
+    metadata.write_text(json.dumps(stored))
+    return metadata
+
+
+def test_a_trial_is_a_child_of_each_step_that_launched_it_and_knows_the_newest(make_trainer):
+    metadata = fit_trial(make_trainer)
+    before = json.loads(metadata.read_text())["spawning_parent_pointer"]
+    folder_of("study").mkdir()
+    for step in (1, 4, 4, 9):
+        spawned_again(folder_of("a"), {"run_id": "study", "sequence_id": step})
+    assert json.loads(metadata.read_text())["spawning_parent_pointer"] == {**before, "sequence_id": 9}
+    lines = (folder_of("study") / "children.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [(entry["sequence_id"], entry["child"]["app_id"]) for entry in entries] == [(4, "a"), (9, "a")]
+
+
+def test_a_study_that_is_not_tracked_gets_no_folder(make_trainer):
+    fit_trial(make_trainer)
+    spawned_again(folder_of("a"), {"run_id": "study", "sequence_id": 4})
+    assert not folder_of("study").exists()

@@ -65,7 +65,7 @@ def delete(
                 _say(f"Run {run.folder.run_id} is deleted.", as_json)
     finally:  # where one cannot be deleted, it is told which were
         if as_json:
-            print_json([_facts(run, deleted=run.folder.path in gone) for run in runs])
+            print_json([run_facts(run, deleted=run.folder.path in gone) for run in runs])
     if not yes:
         _say("Nothing was deleted: --yes deletes it.", as_json)
 
@@ -75,7 +75,8 @@ def _say(text: str, as_json: bool) -> None:
         click.echo(text)
 
 
-def _facts(run: Doomed, *, deleted: bool) -> dict[str, Any]:
+def run_facts(run: Doomed, *, deleted: bool) -> dict[str, Any]:
+    """What `--json` tells of a run that goes; the keys are stable."""
     return {
         "run_id": run.folder.run_id,
         "project": run.folder.project,

@@ -21,4 +21,4 @@ def to_type(command: str, run_id: str, project: str, root_dir: Path | None, *opt
         "burr-lightning delete digits --project lightning --root-dir 'my runs' --yes"
     """
     where = ("--root-dir", str(root_dir)) if root_dir is not None else ()
-    return shlex.join(["burr-lightning", command, run_id, "--project", project, *where, *options])
+    return shlex.join(["burr-lightning", *command.split(), run_id, "--project", project, *where, *options])

@@ -17,10 +17,12 @@ from .storage import (
     ExistsError,
     ExportError,
     HalfDeletedError,
+    HalfDeletedStudyError,
     NotDeletedError,
     NoWeightsError,
     RowsNotDeletedError,
     StorageError,
+    StudyNotDeletedError,
 )
 from .stored import (
     CommitError,
@@ -60,6 +62,7 @@ from .tuning import (
     ProcessNotStartedError,
     RemoteError,
     ResultNotPickledError,
+    UnknownMonitorError,
 )
 
 __all__ = [
@@ -78,6 +81,7 @@ __all__ = [
     "ExpressionError",
     "ForkError",
     "HalfDeletedError",
+    "HalfDeletedStudyError",
     "HistoryError",
     "IsAStudyError",
     "ListenError",
@@ -112,10 +116,12 @@ __all__ = [
     "RunLockedError",
     "RunNotFoundError",
     "StorageError",
+    "StudyNotDeletedError",
     "StudyNotFoundError",
     "TrainerError",
     "UnknownHparamError",
     "UnknownMetricError",
+    "UnknownMonitorError",
     "UnreadableRowError",
     "UnreadableRunError",
     "UnreadableStudyError",

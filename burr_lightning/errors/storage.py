@@ -46,16 +46,16 @@ class NoWeightsError(ExportError, LookupError):
 
 
 class StorageError(BurrLightningError, OSError):
-    """Files of a run cannot be deleted.
+    """Files of a run or a study cannot be deleted.
 
     Attributes:
-        run_id: The run.
+        run_id: The run, or the study.
     """
 
-    def __init__(self, run_id: str, error: OSError) -> None:
+    def __init__(self, run_id: str, error: OSError, *, one: str = "Run") -> None:
         self.run_id = run_id
         super().__init__(
-            f"Run {run_id!r}: {error}. What was deleted before that is gone, the rest is as it was. Make "
+            f"{one} {run_id!r}: {error}. What was deleted before that is gone, the rest is as it was. Make "
             f"access there and give the same command again."
         )
 
@@ -67,13 +67,26 @@ class HalfDeletedError(BurrLightningError, RuntimeError):
         run_id: The run.
     """
 
+    _ONE, _COMMAND = "Run", "delete"
+
     def __init__(self, run_id: str, project: str, root: str) -> None:
         self.run_id = run_id
-        command = ["burr-lightning", "delete", run_id, "--project", project, "--root-dir", root, "--yes"]
+        where = ["--project", project, "--root-dir", root]
+        command = ["burr-lightning", *self._COMMAND.split(), run_id, *where, "--yes"]
         super().__init__(
-            f"Run {run_id!r} is deleted in part, by a command that was cut off or still runs. Have it end, "
-            f"and the name is free: {shlex.join(command)}"
+            f"{self._ONE} {run_id!r} is deleted in part, by a command that was cut off or still runs. Have "
+            f"it end, and the name is free: {shlex.join(command)}"
         )
+
+
+class HalfDeletedStudyError(HalfDeletedError):
+    """A study is to begin, or to go on, or a run of its name, and it is deleted in part.
+
+    Attributes:
+        run_id: The study.
+    """
+
+    _ONE, _COMMAND = "Study", "study delete"
 
 
 class NotDeletedError(BurrLightningError, RuntimeError):
@@ -81,24 +94,40 @@ class NotDeletedError(BurrLightningError, RuntimeError):
 
     Attributes:
         run_id: The run.
+        why: Who, and what to do about it.
     """
 
+    _ONE = "Run"
+
     def __init__(self, run_id: str, why: str) -> None:
-        self.run_id = run_id
-        super().__init__(f"Run {run_id!r} was not deleted: {why}")
+        self.run_id, self.why = run_id, why
+        super().__init__(f"{self._ONE} {run_id!r} was not deleted: {why}")
+
+
+class StudyNotDeletedError(NotDeletedError):
+    """A study cannot be deleted: somebody needs it, or one of its trials.
+
+    Attributes:
+        run_id: The study.
+        why: Who, and what to do about it.
+    """
+
+    _ONE = "Study"
 
 
 class RowsNotDeletedError(BurrLightningError, RuntimeError):
-    """The rows of a run that is to be deleted are out of reach.
+    """The rows of a run or a study that is to be deleted are out of reach.
 
     Attributes:
-        run_id: The run.
+        run_id: The run, or the study.
         store: Where they are, without a password.
+        why: Why they are.
+        rule: What to do about it.
     """
 
-    def __init__(self, run_id: str, store: str, why: str, rule: str = _ACCESS) -> None:
-        self.run_id, self.store = run_id, store
+    def __init__(self, run_id: str, store: str, why: str, rule: str = _ACCESS, *, one: str = "Run") -> None:
+        self.run_id, self.store, self.why, self.rule = run_id, store, why, rule
         super().__init__(
-            f"Run {run_id!r}: its rows in {store} cannot be deleted ({why}), and the rest stays with them. "
+            f"{one} {run_id!r}: its rows in {store} cannot be deleted ({why}), and the rest stays with them. "
             f"{rule} To delete all but the rows, give --keep-rows."
         )

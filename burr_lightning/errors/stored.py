@@ -226,15 +226,20 @@ class IsAStudyError(RunNotFoundError):
     Attributes:
         wanted: The study.
         available: Nothing.
+        project: Its project.
+        where: The folder of all runs.
     """
 
-    def __init__(self, wanted: str, project: str, where: str) -> None:
+    def __init__(self, wanted: str, project: str, where: str, *, to_delete: bool = False) -> None:
         self.wanted, self.available = wanted, []
-        command = ["burr-lightning", "study", "show", wanted, "--project", project, "--root-dir", where]
+        self.project, self.where = project, where
+        name = "delete" if to_delete else "show"
+        command = ["burr-lightning", "study", name, wanted, "--project", project, "--root-dir", where]
+        opens = f"Study.open({wanted!r}, {project!r}) opens it, and this shows it"
+        what = "This deletes it, with the runs of its trials" if to_delete else opens
         Exception.__init__(
             self,
-            f"{wanted!r} in {where} is a study, and no run: its trials are. Study.open({wanted!r}, "
-            f"{project!r}) opens it, and this shows it: {shlex.join(command)}",
+            f"{wanted!r} in {where} is a study, and no run: its trials are. {what}: {shlex.join(command)}",
         )
 
 

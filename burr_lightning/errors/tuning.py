@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from .base import BurrLightningError
+from .listed import listed
+from .training import UnknownMetricError
 
 
 class NameTakenError(BurrLightningError, ValueError):
@@ -54,6 +57,29 @@ class NoTrialFinishedError(BurrLightningError, RuntimeError):
             f"Study {study_id!r} is over, and {which} failed. They are not run again; study.trials has what "
             f"became of each. When the cause is mended, start a new study, or give this one more n_trials. "
             f"The newest one:\n{reason.strip()}"
+        )
+
+
+class UnknownMonitorError(UnknownMetricError):
+    """A trial of a study has trained, and nothing has logged the metric that the study monitors.
+
+    Attributes:
+        study_id: The study.
+        trial: The trial.
+    """
+
+    def __init__(self, study_id: str, monitor: str, available: Iterable[str], trial: int) -> None:
+        super().__init__(monitor, available, f"Study({study_id!r}, monitor={monitor!r})")
+        self.study_id, self.trial = study_id, trial
+        close = get_close_matches(monitor, self.available, n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        self.args = (
+            f"Study({study_id!r}, monitor={monitor!r}).run(): trial {trial} has trained, and nothing logged "
+            f"{monitor!r}. No trial has a value, and the others would train for nothing. Metrics that it "
+            f"logged: {listed(self.available)}.{meant} Run the study again with a monitor of these, or with "
+            f"self.log({monitor!r}, ...) in the module: it goes on with the same trials. A trial that has "
+            f"trained to its end without it is not trained again; for that, give the study another run_id or "
+            f"delete it: burr-lightning study delete {study_id}.",
         )
 
 

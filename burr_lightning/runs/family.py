@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..known_runs import readable_info
+from ..known_runs import known_runs, readable_info
 from ..layout import RunFolder, RunInfo, run_folders
 
 
@@ -99,3 +99,25 @@ def children_of(
         if (at := fork_point(info)) and at.run_id == folder.run_id and (own is None or at.is_in(own))
     ]
     return sorted(forks, key=lambda fork: fork[1].created)
+
+
+class ForksOfProject:
+    """The forks of all runs of a project as they are now: read once, however many runs are asked about.
+
+    Args:
+        root: The folder that holds all runs.
+        project: The project.
+    """
+
+    def __init__(self, root: Path, project: str) -> None:
+        self._of: dict[str, list[tuple[RunFolder, RunInfo, ForkPoint]]] = {}
+        for folder, info in known_runs(root, project).items():
+            if at := fork_point(info):
+                self._of.setdefault(at.run_id, []).append((folder, info, at))
+
+    def of(self, folder: RunFolder) -> list[tuple[RunFolder, RunInfo]]:
+        """What `children_of` gives."""
+        own = readable_info(folder)
+        found = self._of.get(folder.run_id, ())
+        forks = [(other, info) for other, info, at in found if own is None or at.is_in(own)]
+        return sorted(forks, key=lambda fork: fork[1].created)

@@ -217,5 +217,6 @@ def _info_of_fork(wanted: ForkRequest, state: State[Any]) -> RunInfo:
         created=time.time(),
         launch=fork_launch(wanted.info.launch, wanted.info.run_id, run_id),
         job=None,
+        study=None,
         parent={**(parent_of(state) or {}), "created": wanted.info.created},
     )

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from burr.tracking import LocalTrackingClient
 
-from ..errors import RowsNotDeletedError
-from ..known_runs import known_runs, meant_runs, only_run, unreadable_runs, why_unreadable
+from ..errors import IsAStudyError, RowsNotDeletedError
+from ..known_runs import (
+    known_runs,
+    meant_runs,
+    only_run,
+    readable_info,
+    unreadable_runs,
+    why_unreadable,
+)
 from ..layout import RunFolder, RunInfo, half_deleted_folders, project_folders
 from ..persisters import PersisterUrl
 from ..persisters.deleting import count_rows
@@ -51,16 +58,37 @@ def found(wanted: str, root: Path, project: str | None) -> tuple[RunFolder, RunI
     """The run that a name means, those included that are deleted in part, cannot be opened or have no file.
 
     Raises:
+        IsAStudyError: If it is the name of a study.
         RunNotFoundError: If no run, or more than one, is meant.
     """
     unreadable = {folder: _stand_in(folder) for folder in unreadable_runs(root, project)}
     unmarked = {folder: _stand_in(folder) for folder in unmarked_runs(root, project)}
     known = {**unmarked, **_rests(root, project), **unreadable, **known_runs(root, project)}
-    return only_run(meant_runs(known, wanted), known, wanted, root)
+    try:
+        return only_run(meant_runs(known, wanted), known, wanted, root)
+    except IsAStudyError as error:
+        raise IsAStudyError(error.wanted, error.project, error.where, to_delete=True) from error
+
+
+def stored_under(folder: RunFolder) -> RunInfo | None:
+    """What there is of a run of that very name, as `found` has it; ``None`` where there is no such run."""
+    if (info := readable_info(folder)) is not None:
+        return info
+    if os.path.lexists(folder.half_deleted):
+        return _info_of_rest(folder)
+    if os.path.lexists(folder.marker) or is_unmarked(folder):
+        return _stand_in(folder)
+    return _of_emptied(folder) if is_emptied(folder) else None
 
 
 def doomed(
-    folder: RunFolder, info: RunInfo, persister: str | None, *, keep_rows: bool, freed: Freed | None = None
+    folder: RunFolder,
+    info: RunInfo,
+    persister: str | None,
+    *,
+    keep_rows: bool,
+    freed: Freed | None = None,
+    forks_of: Callable[[RunFolder], list[tuple[RunFolder, RunInfo]]] = children_of,
 ) -> Doomed:
     """What goes with a run; nothing is changed.
 
@@ -70,6 +98,7 @@ def doomed(
         persister: The URL of the runs that were trained with it, password included.
         keep_rows: Whether its rows are left where they are.
         freed: What counts the bytes, of all runs that go together; ``None`` for this one alone.
+        forks_of: What says which runs are forks of one; `ForksOfProject.of` for who asks about many.
 
     Raises:
         NotDeletedError: If somebody needs the run.
@@ -80,12 +109,12 @@ def doomed(
     if unreadable and persister is not None:
         info = replace(info, persister=PersisterUrl.parse(persister, "delete").stored)
     refuse_in_use(folder)
-    store = None if keep_rows else _store(folder, info, persister)
+    store = None if keep_rows else store_of(folder, info, persister)
     rows = count_rows(store, folder.project, folder.run_id) if store is not None else 0
-    trackers, kept = _trackers(folder, info)
+    trackers, kept = trackers_of(folder, info)
     files = [file for place in (folder.path, *trackers) for file in files_in(place)]
     freed = freed or Freed()
-    forks = tuple(fork.run_id for _, fork in children_of(folder))
+    forks = tuple(fork.run_id for _, fork in forks_of(folder))
     size = sum(map(freed.of, files))
     return Doomed(folder, info, begun, unreadable, len(files), size, store, rows, trackers, kept, forks)
 
@@ -111,12 +140,31 @@ def _emptied(root: Path, project: str | None) -> Iterator[tuple[RunFolder, RunIn
     """Folders from which everything was deleted, and that were to go next."""
     projects = [folder for folder in project_folders(root, project) if not folder.name.startswith(".")]
     for path in sorted(path for folder in projects for path in folder.glob("*/")):
-        if not any(path.iterdir()):
-            folder = RunFolder(root, path.parent.name, path.name)
-            yield folder, RunInfo(folder.run_id, folder.project, None, None, 0.0)
+        folder = RunFolder(root, path.parent.name, path.name)
+        if is_emptied(folder):
+            yield folder, _of_emptied(folder)
 
 
-def _store(folder: RunFolder, info: RunInfo, persister: str | None) -> PersisterUrl:
+def is_emptied(folder: RunFolder) -> bool:
+    """Whether everything that was in a folder is deleted, and it was to go next."""
+    return folder.path.is_dir() and not any(folder.path.iterdir())
+
+
+def _of_emptied(folder: RunFolder) -> RunInfo:
+    return RunInfo(folder.run_id, folder.project, None, None, 0.0)
+
+
+def store_of(folder: RunFolder, info: RunInfo, persister: str | None) -> PersisterUrl:
+    """Where the rows that go are.
+
+    Args:
+        folder: The run's folder.
+        info: What it says.
+        persister: The URL that was given.
+
+    Raises:
+        RowsNotDeletedError: If only the run's script can reach them.
+    """
     if info.persister is not None and "://" not in info.persister:
         raise RowsNotDeletedError(
             info.run_id,
@@ -130,7 +178,8 @@ def _store(folder: RunFolder, info: RunInfo, persister: str | None) -> Persister
     return place
 
 
-def _trackers(folder: RunFolder, info: RunInfo) -> tuple[tuple[Path, ...], dict[Path, str]]:
+def trackers_of(folder: RunFolder, info: RunInfo) -> tuple[tuple[Path, ...], dict[Path, str]]:
+    """The folders of Burr's tracker that are a run's own, and those that stay, each with the reason."""
     if info.tracker is None:
         return (), {}
     tracker = Path(info.tracker)

@@ -54,10 +54,13 @@ def refuse_queued(folder: RunFolder) -> None:
 def _job_of(folder: RunFolder) -> tuple[str, Standing] | None:
     """The job that is to start a run, and how it stands."""
     queued = Queued(folder.root)
+    jobs = [job for job in queued.queue.folders() if job.is_whole()]
+    if not jobs:
+        return None  # before all runs are read: it is asked for each run of a study
     queued.refresh()
     key = folder.project, folder.run_id
-    for job in queued.queue.folders():
-        if job.is_whole() and key in (run.key for run in queued.runs_of(job.job())):
+    for job in jobs:
+        if key in (run.key for run in queued.runs_of(job.job())):
             standing = decide(queued.facts(job))
             if not standing.is_over:
                 return job.id, standing

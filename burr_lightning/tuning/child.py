@@ -26,17 +26,16 @@ importing = False
 """Whether this is a process of a call, importing the user's script and modules, which begin no study."""
 
 
-def run(end: socket.socket, hangup: Any) -> None:
+def run(end: socket.socket) -> None:
     """Run the call that comes through a socket, and send back what became of it.
 
     Args:
         end: This process's end of the socket. That the other end closes means that the study has died, or
             has lost this process: it ends then, whatever it is doing.
-        hangup: What SIGHUP does.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the study decides
+    for each in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to the whole group; the study decides
+        signal.signal(each, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, hangup)
     setting, call = _received(end)
     threading.Thread(target=_end_with_the_study, args=(end,), name="end with the study", daemon=True).start()
     try:

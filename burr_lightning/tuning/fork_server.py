@@ -43,12 +43,11 @@ def serve(descriptor: int, method: str, preload: Sequence[str]) -> None:
     """
     global _server
     # A terminal, or a scheduler, sends these to every process that there is: the study decides who ends.
-    hangup = [signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)][
-        -1
-    ]
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
     control.set_inheritable(False)
-    _server = _Server(control, multiprocessing.get_context(method), hangup)
+    _server = _Server(control, multiprocessing.get_context(method))
     _server.run(_not_imported(preload))
 
 
@@ -65,8 +64,8 @@ def _import(name: str) -> str | None:
 
 
 class _Server:
-    def __init__(self, control: socket.socket, context: BaseContext, hangup: Any) -> None:
-        self._control, self._context, self._hangup = control, context, hangup
+    def __init__(self, control: socket.socket, context: BaseContext) -> None:
+        self._control, self._context = control, context
         self._frames, self._ends = Frames(), deque[int]()
         self._processes: dict[int, BaseProcess] = {}
         self._bell, self._ringing = socket.socketpair()
@@ -116,7 +115,7 @@ class _Server:
     def _start(self, number: int, name: str, end: socket.socket) -> None:
         with end:
             end.set_inheritable(False)
-            process = self._context.Process(target=_begin, args=(end, self._hangup, os.getpid()), name=name)  # type: ignore[attr-defined]
+            process = self._context.Process(target=_begin, args=(end, os.getpid()), name=name)  # type: ignore[attr-defined]
             try:
                 process.start()
             except OSError as error:
@@ -143,11 +142,11 @@ class _Server:
             each.close()
 
 
-def _begin(end: socket.socket, hangup: Any, parent: int) -> None:
+def _begin(end: socket.socket, parent: int) -> None:
     _die_with(parent)
     if _server is not None:
         _server.forget()
-    run(end, hangup)
+    run(end)
 
 
 def _die_with(parent: int) -> None:

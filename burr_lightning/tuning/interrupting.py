@@ -1,4 +1,4 @@
-"""The wish to end a study: Ctrl-C in its terminal, or SIGTERM of a scheduler."""
+"""The wish to end a study: Ctrl-C in its terminal, SIGTERM of a scheduler, or a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_TERMINATED = 128 + signal.SIGTERM
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_IN_WORDS = {128 + number: number.name for number in _ENDING}
+"""What a process exits with that one of them has ended, and which one that was."""
 
 
 class Signals:
     """What a study's process is told while the study runs.
 
-    The first signal raises: Ctrl-C a ``KeyboardInterrupt``, SIGTERM a ``SystemExit``, since a process that
-    does nothing about SIGTERM ends at once, and its trials with it, without a commit. After that SIGTERM says
-    nothing new, and Ctrl-C says that the user does not want to wait any more.
+    The first signal raises: Ctrl-C a ``KeyboardInterrupt``, SIGTERM and SIGHUP a ``SystemExit``, since a
+    process that does nothing about them ends at once, and its trials with it, without a commit. After that
+    these two say nothing new, and Ctrl-C says that the user does not want to wait any more.
     """
 
     def __init__(self) -> None:
@@ -25,13 +27,18 @@ class Signals:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Hear them, in the main thread; where Ctrl-C is not Python's own, it stays what it is."""
+        """Hear them, in the main thread; where Ctrl-C is not Python's own, it stays what it is.
+
+        So does SIGHUP where somebody else hears it, or nobody is to: under ``nohup`` a study trains on.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             before[signal.SIGINT] = signal.default_int_handler
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            before[signal.SIGHUP] = signal.SIG_DFL
         try:
             for number in before:
                 signal.signal(number, self._hear)
@@ -53,7 +60,9 @@ class Signals:
             raise KeyboardInterrupt
 
     def _error(self) -> BaseException:
-        return KeyboardInterrupt() if self._first is signal.SIGINT else SystemExit(_TERMINATED)
+        if self._first is None or self._first is signal.SIGINT:
+            return KeyboardInterrupt()
+        return SystemExit(128 + self._first)
 
     def see_to_swallowed(self) -> None:
         """Raise what a signal raised before, in code that did not let it through."""
@@ -82,7 +91,7 @@ def is_interruption(error: BaseException) -> bool:
     """Whether an error is the wish to end that reached a training, and no exit of the user's own."""
     from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-    told = isinstance(error, SystemExit) and error.code == _TERMINATED
+    told = isinstance(error, SystemExit) and error.code in list(_IN_WORDS)
     return told or isinstance(error, (KeyboardInterrupt, SIGTERMException))
 
 
@@ -91,4 +100,5 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Ctrl-C"
     code = error.code if isinstance(error, SystemExit) else None
-    return "SIGTERM" if code == _TERMINATED else f"sys.exit({code!r})"
+    signalled = _IN_WORDS.get(code) if isinstance(code, int) else None
+    return signalled or f"sys.exit({code!r})"

@@ -6,13 +6,13 @@ A worker keeps one before it tells it, in a file of the study's folder, until th
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..json_types import known
 from ..layout import read_json, write_json
-from ..locks import is_held
+from ..locks import holder, is_held
 from .outcomes import Outcome
 from .trial import TrialTask
 from .trial_record import OVER, TrialRecord
@@ -36,11 +36,13 @@ def trial_file(study: Path, trial: int, suffix: str) -> Path:
 def keep(task: TrialTask, outcome: Outcome) -> None:
     """Keep how a trial went, if it is over, until the study has recorded it.
 
+    One that only the study's monitor leaves without a value is not kept: it has one under another monitor.
+
     Args:
         task: The trial.
         outcome: How it went.
     """
-    if outcome.status not in OVER:
+    if outcome.status not in OVER or outcome.logged is not None:
         return
     path = trial_file(task.scores.parent, task.number, ".json")
     values = None if outcome.values is None else [repr(value) for value in outcome.values]
@@ -93,3 +95,14 @@ def forget_those_over(study: Path, trials: Mapping[int, TrialRecord]) -> None:
         is_left = trial is None or trial.status in OVER
         if is_left and not is_held(path):
             path.unlink(missing_ok=True)
+
+
+def trials_held(study: Path) -> Iterator[tuple[str, str]]:
+    """The trials that a process has, each with what that says of itself.
+
+    Args:
+        study: The study's folder.
+    """
+    for path in sorted((study / _FOLDER).glob("*.lock")):
+        if is_held(path):
+            yield path.stem, holder(path)

@@ -33,7 +33,8 @@ class LocalProcesses(Executor):
     takes no other with it: its future gets a `ProcessDiedError`. A call starts as soon as a slot is free. It
     sees the environment, the working folder and ``sys.path`` as they were when it was submitted; only what a
     library reads when it is loaded (``OMP_NUM_THREADS``) is as it was when the executor was made. A future is
-    done when its process is gone. Ctrl-C does not reach the processes, and if this process dies, they end.
+    done when its process is gone. Neither Ctrl-C nor a terminal that is closed reaches the processes, and if
+    this process dies, they end.
 
     Where several run at a time, the cores are shared out: each computes with as many threads as it has cores,
     unless ``OMP_NUM_THREADS`` says how many.

@@ -140,10 +140,24 @@ def find_study(
         StudyNotFoundError: If no study, or more than one, is meant.
     """
     root = home(root_dir)
-    known = _known(root, project)
+    known = {folder: info.created for folder, info in _known(root, project).items()}
+    return only_study(known, wanted, root)
+
+
+def only_study(known: Mapping[StudyFolder, float], wanted: str, root: Path) -> StudyFolder:
+    """The one study that is meant.
+
+    Args:
+        known: The studies, each with when it was made.
+        wanted: What was typed.
+        root: Where studies are kept.
+
+    Raises:
+        StudyNotFoundError: If no study, or more than one, is meant.
+    """
     meant = [folder for folder in known if folder.study_id == wanted]
     if not meant and wanted == LATEST and known:
-        meant = [max(known, key=lambda folder: known[folder].created)]
+        meant = [max(known, key=lambda folder: known[folder])]
     if not meant and wanted:
         meant = [folder for folder in known if folder.study_id.startswith(wanted)]
     if len(meant) != 1:

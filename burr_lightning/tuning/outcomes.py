@@ -22,6 +22,8 @@ class Outcome:
         reason: Why it was pruned, its traceback, or how its process died.
         place: Where it ran.
         waited: Whether it was not begun, because another process has it still; that is no death.
+        logged: What its run logged, where it has no value because that has trained without the study's
+            monitor; ``None`` otherwise.
     """
 
     trial: int
@@ -32,6 +34,7 @@ class Outcome:
     reason: str | None = None
     place: str | None = None
     waited: bool = False
+    logged: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -73,19 +73,7 @@ class StudyReader:
 
         One beats another that is as good in every direction, and better in one.
         """
-        if len(self.ledger.directions) == 1:
-            return () if self.best is None else (self.best,)
-        signs = [1 if mode == "min" else -1 for mode in self.ledger.directions]
-        costs = {
-            trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)]
-            for trial in self.ledger
-            if trial.status == "finished" and trial.values is not None
-        }
-        return tuple(
-            self.ledger[number]
-            for number, cost in costs.items()
-            if not any(_is_better(other, cost) for other in costs.values())
-        )
+        return best_trials(self.ledger)
 
     @property
     def attempts(self) -> Sequence[Attempt]:
@@ -149,6 +137,23 @@ class StudyReader:
         scores = scores_by_trial(self.scores)
         made = as_optuna(self.run_id, self.ledger, self.space, scores=lambda trial: scores[trial.number])
         return made if storage is None else copied(made, storage)
+
+
+def best_trials(ledger: Ledger) -> Sequence[TrialRecord]:
+    """The trials that no other one beats, as `StudyReader.best_trials` has them."""
+    if len(ledger.directions) == 1:
+        return () if ledger.best is None else (ledger.best,)
+    signs = [1 if mode == "min" else -1 for mode in ledger.directions]
+    costs = {
+        trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+        for trial in ledger
+        if trial.status == "finished" and trial.values is not None
+    }
+    return tuple(
+        ledger[number]
+        for number, cost in costs.items()
+        if not any(_is_better(other, cost) for other in costs.values())
+    )
 
 
 def _is_better(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 from burr.core import Application, ApplicationBuilder, State
 from burr.core.application import PRIOR_STEP
 
-from ..errors import ExecutorBrokenError, NoTrialFinishedError
+from ..errors import ExecutorBrokenError, NoTrialFinishedError, UnknownMonitorError
 from . import telling
 from .interrupting import Signals, in_words
 from .jobs import Jobs
 from .kept import forget, forget_those_over
 from .machine import is_done, study_machine
+from .monitored import refuse_unknown_monitor
 from .reasons import Reasons
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
@@ -57,6 +58,7 @@ class RunningStudy:
 
         Raises:
             NoTrialFinishedError: If all of its trials have failed.
+            UnknownMonitorError: If nothing logs its monitor.
         """
         if self.state.get(PRIOR_STEP) != "best_model":
             self._go_on()
@@ -92,6 +94,11 @@ class RunningStudy:
         except ExecutorBrokenError:
             self._stop(app, jobs, "a broken executor")
             raise
+        except UnknownMonitorError as error:
+            why = f"its monitor {error.metric!r}, which trial {error.trial} has not logged"
+            telling.interrupted(self._settings.study_id, why, len(jobs.running) - 1)
+            self._stop(app, jobs, why)
+            raise
         except BaseException:
             jobs.stop()
             raise
@@ -118,6 +125,7 @@ class RunningStudy:
 
     def _step(self, app: Application[Any], jobs: Jobs) -> bool:
         told = app.state["outcome"]
+        refuse_unknown_monitor(self._settings, app.state)
         done = app.step(inputs={"sequence_id": _next_step(app)})
         if done is None:
             return False

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 _PROGRAM = """\
 import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # at once: Ctrl-C is the study's
+for each in (signal.SIGINT, signal.SIGHUP):  # at once: Ctrl-C, and a closed terminal, are the study's
+    signal.signal(each, signal.SIG_IGN)
 sys.path[:] = {path!r}
 from {package}.fork_server import serve
 serve({descriptor}, {method!r}, {preload!r})

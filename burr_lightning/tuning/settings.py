@@ -14,9 +14,11 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
 
 from ..errors import ArgumentError, LostStudyRowsError, NameTakenError
+from ..known_runs import readable_info
 from ..layout import RunFolder, RunInfo
 from ..metric import Mode
 from ..persisters import PersisterUrl, Place, written_down
+from ..runs.family import fork_point
 from . import optuna_access as access
 from .as_before import refuse_other_directions, refuse_other_seed, refuse_other_space
 from .deciding import Decisions, OwnDecisions, OwnSampler
@@ -159,7 +161,8 @@ class StudySettings:
         """
         folder = RunFolder(self.folder.root, self.folder.project, trial.run_id)
         run = folder.info()
-        is_other = run is not None and run.study != self.study_id and not _is_fork_of(parent, run)
+        is_fork = run is not None and _is_fork_of(parent, folder, run)
+        is_other = run is not None and run.study != self.study_id and not is_fork
         if is_other or folder.study_marker.exists():
             call = f"Study(run_id={self.study_id!r}), trial {trial.number}, run_id={trial.run_id!r}"
             kind = "run" if is_other else "study"
@@ -205,6 +208,10 @@ class StudySettings:
         )
 
 
-def _is_fork_of(parent: TrialRecord | None, run: RunInfo) -> bool:
+def _is_fork_of(parent: TrialRecord | None, folder: RunFolder, run: RunInfo) -> bool:
     """Whether a run was forked from a trial's, and not trained yet: that writes down the study."""
-    return parent is not None and run.parent is not None and run.parent["run_id"] == parent.run_id
+    at = fork_point(run)
+    if parent is None or at is None or at.run_id != parent.run_id:
+        return False
+    there = readable_info(RunFolder(folder.root, folder.project, parent.run_id))
+    return there is None or at.is_in(there)  # a deleted study of this name may have kept one of its forks

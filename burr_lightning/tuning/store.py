@@ -7,9 +7,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NameTakenError, ResumeError, StudyNotFoundError, UnreadableStudyError
+from ..errors import (
+    HalfDeletedStudyError,
+    NameTakenError,
+    ResumeError,
+    StudyNotFoundError,
+    UnreadableStudyError,
+)
 from ..json_types import known
-from ..layout import DATABASE, STUDY_FILE, RunFolder, project_folders, read_json, write_json
+from ..layout import (
+    DATABASE,
+    HALF_DELETED_STUDY_FILE,
+    STUDY_FILE,
+    RunFolder,
+    half_deleted_study_folders,
+    project_folders,
+    read_json,
+    write_json,
+)
 from ..persisters import PersisterUrl, Place, opened_to_read
 from .rows import StudyRow, StudyRows
 
@@ -43,6 +58,10 @@ class StudyFolder:
         self.root, self.project, self.study_id = root, project, study_id
         self.path = root / project / study_id
         self.lock = self.path / "lock"
+        self.marker = self.path / STUDY_FILE
+        """What makes the folder a study, and says which; see `info`."""
+        self.half_deleted = self.path / HALF_DELETED_STUDY_FILE
+        """What ``study.json`` is called from the moment on that the study is deleted, until it is gone."""
         self.scores = self.path / "scores.jsonl"
         self.failures = self.path / "failures"
 
@@ -50,8 +69,11 @@ class StudyFolder:
         """Make the folder, unless it is there.
 
         Raises:
+            HalfDeletedStudyError: If the study is deleted in part.
             NameTakenError: If a run has that name.
         """
+        if self.half_deleted.exists():
+            raise HalfDeletedStudyError(self.study_id, self.project, str(self.root))
         run = RunFolder(self.root, self.project, self.study_id)
         if run.marker.exists() or run.half_deleted.exists():
             call = f"Study(run_id={self.study_id!r})"
@@ -60,15 +82,30 @@ class StudyFolder:
 
     def info(self) -> StudyInfo | None:
         """What was written of the study, ``None`` where there is no such study."""
-        stored = read_json(self.path / STUDY_FILE)
+        return self._info_in(self.marker)
+
+    def info_of_half_deleted(self) -> StudyInfo | None:
+        """What was written of a study that is deleted in part, ``None`` where there is none."""
+        return self._info_in(self.half_deleted)
+
+    def _info_in(self, file: Path) -> StudyInfo | None:
+        stored = read_json(file)
         return known(StudyInfo, stored) if stored else None
+
+    def begin_to_delete(self) -> None:
+        """Be no study any more, in one step; what is left is known by a file of another name."""
+        self.marker.rename(self.half_deleted)
+
+    def do_not_delete(self) -> None:
+        """Be a study again."""
+        self.half_deleted.rename(self.marker)
 
     def write_info(self, **facts: Any) -> None:
         """Write what the study is; when it was made stays."""
         before = self.info()
         created = before.created if before else time.time()
         info = StudyInfo(run_id=self.study_id, project=self.project, created=created, **facts)
-        write_json(self.path / STUDY_FILE, asdict(info))
+        write_json(self.marker, asdict(info))
 
 
 def study_folders(root: Path, project: str | None = None) -> list[StudyFolder]:
@@ -77,6 +114,12 @@ def study_folders(root: Path, project: str | None = None) -> list[StudyFolder]:
         path for folder in project_folders(root, project) for path in folder.glob(f"*/{STUDY_FILE}")
     )
     return [StudyFolder(root, path.parent.parent.name, path.parent.name) for path in paths]
+
+
+def half_deleted_studies(root: Path, project: str | None = None) -> list[StudyFolder]:
+    """The folders of studies that are deleted in part."""
+    found = half_deleted_study_folders(root, project)
+    return [StudyFolder(root, folder.project, folder.run_id) for folder in found]
 
 
 def place_of(root: Path, persister: Place | None) -> Place:
@@ -97,8 +140,8 @@ def newest_row(folder: StudyFolder, persister: Place | None) -> tuple[StudyInfo,
         ResumeError: If its rows are where only its script knows.
     """
     info = folder.info()
-    if info is None and (folder.path / STUDY_FILE).exists():
-        raise UnreadableStudyError(folder.study_id, str(folder.path / STUDY_FILE))
+    if info is None and folder.marker.exists():
+        raise UnreadableStudyError(folder.study_id, str(folder.marker))
     if info is None:
         names = [each.study_id for each in study_folders(folder.root)]
         raise StudyNotFoundError(folder.study_id, names, str(folder.root))

@@ -176,15 +176,19 @@ class Study(StudyReader):
         Raises:
             RunLockedError: If another process runs it.
             NameTakenError: If a run has its name.
+            HalfDeletedStudyError: If it is deleted in part.
             ArgumentError: If it was begun with another direction, seed or space.
             LostStudyRowsError: If it was run before, and its rows are not where they are looked for.
             ExecutorClosedError: If its executor takes nothing any more.
             NoTrialFinishedError: If all of its trials have failed; some of them may be worth a look.
+            UnknownMonitorError: If a trial has trained, nothing has logged ``monitor``, and no trial has a
+                value: the others would train for nothing. With another ``monitor`` it goes on.
             ExecutorBrokenError: If the executor runs nothing any more; what was done is stored.
         """
         settings = self.settings
         settings.folder.create()
         with RunLock(settings.folder.lock, self.run_id):
+            settings.folder.create()  # it may have been deleted while this process waited for the lock
             persister = connected(settings.place, self.run_id)
             try:
                 self._running = RunningStudy(

@@ -90,6 +90,10 @@ class Trial:
         self._callbacks: list[TrialCallback] = []
         self.trained = False
         """Whether a ``fit`` of its run was gone through in this attempt, that had something to train."""
+        self.came_to_its_end = False
+        """Whether its run has trained for as long as it was to."""
+        self.refused_monitor: list[str] | None = None
+        """What its run had logged when it was refused to train on without the study's monitor."""
 
     def callback(self, **options: Any) -> BurrCallback:
         """The callback to train with: it is in the study's store, and has the pruner in its machine.
@@ -129,6 +133,21 @@ class Trial:
         if best and found and (best["epoch"], best["value"]) == (found["epoch"], found["value"]):
             return best  # which knows its checkpoint
         return found
+
+    @property
+    def logged_instead(self) -> list[str] | None:
+        """What its run has logged, where that has trained without the study's monitor; else ``None``.
+
+        One that has stopped early, or failed for another reason, may yet have logged it.
+        """
+        if self.refused_monitor is not None:
+            return self.refused_monitor
+        history, monitor = self._state("history"), self.task.monitor
+        if not self.came_to_its_end or monitor is None or len(self.task.directions) != 1:
+            return None
+        if history is None or monitor in history:
+            return None
+        return list(history.names)
 
     @property
     def pruned(self) -> str | None:

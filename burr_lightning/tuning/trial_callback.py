@@ -8,8 +8,9 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
+from .. import lightning_limits as limits
 from ..callback import BurrCallback
-from ..errors import ArgumentError, TrainerError
+from ..errors import ArgumentError, TrainerError, UnknownMetricError
 from ..settings import RunSettings
 from ..waiting import waits
 from .forked import see_to_fork
@@ -46,10 +47,13 @@ class TrialCallback(BurrCallback):
         """The machine ends with Lightning."""
         super().on_fit_end(trainer, pl_module)
         self._trial.trained |= not self._fitting.standing.finished
+        self._trial.came_to_its_end |= self._is_at_its_limit(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The open step fails with the exception, which goes on to the user unchanged."""
         self.interrupted = is_interruption(exception)
+        if isinstance(exception, UnknownMetricError) and exception.metric == self._task.monitor:
+            self._trial.refused_monitor = exception.available
         super().on_exception(trainer, pl_module, exception)
 
     @property
@@ -57,6 +61,11 @@ class TrialCallback(BurrCallback):
         """What its run asks a human, ``None`` where it does not wait."""
         pause = self._fitting.driver.asking.paused
         return None if pause is None else repr(pause.question.action)
+
+    def _is_at_its_limit(self, trainer: Trainer) -> bool:
+        """Whether what ended it is a limit that was given: what stops it early may come before it logs."""
+        epochs, steps = self.state["epoch"] + 1, self.state["global_step"]
+        return epochs > 0 and limits.reached_limit(trainer, epochs, steps, asked_by_us=True) is not None
 
     def _refuse_a_second_run(self) -> None:
         """A ``fit`` that would train nothing, since another one has ended the trial's run before."""

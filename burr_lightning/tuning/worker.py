@@ -10,7 +10,7 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
-from ..errors import ArgumentError, RunLockedError
+from ..errors import ArgumentError, RunLockedError, UnknownMetricError
 from .interrupting import is_interruption
 from .kept import keep, kept
 from .outcomes import Outcome
@@ -53,7 +53,7 @@ def _tried(task: TrialTask) -> Outcome:
         reason = traceback.format_exc() + _EXITED.format(code=error.code)
         outcome = Outcome(task.number, "failed", time.time(), reason=reason)
     except Exception as error:
-        outcome = _of_error(task, error)
+        outcome = _of_error(trial, error)
     if trial.interrupted:  # its training was cut: whatever the objective made of that
         return Outcome(task.number, "died", time.time(), reason="its training was interrupted")
     return outcome
@@ -65,12 +65,14 @@ _EXITED = (
 )
 
 
-def _of_error(task: TrialTask, error: Exception) -> Outcome:
+def _of_error(trial: Trial, error: Exception) -> Outcome:
+    task = trial.task
     if isinstance(error, RunLockedError) and error.run_id == task.run_id:
         return Outcome(task.number, "died", time.time(), reason=str(error))
     if type(error).__name__ == "TrialPruned":
         return Outcome(task.number, "pruned", time.time(), reason=str(error) or "the objective pruned it")
-    return Outcome(task.number, "failed", time.time(), reason=traceback.format_exc())
+    reason, logged = traceback.format_exc(), trial.refused_monitor
+    return Outcome(task.number, "failed", time.time(), reason=reason, logged=logged)
 
 
 def _here() -> str:
@@ -90,5 +92,17 @@ def _outcome(trial: Trial, returned: Any) -> Outcome:
             f"The run {trial.run_id!r} waits for an answer to {trial.waits_for}, and a trial that waits has "
             f"no value. Leave out what asks a human, or give trial.callback(wait=...) a Block with a default."
         )
+    logged = trial.logged_instead if returned is None else None
+    if logged is not None:
+        return _without_monitor(trial, logged)
     values, step = values_of(trial, returned)
     return Outcome(trial.number, "finished", time.time(), values, step)
+
+
+def _without_monitor(trial: Trial, logged: list[str]) -> Outcome:
+    """The study decides whether it is the trial that is wrong, or its own monitor."""
+    task = trial.task
+    call = f"Study({task.study_id!r}, monitor={task.monitor!r}), trial {task.number},"
+    error = UnknownMetricError(str(task.monitor), logged, call)
+    reason = f"{type(error).__name__}: {error} Or return the trial's value."
+    return Outcome(trial.number, "failed", time.time(), reason=reason, logged=logged)

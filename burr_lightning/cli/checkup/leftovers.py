@@ -63,11 +63,14 @@ def _folders(root: Path) -> Iterator[Finding]:
             info = folder.info()
         except OSError:
             continue  # what may not be read is told with the permissions
-        if info is not None or is_held(folder.lock):
+        if info is not None or folder.study_marker.exists() or is_held(folder.lock):
             continue
         checkpoints = count(len(list(path.glob("checkpoints/*.ckpt"))), "checkpoint")
         if folder.half_deleted.exists():
             text = f"{path}: it is deleted in part; to end that: {_deletion(folder, '--yes')}"
+        elif folder.half_deleted_study.exists():
+            ends = _deletion(folder, "--yes", command="study delete")
+            text = f"{path}: this study is deleted in part; to end that: {ends}"
         else:
             text = f"{path}: {why_unreadable(folder)}, so its {checkpoints} belong to no run"
             if folder.marker.exists() or is_unmarked(folder):
@@ -78,10 +81,10 @@ def _folders(root: Path) -> Iterator[Finding]:
         yield Finding("orphans", "problem", text, (str(path),))
 
 
-def _deletion(folder: RunFolder, *options: str) -> str:
-    """The command that deletes a run; where it is kept is said where the command would not look there."""
+def _deletion(folder: RunFolder, *options: str, command: str = "delete") -> str:
+    """The command that deletes one; where it is kept is said where the command would not look there."""
     elsewhere = folder.root if folder.root != home(None) else None
-    return to_type("delete", folder.run_id, folder.project, elsewhere, *options)
+    return to_type(command, folder.run_id, folder.project, elsewhere, *options)
 
 
 def _torn(folder: RunFolder, *, has_finished: bool) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`burr-lightning study`: hyperparameter searches, looked at from outside."""
+"""`burr-lightning study`: hyperparameter searches, looked at from outside, and deleted."""
 
 from .group import study
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..options import json_option, persister_option, where_options
 from ..output import console, print_json, print_table, status_text
+from ..to_type import to_type
 from .facts import summary
 from .finding import needs_tuning
 from .words import best_text, value_names
@@ -37,6 +38,15 @@ def listing(project: str | None, root_dir: Path | None, persister: str | None, a
         _say_none(project, root_dir)
     for name, why in unread.items():
         click.echo(f"{name} cannot be read: {why}", err=True)
+    _say_half_deleted(project, root_dir)
+
+
+def _say_half_deleted(project: str | None, root_dir: Path | None) -> None:
+    from ...layout import half_deleted_study_folders, home
+
+    for folder in half_deleted_study_folders(home(root_dir), project):
+        command = to_type("study delete", folder.run_id, folder.project, root_dir, "--yes")
+        click.echo(f"{folder.run_id} is deleted in part. To end that: {command}", err=True)
 
 
 def _say_none(project: str | None, root_dir: Path | None) -> None:
