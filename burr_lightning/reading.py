@@ -8,6 +8,7 @@ from typing import Any
 from burr.core import Application, State
 from lightning.pytorch import LightningModule
 
+from .burr_access import position_of
 from .errors import RunNotFoundError
 from .history import MetricHistory
 from .opening import OpenRun
@@ -54,6 +55,15 @@ class RunReader:
         """
         stored = self.run.state if self._trained_elsewhere is not None else None
         return stored if stored is not None else self.app.state
+
+    @property
+    def position(self) -> str | None:
+        """The action that ran last, ``None`` before the first.
+
+        Raises:
+            RuntimeError: Before the first ``fit``.
+        """
+        return self.run.position if self._trained_elsewhere is not None else position_of(self.app)
 
     @property
     def history(self) -> MetricHistory:
@@ -110,6 +120,10 @@ class RunReader:
     def best_model_path(self, path: str) -> None:
         """Lightning's way to say that processes which it had started have trained, and what they found."""
         self._opened, self._trained_elsewhere = None, self.run_id or Path(path).parent.parent.name
+        self.trained_elsewhere()
+
+    def trained_elsewhere(self) -> None:
+        """Processes that ``fit`` has started have trained, and are gone."""
 
     @property
     def last_model_path(self) -> str:

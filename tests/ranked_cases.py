@@ -16,7 +16,6 @@ from ranked import Ranked
 from burr_lightning.errors import RankFailedError, RankLostError
 
 CASES = TRAININGS | DATA | MACHINES
-_UNUSED = "_find_unused_parameters_true"
 
 
 def ending(name, seed, interrupted, by, home):
@@ -48,6 +47,9 @@ def on_two(case):
     def write():
         script = case.write()
         script.trainer |= {"strategy": "ddp", "devices": 2}
+        log = script.module.log
+        # A schedule that looks at a metric needs the same one on each rank, with Lightning alone too.
+        script.module.log = lambda *given, **options: log(*given, **{"sync_dist": True, **options})
         return script
 
     return replace(case, write=write)
