@@ -212,7 +212,7 @@ def frozen(
     return access.frozen_trial(
         number=trial.number,
         state=_STATES[trial.status],
-        values=list(trial.values) if trial.values is not None else None,
+        values=trial.comparable,
         params={name: value for name, value in trial.params.items() if name in space},
         distributions={name: space[name] for name in trial.params if name in space},
         attributes=trial.attributes,
@@ -224,8 +224,7 @@ def frozen(
 
 
 def _tell(study: optuna.Study, trial: TrialRecord) -> None:
-    values = list(trial.values) if trial.values is not None else None
-    access.tell(study, trial.number, _STATES[trial.status], values, trial.last_score, trial.ended)
+    access.tell(study, trial.number, _STATES[trial.status], trial.comparable, trial.last_score, trial.ended)
 
 
 def _touched(ledger: Ledger, known: Ledger) -> Iterator[int]:
