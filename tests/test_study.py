@@ -18,6 +18,7 @@ from burr_lightning.errors import (
     ArgumentError,
     NameTakenError,
     NoTrialFinishedError,
+    ProcessDiedError,
     RunIdError,
     RunLockedError,
 )
@@ -118,6 +119,12 @@ def test_an_objective_that_fails_is_written_down_with_its_traceback_and_the_sear
     assert "in fails" in failed.reason
 
 
+def test_a_killed_process_is_not_said_to_have_run_out_of_memory_only():
+    assert "was killed by SIGKILL (the system does that where memory runs out, and stop() where its" in str(
+        ProcessDiedError(-9)
+    )
+
+
 class Dies(AtOnce):
     """Its worker is gone without a word, at some attempts."""
 
@@ -150,6 +157,9 @@ def test_a_sampler_of_one_s_own_is_a_function_of_the_ledger():
     ran = study("own", sampler=halves, space=None, n_trials=4).run()
     assert [trial.params["x"] for trial in ran.trials] == [8.0, 4.0, 2.0, 1.0]
     assert ran.best.number == 2
+    assert [trial.params for trial in ran.to_optuna().trials] == [{}] * 4
+    described = study("described", sampler=halves, space={"x": SPACE["x"]}, n_trials=4).run()
+    assert [trial.params["x"] for trial in described.to_optuna().trials] == [8.0, 4.0, 2.0, 1.0]
 
 
 def test_a_grid_ends_where_all_points_were_tried():
