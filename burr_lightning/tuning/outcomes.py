@@ -36,7 +36,7 @@ class Outcome:
     waited: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it: infinite values and NaN as texts, of which Burr's tracker would keep nothing."""
+        """As JSON can hold it: infinite values and NaN as texts, of which Burr keeps nothing."""
         values: list[Any] | None = self.values
         if values is not None:
             values = [each if math.isfinite(each) else repr(each) for each in values]
