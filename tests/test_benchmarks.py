@@ -1,13 +1,17 @@
 """The benchmarks run, and what they measure does not grow with the run."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import growth
 import metrics_mixin
+import optuna
 import stopping
+import study
+import study_scale
 
 
 def test_an_epoch_costs_the_same_late_as_early_and_a_list_in_the_state_does_not(tmp_path):
@@ -38,3 +42,37 @@ def test_metrics_of_the_mixin_cost_about_what_those_by_hand_do_and_have_their_va
     assert len(logged[0]) == 10
     assert logged[1] == logged[0]
     assert spent[1] < 2 * spent[0]
+
+
+def test_what_a_study_costs_is_measured_beside_optuna_s_own(tmp_path):
+    with optuna_is_quiet():
+        ours, optunas = study.ours(12), study.optunas(12, tmp_path)
+    for marks in (ours, optunas):
+        assert len(marks) == 12
+        assert float(study.around(marks, 10)) > 0
+        assert study.around(marks, 100) == "-"
+
+
+def test_the_time_of_workers_that_objectives_take_is_measured():
+    share, gap = study.busy(4, 0.05, 2)
+    assert 0 < share <= 1
+    assert gap > 0
+
+
+def test_what_a_study_keeps_up_with_is_measured():
+    with optuna_is_quiet():
+        found = study_scale.measure("random", workers=5, trials=20, tracker=True)
+    assert (found["trials"], found["workers"]) == (20, 5)
+    assert found["trials_per_second"] > 0
+    assert found["largest_row_bytes"] > 0
+    assert set(found["mib"]) == {"state.sqlite", "log.jsonl"}
+
+
+@contextmanager
+def optuna_is_quiet():
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

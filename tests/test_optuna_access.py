@@ -103,7 +103,7 @@ def test_hyperband_has_its_brackets_though_it_is_never_asked():
     access.begin_hyperband(study)
     assert len(pruner._pruners) == 3
     trials = [access.ask(study, SPACE).number for _ in range(30)]
-    assert {pruner._get_bracket_id(study, access.trial(study, number)) for number in trials} == {0, 1, 2}
+    assert {pruner._get_bracket_id(study, access._trial(study, number)) for number in trials} == {0, 1, 2}
 
 
 def test_hyperband_of_unknown_end_is_known():

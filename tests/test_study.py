@@ -1,19 +1,24 @@
 """A study: what is tried, what is written down, and that it goes on as if nothing had happened."""
 
 import json
+import math
 import os
+import re
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
 import pytest
+from burr.core import Condition
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from burr_lightning import BurrCallback
+from burr_lightning.conditions import plateau
 from burr_lightning.errors import (
     ArgumentError,
     NameTakenError,
     NoTrialFinishedError,
+    ProcessDiedError,
     RunIdError,
     RunLockedError,
 )
@@ -114,6 +119,12 @@ def test_an_objective_that_fails_is_written_down_with_its_traceback_and_the_sear
     assert "in fails" in failed.reason
 
 
+def test_a_killed_process_is_not_said_to_have_run_out_of_memory_only():
+    assert "was killed by SIGKILL (the system does that where memory runs out, and stop() where its" in str(
+        ProcessDiedError(-9)
+    )
+
+
 class Dies(AtOnce):
     """Its worker is gone without a word, at some attempts."""
 
@@ -146,6 +157,9 @@ def test_a_sampler_of_one_s_own_is_a_function_of_the_ledger():
     ran = study("own", sampler=halves, space=None, n_trials=4).run()
     assert [trial.params["x"] for trial in ran.trials] == [8.0, 4.0, 2.0, 1.0]
     assert ran.best.number == 2
+    assert [trial.params for trial in ran.to_optuna().trials] == [{}] * 4
+    described = study("described", sampler=halves, space={"x": SPACE["x"]}, n_trials=4).run()
+    assert [trial.params["x"] for trial in described.to_optuna().trials] == [8.0, 4.0, 2.0, 1.0]
 
 
 def test_a_grid_ends_where_all_points_were_tried():
@@ -249,6 +263,57 @@ def test_what_is_no_value_is_a_failed_trial_that_says_so(returned, said):
 def test_what_a_study_cannot_use_is_refused(options, said):
     with pytest.raises(ArgumentError, match=said):
         study("refused", **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: target("0.98"), r"target\('0.98'\): it must be a number, as in target\(0.98\)\."),
+        (lambda: target(math.nan), r"target\(nan\): it must be a number"),
+        (lambda: target(True), r"target\(True\): it must be a number"),
+        (
+            lambda: no_improvement(True),
+            r"no_improvement\(True\): it must be a whole number of trials, 1 or more",
+        ),
+        (lambda: no_improvement(2.5), r"no_improvement\(2.5\): it must be a whole number"),
+        (lambda: no_improvement("5"), r"no_improvement\('5'\): it must be a whole number"),
+        (lambda: no_improvement(0), r"no_improvement\(0\): it must be a whole number"),
+        (
+            lambda: max_seconds("5"),
+            r"max_seconds\('5'\): it must be a number of seconds, more than 0, as in max",
+        ),
+        (lambda: max_seconds(0), r"max_seconds\(0\): it must be a number of seconds"),
+        (lambda: max_seconds(math.nan), r"max_seconds\(nan\): it must be a number of seconds"),
+        (lambda: max_seconds(None), r"max_seconds\(None\): it must be a number of seconds"),
+    ],
+)
+def test_conditions_of_another_kind_of_argument_are_refused_when_they_are_made(make, said):
+    with pytest.raises(ArgumentError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        (
+            Condition.when(nokey=3),
+            r"Study\(stop_when=nokey=3\): it reads nokey, which the state of a study does",
+        ),
+        (Condition.expr("seconds > 3 and epochs > 2"), r"it reads epochs, which"),
+        (
+            target(1.0) | plateau("val_loss", patience=3),
+            r"it reads history, which the state of a study does not",
+        ),
+    ],
+)
+def test_a_condition_on_what_a_study_s_state_has_not_is_refused_before_the_first_trial(condition, said):
+    with pytest.raises(ArgumentError, match=said):
+        study("refused", stop_when=condition)
+
+
+def test_a_condition_of_burr_s_own_on_a_study_s_state_ends_it():
+    ran = study("burr-s", stop_when=Condition.expr("seconds > 0 and trial == 2")).run()
+    assert len(ran.trials) == 3
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning", "ignore::FutureWarning")
@@ -386,5 +451,9 @@ def test_as_many_trials_run_at_once_as_the_executor_has_workers():
 
 
 def test_a_direction_is_min_or_max():
-    with pytest.raises(ValueError, match=r"Study\(direction=\.\.\.\): mode must be 'min' or 'max', not None"):
-        study("where", direction=None)
+    for given in (None, "maximize", ["min", "up"]):
+        said = re.escape(
+            f"Study(direction={given!r}): it must be 'min' or 'max', or a list with one of these "
+        )
+        with pytest.raises(ArgumentError, match=said):
+            study("where", direction=given)

@@ -1,18 +1,25 @@
 """A trial that is gone on with is given the hyperparameters that it was given at first, types and all."""
 
 import enum
+import json
 import math
+import warnings
 
+import matplotlib
 import numpy as np
 import optuna
+import optuna.visualization.matplotlib
 import pytest
 import torch
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from test_study import study
 
 from burr_lightning.errors import ArgumentError
 from burr_lightning.tuning import InProcess, Ledger, Study
+from burr_lightning.tuning.figures import KINDS
 
+OF_OTHER_STUDIES = {"plot_pareto_front", "plot_hypervolume_history", "plot_terminator_improvement"}
+PICTURES = {name for name in optuna.visualization.__all__ if name.startswith("plot_")} - OF_OTHER_STUDIES
 pytestmark = pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
 RETURNED = {
     "numpy": np.int64(3),
@@ -95,7 +102,52 @@ def test_a_study_with_lists_among_its_choices_goes_on_beyond_the_start_of_tpe():
     study("cut", n_trials=12, **options).run()
     resumed = study("cut", n_trials=14, **options).run()
     assert [each.params for each in resumed.trials] == [each.params for each in whole.trials]
-    assert resumed.to_optuna().best_params == dict(resumed.best.params)
+    best = dict(resumed.best.params)
+    assert isinstance(best["sizes"], list)
+    assert resumed.to_optuna().best_params == {**best, "sizes": json.dumps(best["sizes"])}
+
+
+def with_lists():
+    return {
+        "x": FloatDistribution(1e-3, 1.0, log=True),
+        "n": IntDistribution(1, 5),
+        "k": CategoricalDistribution(["a", None, True, [1, 2], {"b": [3]}]),
+    }
+
+
+def searched_with_lists():
+    """A finished study with trials of every kind."""
+    space = with_lists()
+
+    def fn(trial):
+        if trial.number == 3:
+            raise optuna.TrialPruned
+        if trial.number == 4:
+            raise ValueError
+        assert trial.params["k"] in space["k"].choices
+        return trial.params["x"] ** 2 + trial.params["n"]
+
+    return study("lists", fn=fn, space=space, n_trials=20).run()
+
+
+def test_figures_of_optuna_take_choices_that_are_lists_and_dicts(tmp_path):
+    ran = searched_with_lists()
+    assert {type(each.params["k"]) for each in ran.trials} == {str, type(None), bool, list, dict}
+    assert all(each.params["k"] in with_lists()["k"].choices for each in Study.open("lists").trials)
+    seen = Study.open("lists").to_optuna(f"sqlite:///{tmp_path}/optuna.db")
+    assert seen.trials[0].distributions["k"].choices == ("a", None, True, "[1, 2]", '{"b": [3]}')
+    with warnings.catch_warnings(), matplotlib.rc_context({"backend": "agg", "figure.max_open_warning": 0}):
+        warnings.simplefilter("ignore")
+        for each in PICTURES:
+            assert getattr(optuna.visualization, each)(seen) is not None
+            assert getattr(optuna.visualization.matplotlib, each)(seen) is not None
+    assert set(optuna.importance.get_param_importances(seen)) == {"x", "n", "k"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_figures_take_choices_that_are_lists_and_dicts(kind):
+    ran = searched_with_lists()
+    assert ran.plot(kind) is not None
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ def _end(exitcode: int | None) -> str:
         name = signal.Signals(-exitcode).name
     except ValueError:
         name = f"signal {-exitcode}"
-    why = " (the system does that where memory runs out)" if name == "SIGKILL" else ""
+    killers = " (the system does that where memory runs out, and stop() where its grace is over)"
+    why = killers if name == "SIGKILL" else ""
     return f"was killed by {name}{why}"
 
 

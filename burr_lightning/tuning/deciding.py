@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -175,6 +175,7 @@ def as_optuna(
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
     scores: Callable[[TrialRecord], Mapping[int, float]] = lambda trial: {},
+    params: Callable[[TrialRecord], Mapping[str, Any]] = lambda trial: trial.params,
 ) -> optuna.Study:
     """An Optuna study in memory that has all trials of a ledger.
 
@@ -185,6 +186,7 @@ def as_optuna(
         sampler: Its sampler; ``None`` is Optuna's default.
         pruner: Its pruner; ``None`` prunes nothing.
         scores: What a trial reported after each epoch.
+        params: The parameters of a trial, as the space has them.
     """
     with access.quiet():
         study = optuna.create_study(
@@ -195,7 +197,7 @@ def as_optuna(
         )
     access.set_study_attributes(study, ledger.study_attributes)
     for trial in ledger:
-        access.add_trial(study, frozen(trial, space, scores(trial)))
+        access.add_trial(study, frozen(replace(trial, params=params(trial)), space, scores(trial)))
     return study
 
 
@@ -212,7 +214,7 @@ def frozen(
     return access.frozen_trial(
         number=trial.number,
         state=_STATES[trial.status],
-        values=list(trial.values) if trial.values is not None else None,
+        values=trial.comparable,
         params={name: value for name, value in trial.params.items() if name in space},
         distributions={name: space[name] for name in trial.params if name in space},
         attributes=trial.attributes,
@@ -224,8 +226,7 @@ def frozen(
 
 
 def _tell(study: optuna.Study, trial: TrialRecord) -> None:
-    values = list(trial.values) if trial.values is not None else None
-    access.tell(study, trial.number, _STATES[trial.status], values, trial.last_score, trial.ended)
+    access.tell(study, trial.number, _STATES[trial.status], trial.comparable, trial.last_score, trial.ended)
 
 
 def _touched(ledger: Ledger, known: Ledger) -> Iterator[int]:

@@ -29,6 +29,7 @@ from . import optuna_access as access
 
 if TYPE_CHECKING:
     from .reading import StudyReader
+    from .trial_record import TrialRecord
 
 _LONGEST = 180
 """Characters of a title."""
@@ -200,12 +201,17 @@ def written_figure(study: StudyReader, kind: str, path: str | os.PathLike[str] |
 
 
 def _tried(study: StudyReader) -> list[Tried]:
-    return [Tried(trial.number, trial.status, trial.params, trial.values) for trial in study.trials]
+    return [Tried(trial.number, trial.status, trial.params, _drawable(trial)) for trial in study.trials]
+
+
+def _drawable(trial: TrialRecord) -> tuple[float, ...] | None:
+    """Its values; one that was NaN lies nowhere on an axis, and is drawn as one without a value."""
+    return None if trial.comparable is None else trial.values
 
 
 def _valued(study: StudyReader, kind: str) -> list[Tried]:
     tried = _tried(study)
-    if not any(trial.values is not None for trial in tried):
+    if all(trial.values is None for trial in tried):
         raise _nothing(study, kind, "none of its trials came to a value")
     return tried
 

@@ -6,6 +6,7 @@ Read off Optuna 5.0; `tests/test_optuna_access.py` fails loudly when a private n
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -254,9 +255,11 @@ def _trial(study: optuna.Study, number: int) -> FrozenTrial:
     return study._storage.get_trial(trial_id)
 
 
-def trial(study: optuna.Study, number: int) -> FrozenTrial:
-    """A trial as a pruner is shown it."""
-    return _trial(study, number)
+def prunes(pruner: BasePruner, study: optuna.Study, number: int) -> bool:
+    """Whether a pruner gives a trial up that runs."""
+    with warnings.catch_warnings():  # of a trial that was never a number
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+        return pruner.prune(study, _trial(study, number))
 
 
 def add_running(study: optuna.Study) -> None:

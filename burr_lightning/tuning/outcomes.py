@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -37,5 +39,14 @@ class Outcome:
     logged: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
+        """As JSON can hold it: infinite values and NaN as texts, of which Burr keeps nothing."""
+        values: list[Any] | None = self.values
+        if values is not None:
+            values = [each if math.isfinite(each) else repr(each) for each in values]
+        return {**asdict(self), "values": values}
+
+    @staticmethod
+    def of_dict(told: Mapping[str, Any]) -> Outcome:
+        """The outcome that `as_dict` has given."""
+        values = None if told["values"] is None else [float(each) for each in told["values"]]
+        return Outcome(**{**told, "values": values})

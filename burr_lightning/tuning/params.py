@@ -76,6 +76,37 @@ def _with_plain_choices(name: str, distribution: Any) -> BaseDistribution:
     return CategoricalDistribution(choices) if changed else distribution
 
 
+def hashable_space(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    """A space whose choices can be looked up, as Optuna's figures do: lists and dicts are their JSON texts.
+
+    Args:
+        space: The distribution of each parameter.
+    """
+    return {
+        name: CategoricalDistribution([_hashable(choice) for choice in each.choices])
+        if isinstance(each, CategoricalDistribution)
+        else each
+        for name, each in space.items()
+    }
+
+
+def hashable_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as values of a `hashable_space`.
+
+    Args:
+        params: The hyperparameters of a trial.
+
+    Example:
+        >>> hashable_params({"lr": 0.1, "widths": [64, 32]})
+        {'lr': 0.1, 'widths': '[64, 32]'}
+    """
+    return {name: _hashable(value) for name, value in params.items()}
+
+
+def _hashable(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, tuple, dict)) else value
+
+
 def as_text(params: Mapping[str, Any]) -> str:
     """Hyperparameters as a row holds them: in JSON of its own, whose numbers no database changes."""
     return json.dumps(params)

@@ -68,20 +68,33 @@ class _Reports(PostRunStepHook):
 
 
 def _newest(history: MetricHistory, monitor: str) -> float | None:
+    """What the newest epoch that is over logged, NaN too; ``None`` where it did not log the metric."""
     if monitor not in history or not len(history):
         return None
     value = history[monitor][-1]
-    return None if math.isnan(value) else value
+    return None if math.isnan(value) and not _was_logged(history, monitor, len(history) - 1) else value
+
+
+def _was_logged(history: MetricHistory, monitor: str, epoch: int) -> bool:
+    """Whether an epoch logged a metric: a history has NaN for what was not logged as well."""
+    back, at = 0, history.latest(monitor)[0]
+    try:
+        while at > epoch:  # in the epoch that is under way
+            back += 1
+            at = history.latest(monitor, back)[0]
+    except IndexError:
+        return False
+    return at == epoch
 
 
 def _before(history: MetricHistory, monitor: str, epoch: int) -> dict[int, float]:
     """What a run came to before an epoch."""
-    rows = ((row["epoch"], row.get(monitor, math.nan)) for row in history.to_dicts())
-    return {at: value for at, value in rows if at < epoch and not math.isnan(value)}
+    rows = history.to_dicts()
+    return {row["epoch"]: row[monitor] for row in rows if row["epoch"] < epoch and monitor in row}
 
 
 def prunes(task: TrialTask, scores: Scores) -> StopCondition:
-    """Holds where the pruner gives the trial up, after an epoch whose monitored metric was logged.
+    """Holds where the pruner gives the trial up, after an epoch that logged the monitored metric, be it NaN.
 
     Args:
         task: The trial.
@@ -155,7 +168,7 @@ class Peers:
             for at, value in values.items():
                 self._take({"trial": self._number, "epoch": at, "value": value})
             before = dict(access.trial_attributes(self._study, self._number))
-            self._asked[epoch] = self._pruner.prune(self._study, access.trial(self._study, self._number))
+            self._asked[epoch] = access.prunes(self._pruner, self._study, self._number)
             after = access.trial_attributes(self._study, self._number)
             rungs = {key: kept for key, kept in after.items() if before.get(key) != kept}
             if rungs:

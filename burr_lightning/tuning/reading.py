@@ -13,6 +13,7 @@ from .attempts import Attempt, attempts_of
 from .ledger import Ledger
 from .lineage import as_tree
 from .optuna_access import copied
+from .params import hashable_params, hashable_space
 from .scores import Scores, scores_by_trial
 from .trial_record import TrialRecord
 
@@ -125,6 +126,9 @@ class StudyReader:
     def to_optuna(self, storage: str | None = None) -> optuna.Study:
         """An Optuna study with all of these trials, for its figures, importance and dashboard.
 
+        Choices that are lists or dicts are their JSON texts in it. Parameters whose distribution is not
+        known, as those of a sampler of one's own without a space, are not in it.
+
         Args:
             storage: A storage of Optuna's to copy it to, as ``"sqlite:///study.db"``, which optuna-dashboard
                 opens; ``None`` for a study in memory.
@@ -135,7 +139,13 @@ class StudyReader:
         from .deciding import as_optuna
 
         scores = scores_by_trial(self.scores)
-        made = as_optuna(self.run_id, self.ledger, self.space, scores=lambda trial: scores[trial.number])
+        made = as_optuna(
+            self.run_id,
+            self.ledger,
+            hashable_space(self.space),
+            scores=lambda trial: scores[trial.number],
+            params=lambda trial: hashable_params(trial.params),
+        )
         return made if storage is None else copied(made, storage)
 
 

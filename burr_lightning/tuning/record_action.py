@@ -47,7 +47,7 @@ class Record(StudyAction):
 
     def run(self, state: State[Any], **inputs: Any) -> dict[str, Any]:
         """The trial, as it is from now on."""
-        outcome = Outcome(**state["outcome"])
+        outcome = Outcome.of_dict(state["outcome"])
         outcome = replace(outcome, reason=self._in_short(outcome.trial, outcome.reason))
         result = {**outcome.as_dict(), "seconds": self._clock(), "attributes": {}}
         if state["interrupted"] is not None and outcome.status in ("died", "failed"):

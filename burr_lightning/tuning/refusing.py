@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 from ..errors import ArgumentError
 from ..metric import Mode
 from . import optuna_access as access
+from .state import initial_state
 from .stopping import of_one_value
 
 
@@ -28,6 +29,7 @@ def refuse_what_would_be_wrong(
     Raises:
         ArgumentError: If it would not.
     """
+    _refuse_other_keys(stop_when, directions)
     if isinstance(sampler, BaseSampler) and access.has_constraints(sampler):
         raise ArgumentError(
             f"Study(sampler={type(sampler).__name__}(constraints_func=...)): constraints are computed of "
@@ -48,4 +50,17 @@ def refuse_what_would_be_wrong(
             f"Study(stop_when={asked}, direction={list(directions)!r}): it looks at the best trial, and with "
             f"{len(directions)} directions no trial is the best one. Use n_trials=..., max_seconds(...), or "
             f"a Burr condition of your own on the study's state."
+        )
+
+
+def _refuse_other_keys(stop_when: Condition | None, directions: Sequence[Mode]) -> None:
+    """See that a condition can be asked: it would fail when the first trial has trained."""
+    known = initial_state(directions, 1, None, 0)
+    read = [] if stop_when is None else stop_when.reads
+    unknown = [key for key in read if key not in known and not key.startswith("__")]  # Burr has its own
+    if stop_when is not None and unknown:
+        raise ArgumentError(
+            f"Study(stop_when={stop_when.name}): it reads {', '.join(unknown)}, which the state of a study "
+            f"does not have. That has {', '.join(known)}. What is to end the training of each trial belongs "
+            f"to the trial: trial.callback(stop_when=...)."
         )

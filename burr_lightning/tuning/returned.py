@@ -28,11 +28,7 @@ def values_of(trial: Trial, returned: Any) -> tuple[list[float], int | None]:
     if returned is None and wanted == 1:
         best = trial.best
         if best is None:
-            raise ValueError(
-                "The objective returned nothing, and trained no run of trial.callback() whose monitor was "
-                "logged. Return the trial's value, or give the Trainer trial.callback() and the study a "
-                "monitor."
-            )
+            raise ValueError(f"The objective returned nothing, and {_why_none(trial)}")
         return [best["value"]], best["epoch"]
     plain = _plain(returned)
     given = list(plain) if isinstance(plain, Sequence) and not isinstance(plain, (str, bytes)) else [plain]
@@ -42,6 +38,22 @@ def values_of(trial: Trial, returned: Any) -> tuple[list[float], int | None]:
             f"The objective returned {len(values)} values, and the study has {wanted} directions."
         )
     return values, None
+
+
+def _why_none(trial: Trial) -> str:
+    """Why the run of a trial has no best value, and what to do."""
+    history = trial._state("history")
+    metric = trial.task.monitor or (trial._state("monitor") or {}).get("metric")
+    if history is None or metric not in history:
+        return (
+            "trained no run of trial.callback() whose monitor was logged. Return the trial's value, or give "
+            "the Trainer trial.callback() and the study a monitor."
+        )
+    epoch, value = history.latest(metric)
+    return (
+        f"{metric} is {value:g} after epoch {epoch}, and was no number before: the trial has diverged. A "
+        f"pruner ends such a trial sooner; where it is to count, return a value of your own."
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 from burr.core import Condition, State
@@ -22,16 +23,17 @@ def no_improvement(trials: int) -> StopCondition:
         trials: How many, 1 or more.
 
     Raises:
-        ArgumentError: If it is less.
+        ArgumentError: If it is less, or no whole number.
 
     Example:
         >>> no_improvement(20)
         condition: no_improvement(20)
     """
-    _refuse(
-        isinstance(trials, int) and trials >= 1,
+    is_count = isinstance(trials, int) and not isinstance(trials, bool) and trials >= 1
+    _see_that(
+        is_count,
         f"no_improvement({trials!r})",
-        "a number of trials, 1 or more",
+        "a whole number of trials, 1 or more, as in no_improvement(20)",
     )
 
     def check(state: State[Any]) -> tuple[bool | None, str]:
@@ -47,10 +49,14 @@ def target(value: float) -> StopCondition:
     Args:
         value: The value, in the direction of the study.
 
+    Raises:
+        ArgumentError: If it is no number, or NaN.
+
     Example:
         >>> target(0.98)
         condition: target(0.98)
     """
+    _see_that(_is_number(value), f"target({value!r})", "a number, as in target(0.98)")
 
     def check(state: State[Any]) -> tuple[bool | None, str]:
         ledger = state["ledger"]
@@ -66,17 +72,24 @@ def target(value: float) -> StopCondition:
 def max_seconds(seconds: float) -> StopCondition:
     """The study has run so long, in all processes together.
 
+    Like every condition it is asked where a trial ends. Then no other one is begun, and those that run are
+    waited for: it is not cut off at the second.
+
     Args:
         seconds: How long, more than 0.
 
     Raises:
-        ArgumentError: If it is not.
+        ArgumentError: If it is not, or no number.
 
     Example:
         >>> max_seconds(3600.0)
         condition: max_seconds(3600.0)
     """
-    _refuse(seconds > 0, f"max_seconds({seconds!r})", "seconds, more than 0")
+    _see_that(
+        _is_number(seconds) and seconds > 0,
+        f"max_seconds({seconds!r})",
+        "a number of seconds, more than 0, as in max_seconds(3600)",
+    )
 
     def check(state: State[Any]) -> tuple[bool | None, str]:
         return state["seconds"] >= seconds, f"{state['seconds']:.1f} seconds"
@@ -129,6 +142,10 @@ def reason_to_stop(condition: Condition | None, state: State[Any]) -> str | None
     return f"{condition.name} is true"
 
 
-def _refuse(right: bool, call: str, rule: str) -> None:
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value
+
+
+def _see_that(right: bool, call: str, rule: str) -> None:
     if not right:
         raise ArgumentError(f"{call}: it must be {rule}.")

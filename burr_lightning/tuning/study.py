@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, TPESampler
 
-from ..errors import RunIdError
+from ..errors import ArgumentError, RunIdError
 from ..layout import DEFAULT_PROJECT, checked_project, checked_run_id, home, new_run_id
 from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
@@ -47,7 +47,7 @@ class Study(StudyReader):
             is a function.
         sampler: Any sampler of Optuna's, or a function from the `Ledger` to the parameters of the next trial,
             or `PopulationBased`; ``None`` is Optuna's ``TPESampler``.
-        pruner: Any pruner of Optuna's, asked after each epoch that logged ``monitor``; ``None`` for none.
+        pruner: Any pruner of Optuna's, asked after each epoch that logged ``monitor``, also as NaN.
         monitor: The metric that says how good a trial is.
         direction: ``"min"`` or ``"max"``, or one for each value that the objective returns.
         n_trials: How many trials, ``None`` for no limit.
@@ -65,7 +65,7 @@ class Study(StudyReader):
         root_dir: As in `BurrCallback`.
 
     Raises:
-        ArgumentError: If an argument is of another kind than it has to be.
+        ArgumentError: If an argument is of another kind than it has to be, or ``direction`` is no direction.
         RunIdError: If ``run_id`` or ``project`` cannot name a folder.
     """
 
@@ -97,13 +97,18 @@ class Study(StudyReader):
             raise RunIdError(self.run_id, f"Study(run_id={run_id!r})", rule)
         several = isinstance(direction, Sequence) and not isinstance(direction, str)
         modes: Sequence[Any] = direction if several else [direction]
+        if any(mode not in ("min", "max") for mode in modes):
+            raise ArgumentError(
+                f"Study(direction={direction!r}): it must be 'min' or 'max', or a list with one of these for "
+                f"each value that the objective returns."
+            )
         self.settings = StudySettings(
             objective=objective,
             space=plain_space(space or {}),
             sampler=TPESampler() if sampler is None else sampler,
             pruner=pruner,
             monitor=monitor,
-            directions=tuple(checked_mode(mode, "Study(direction=...)") for mode in modes),
+            directions=tuple(modes),
             n_trials=n_trials,
             stop_when=stop_when,
             parallel=_workers(executor) if parallel is None else parallel,
@@ -184,6 +189,10 @@ class Study(StudyReader):
             UnknownMonitorError: If a trial has trained, nothing has logged ``monitor``, and no trial has a
                 value: the others would train for nothing. With another ``monitor`` it goes on.
             ExecutorBrokenError: If the executor runs nothing any more; what was done is stored.
+            ProcessNotStartedError: If the process of a trial could not begin, as none of the others can.
+            NotPickledError: If the objective cannot be sent to another process.
+            NestedStudyError: In a process of a trial, where the script that it imports runs the study again.
+            ResumeError: If a row that holds a part of its trials is gone.
         """
         settings = self.settings
         settings.folder.create()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +23,8 @@ class TrialRecord(OfMember):
         params: The hyperparameters.
         run_id: The run that it trains.
         status: ``waiting`` for a worker, ``running``, or over: ``finished``, ``pruned`` or ``failed``.
-        values: What it came to, one for each direction; ``None`` where there is no such thing yet.
+        values: What it came to, one for each direction; ``None`` where there is no such thing yet. NaN only
+            of one that was pruned, where it had diverged.
         attempts: How often it was begun.
         deaths: How often its process died.
         reason: Why it was pruned; of one that failed, the traceback or how its process died. A long one is
@@ -62,6 +64,13 @@ class TrialRecord(OfMember):
         if self.status != "pruned" or self.step is None or self.value is None:
             return {}
         return {self.step: self.value}
+
+    @property
+    def comparable(self) -> list[float] | None:
+        """Its values, for Optuna and for axes, which have no place for NaN: ``None`` where there is one."""
+        if self.values is None or any(map(math.isnan, self.values)):
+            return None
+        return list(self.values)
 
     @property
     def value(self) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ..errors import RunNotFoundError
 from ..runs import Run
 from .ledger import Ledger
@@ -25,7 +23,7 @@ class TrialScores:
     def ended(self, trial: TrialRecord) -> None:
         """A trial was recorded."""
         if self._settings.pruner is not None and trial.status in OVER:
-            values = [repr(value) for value in trial.values or []]
+            values = [repr(value) for value in trial.comparable or []]
             self._scores.tell(trial.number, status=trial.status, values=values)
 
     def make_up_for_what_is_lost(self, ledger: Ledger) -> None:
@@ -49,6 +47,5 @@ class TrialScores:
         except RunNotFoundError:
             return  # it was never begun, or deleted since
         for row in run.history.to_dicts():
-            value = row.get(monitor, math.nan)
-            if not math.isnan(value):
-                self._scores.tell(trial.number, epoch=row["epoch"], value=repr(value))
+            if monitor in row:
+                self._scores.tell(trial.number, epoch=row["epoch"], value=repr(row[monitor]))
