@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import is_lazy
@@ -34,12 +35,14 @@ from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
 
+_SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
+
 
 def refuse_other_trainers(trainer: object) -> None:
     """Accept `lightning.pytorch.Trainer`.
 
     Raises:
-        TrainerError: If it is another, as `pytorch_lightning.Trainer`.
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or shards its checkpoints.
     """
     if not isinstance(trainer, Trainer):
         kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
@@ -47,6 +50,8 @@ def refuse_other_trainers(trainer: object) -> None:
             f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
             f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
         )
+    if isinstance(trainer.strategy, _SHARDING):
+        raise _of_its_own(trainer)
 
 
 def run_last(trainer: Trainer, callback: Callback) -> None:
@@ -220,11 +225,15 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
     finally:
         strategy.checkpoint_io = theirs
     if ours.content is None and trainer.is_global_zero:
-        raise TrainerError(
-            f"Trainer(strategy={type(strategy).__name__}): it writes checkpoints in a form of its own, which "
-            f"cannot be committed yet. Use the strategy of one device: Trainer(strategy='auto', devices=1)."
-        )
+        raise _of_its_own(trainer)
     return ours.content or {}
+
+
+def _of_its_own(trainer: Trainer) -> TrainerError:
+    return TrainerError(
+        f"Trainer(strategy={type(trainer.strategy).__name__}): it writes checkpoints in a form of its own, "
+        f"which cannot be committed yet. Use strategy='ddp', or 'auto' on one device."
+    )
 
 
 def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:

@@ -3,7 +3,9 @@
 import signal
 
 import pytest
+import torch
 from digits import DigitNet
+from lightning.pytorch.strategies import DDPStrategy
 from ranked import Ranked, Training, train
 
 from burr_lightning import Checkpoints, Run
@@ -114,3 +116,54 @@ class TestFaults:
         assert statuses == [1, 1]
         assert "the disk of this one is full" in ranks[rank].printed
         assert trained(2, training) == undisturbed(2, training)
+
+
+class TestOtherNumbersOfRanks:
+    @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2)])
+    def test_a_run_goes_on_from_the_end_of_an_epoch_and_says_what_is_not_the_same(self, before, after):
+        ranks = Ranked(before, train, INSIDE.but(event=([0], 1, 1, "SIGTERM")))
+        assert ranks.ended()[0] == [TERMINATED] * before, ranks.printed
+        ranks = Ranked(after, train, INSIDE)
+        statuses, told = ranks.ended()
+        assert statuses == [0] * after, ranks.printed
+        assert len({ending["weights"] for _, ending in told}) == 1
+        assert len(Run.open("ranked").history) == INSIDE.epochs
+        said = ranks[0].printed
+        assert f"it was made by {before} processes, which share an epoch otherwise than {after}" in said
+        assert f"The run was trained by {before} processes and goes on with {after}" in said
+        assert "goes on with" not in ranks[1].printed
+
+
+class Alone(DigitNet):
+    """Logs a metric that Lightning is asked to make one of, in a group of one."""
+
+    def on_fit_start(self):
+        groups = [torch.distributed.new_group([rank]) for rank in range(self.trainer.world_size)]
+        self.own = groups[self.global_rank]
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        value = float(self.global_rank)
+        self.log("by_rank", value, sync_dist=True, sync_dist_group=self.own)
+
+
+def test_a_metric_that_differs_though_it_was_to_be_one_is_told_of_once():
+    ranks = Ranked(2, train, Training(module=Alone))
+    assert ranks.ended()[0] == [0, 0], ranks.printed
+    told = "The metric 'by_rank' was logged with sync_dist=True, and differs between the ranks: 0.0 on rank 0"
+    assert ranks.printed.count(told) == 1
+    assert set(Run.open("ranked").history["by_rank"]) == {0.0}
+
+
+class Sharded(DDPStrategy):
+    """Writes its checkpoints itself, as those that shard a model do."""
+
+    def save_checkpoint(self, checkpoint, filepath, storage_options=None):
+        pass
+
+
+def test_a_strategy_that_writes_checkpoints_of_its_own_is_refused_on_all_ranks():
+    ranks = Ranked(2, train, Training(trainer={"strategy": Sharded()}))
+    assert ranks.ended()[0] == [1, 1]
+    for rank in range(2):
+        assert "Trainer(strategy=Sharded): it writes checkpoints in a form of its own" in ranks[rank].printed
