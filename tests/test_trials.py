@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from at_work import DEADLINE
 from burr.core.persistence import SQLitePersister
 from lightning.pytorch import Callback
 from test_study import AtOnce, study
@@ -26,11 +27,9 @@ from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import InProcess, Study, owning
 from burr_lightning.tuning.running import RunningStudy
 
-PATIENCE = 60.0
-
 
 def until(holds):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEADLINE
     while not (found := holds()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
