@@ -31,7 +31,8 @@ class Stopping(SQLitePersister):
     """Rows after one of which the process is interrupted, or gone."""
 
     def __init__(self, path, at, how):
-        super().__init__(str(path))
+        # What raises keeps it alive for the garbage collector, which may come in a thread of another test.
+        super().__init__(str(path), connect_kwargs={"check_same_thread": False})
         self.initialize()
         self._left, self._how = at, how
 
