@@ -132,11 +132,24 @@ def visible():
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
+def asked_to_end():
+    """What can be read once SIGTERM has come, be it before the reading: `signal.pause` would miss that.
+
+    Blocking the signal would not do: the thread that ends with the study would take it.
+    """
+    asked, asking = os.pipe()
+    os.set_blocking(asking, False)
+    signal.set_wakeup_fd(asking)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    return asked
+
+
 def end_well(told, name, gate):
     """At SIGTERM: say so, and return."""
-    signal.signal(signal.SIGTERM, lambda *_: tell(told, name, "commits"))
+    asked = asked_to_end()
     tell(told, name, "begins")
-    signal.pause()
+    os.read(asked, 1)
+    tell(told, name, "commits")
     wait_at(gate)
     return "committed"
 
@@ -146,6 +159,14 @@ def end_by_no_means(told):
     tell(told, "stubborn", "begins")
     while True:
         time.sleep(3600)
+
+
+def kill_the_server(told):
+    """Begin, and kill the process that this one was forked from."""
+    tell(told, "begins", os.getpid())
+    os.kill(os.getppid(), signal.SIGKILL)
+    while True:
+        signal.pause()
 
 
 def live_on(told, alive):

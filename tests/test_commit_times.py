@@ -2,10 +2,12 @@
 
 import json
 import logging
+import threading
 import time
 from datetime import datetime
 
 import pytest
+from at_work import DEADLINE
 from lightning.pytorch import seed_everything
 from torch.utils.data import TensorDataset
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -14,6 +16,7 @@ from trains_beside import LOSSES
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.commit_times import CommitTime, CommitTimes, read_commit_times
 from burr_lightning.commits import writing
+from burr_lightning.commits.committer import Committer
 from burr_lightning.conditions import max_epochs
 from burr_lightning.figures import timeline_figure, waits_of
 from burr_lightning.plots import spent
@@ -88,8 +91,21 @@ def test_a_commit_inside_an_epoch_is_no_training(fit, monkeypatch):
 
 
 def test_where_checkpoints_are_written_meanwhile_the_waiting_for_them_counts(fit, monkeypatch):
-    write = writing.write_durably
-    monkeypatch.setattr(writing, "write_durably", lambda *given: time.sleep(0.2) or write(*given))
+    write, settle, is_waited_for = writing.write_durably, Committer.settle, threading.Event()
+
+    def settles(committer, *, wait):
+        if wait and committer.is_writing:
+            is_waited_for.set()
+        settle(committer, wait=wait)
+        is_waited_for.clear()
+
+    def write_slowly(*given):
+        assert is_waited_for.wait(DEADLINE)  # on a busy machine it would be written before
+        time.sleep(0.2)
+        write(*given)
+
+    monkeypatch.setattr(Committer, "settle", settles)
+    monkeypatch.setattr(writing, "write_durably", write_slowly)
     run = fit(checkpoints=Checkpoints(asynchronous=True))
     whole = (run.path[-1].ended - run.path[0].started).total_seconds()
     assert 0.3 < totals(run)["commit"] < whole

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from functools import cache
@@ -18,6 +18,7 @@ from pathlib import Path
 import local_calls
 import pytest
 from at_work import DEADLINE, Gate, Lines, Told
+from pools import LocalPool, by_and_by
 
 from burr_lightning.errors import (
     ArgumentError,
@@ -45,7 +46,7 @@ def gate(tmp_path):
 
 def light(workers=1, **options):
     """Whose fork server imports next to nothing."""
-    return LocalProcesses(workers, preload=["local_calls"], **options)
+    return LocalPool(workers, **{"preload": ["local_calls"], **options})
 
 
 def script(path, text, *arguments, **options):
@@ -69,6 +70,12 @@ def children():
 
 def open_files():
     return len(os.listdir("/proc/self/fd"))
+
+
+def pids_of(pool, calls):
+    """The processes of as many calls, which may have told something before that is known here."""
+    by_and_by(lambda: len(pool.pids) == calls)
+    return pool.pids
 
 
 class TestRunning:
@@ -101,7 +108,7 @@ class TestRunning:
                 gate.let_through()
                 told.until(f"quick-{number + 1}")
                 assert slow.running()
-                assert quick[number].done()
+                assert quick[number].result(DEADLINE) == f"quick-{number}"
             assert sum("quick-2" in line for line in told.seen) == 1
             gate.let_through()
             other.let_through()
@@ -121,7 +128,7 @@ class TestRunning:
             ]
             lines = told.until("call", 3)
             pids = {line.split()[0]: int(line.split()[1]) for line in lines}
-            assert pool.pids == {call: pids[f"call-{number}"] for number, call in enumerate(calls)}
+            assert pids_of(pool, 3) == {call: pids[f"call-{number}"] for number, call in enumerate(calls)}
             later = pool.submit(local_calls.process)
             assert pool.place(later) is None
             gate.let_through(3)
@@ -138,7 +145,7 @@ class TestRunning:
                 pool.submit(local_calls.tell_and_wait, told.path, number, gate.path) for number in range(200)
             ]
             told.until("", 200)
-            assert len(set(pool.pids.values())) == 200
+            assert len(set(pids_of(pool, 200).values())) == 200
             gate.let_through(200)
             assert [each.result(DEADLINE) for each in calls] == list(range(200))
 
@@ -230,6 +237,18 @@ class TestDying:
             until_closed(reading)
             assert pool.submit(local_calls.process).result(DEADLINE)[1] != server
 
+    def test_a_call_that_has_begun_is_not_begun_again_though_the_fork_server_has_not_said_so(
+        self, told, tmp_path, monkeypatch
+    ):
+        (tmp_path / "says_nothing.py").write_text(SAYS_NOTHING)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with light(preload=["local_calls", "says_nothing"]) as pool:
+            lost = pool.submit(local_calls.kill_the_server, told.path)
+            error = lost.exception(DEADLINE)
+            assert isinstance(error, ProcessDiedError)
+            assert (error.exitcode, error.pid) == (None, None)
+        assert len(told.until("begins")) == 1
+
     def test_a_fork_server_that_was_killed_while_nothing_ran_is_replaced(self):
         with light() as pool:
             server = pool.submit(local_calls.process).result(DEADLINE)[1]
@@ -238,9 +257,28 @@ class TestDying:
             assert pool.submit(local_calls.process).result(DEADLINE)[1] != server
 
 
+SAYS_NOTHING = """
+import signal
+from multiprocessing.process import BaseProcess
+
+start = BaseProcess.start
+
+
+def starts_and_waits(process):
+    start(process)
+    while True:
+        signal.pause()
+
+
+BaseProcess.start = starts_and_waits
+"""
+"""In a fork server: it does not come to say that it has started a process."""
+
+
 def until_closed(descriptor):
     """Wait until nobody can write to a pipe any more."""
-    os.set_blocking(descriptor, True)
+    ready, _, _ = select.select([descriptor], [], [], DEADLINE)
+    assert ready
     assert os.read(descriptor, 1) == b""
     os.close(descriptor)
 
@@ -481,6 +519,7 @@ if __name__ == "__main__":
     with LocalProcesses(preload=[]) as pool:
         call = pool.submit(local_calls.end_well, sys.argv[1], "call", sys.argv[2])
         try:
+            print("waits", flush=True)
             call.result()
         except KeyboardInterrupt:
             print("interrupted", flush=True)
@@ -488,6 +527,7 @@ if __name__ == "__main__":
 """
         with running(tmp_path / "study.py", text, told.path, gate.path) as study:
             told.until("begins")
+            study.until("waits")
             os.killpg(study.process.pid, signal.SIGINT)
             study.until("interrupted")
             assert told.seen == ["call begins"]
@@ -535,68 +575,68 @@ class running(Lines):  # noqa: N801
 
 class TestEnding:
     def test_those_that_run_are_asked_to_end_and_those_that_wait_are_cancelled(self, told, gate):
-        pool = light(2, grace=DEADLINE)
-        running = [pool.submit(local_calls.end_well, told.path, f"call-{n}", gate.path) for n in range(2)]
-        waiting = pool.submit(local_calls.tell, told.path, "waited")
-        told.until("begins", 2)
-        stopping = threading.Thread(target=pool.stop)
-        stopping.start()
-        told.until("commits", 2)
-        wait([waiting], DEADLINE)
-        assert waiting.cancelled()
-        assert all(call.running() for call in running)  # it waits for them
-        gate.let_through(2)
-        stopping.join(DEADLINE)
-        assert [call.result(0) for call in running] == ["committed"] * 2
-        with pytest.raises(RuntimeError, match="after shutdown"):
-            pool.submit(local_calls.count)
-        assert not any("waited" in line for line in told.seen)
+        with light(2, grace=DEADLINE) as pool:
+            running = [pool.submit(local_calls.end_well, told.path, f"call-{n}", gate.path) for n in range(2)]
+            waiting = pool.submit(local_calls.tell, told.path, "waited")
+            told.until("begins", 2)
+            stopping = threading.Thread(target=pool.stop)
+            stopping.start()
+            told.until("commits", 2)
+            wait([waiting], DEADLINE)
+            assert waiting.cancelled()
+            assert all(call.running() for call in running)  # it waits for them
+            gate.let_through(2)
+            stopping.join(DEADLINE)
+            assert [call.result(0) for call in running] == ["committed"] * 2
+            with pytest.raises(RuntimeError, match="after shutdown"):
+                pool.submit(local_calls.count)
+            assert not any("waited" in line for line in told.seen)
 
     def test_one_that_does_not_end_is_killed_after_the_grace(self, told):
-        pool = light(grace=0.01)
-        call = pool.submit(local_calls.end_by_no_means, told.path)
-        told.until("begins")
-        pool.stop()
-        assert call.exception(0).exitcode == -signal.SIGKILL
+        with light(grace=0.01) as pool:
+            call = pool.submit(local_calls.end_by_no_means, told.path)
+            told.until("begins")
+            pool.stop()
+            assert call.exception(0).exitcode == -signal.SIGKILL
 
     def test_one_that_takes_no_notice_of_it_ends_by_sigterm(self, told, gate):
-        pool = light(grace=DEADLINE)
-        call = pool.submit(local_calls.tell_and_wait, told.path, "begins", gate.path)
-        told.until("begins")
-        pool.stop()
-        assert call.exception(0).exitcode == -signal.SIGTERM
+        with light(grace=DEADLINE) as pool:
+            call = pool.submit(local_calls.tell_and_wait, told.path, "begins", gate.path)
+            told.until("begins")
+            pool.stop()
+            assert call.exception(0).exitcode == -signal.SIGTERM
 
     def test_a_callback_may_stop_everything(self, told, gate):
-        pool = light(2, grace=DEADLINE)
-        other = pool.submit(local_calls.tell_and_wait, told.path, "begins", gate.path)
-        told.until("begins")
-        pool.submit(local_calls.count).add_done_callback(lambda _: pool.stop())
-        assert isinstance(other.exception(DEADLINE), ProcessDiedError)
-        pool.stop()
+        with light(2, grace=DEADLINE) as pool:
+            other = pool.submit(local_calls.tell_and_wait, told.path, "begins", gate.path)
+            told.until("begins")
+            pool.submit(local_calls.count).add_done_callback(lambda _: pool.stop())
+            assert isinstance(other.exception(DEADLINE), ProcessDiedError)
+            pool.stop()
 
     def test_shutting_down_lets_calls_end_unless_they_are_to_be_cancelled(self, told, gate):
-        pool = light()
-        first = pool.submit(local_calls.tell_and_wait, told.path, "first", gate.path)
-        second, third = (pool.submit(local_calls.give, number) for number in range(2))
-        pool.shutdown(wait=False)
-        assert not first.done()
-        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
-            pool.submit(local_calls.count)
-        third.cancel()
-        gate.let_through()
-        assert second.result(DEADLINE) == 0
-        pool.shutdown()
+        with light() as pool:
+            first = pool.submit(local_calls.tell_and_wait, told.path, "first", gate.path)
+            second, third = (pool.submit(local_calls.give, number) for number in range(2))
+            pool.shutdown(wait=False)
+            assert not first.done()
+            with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+                pool.submit(local_calls.count)
+            third.cancel()
+            gate.let_through()
+            assert second.result(DEADLINE) == 0
+            pool.shutdown()
 
-        pool = light()
-        first = pool.submit(local_calls.tell_and_wait, told.path, "again", gate.path)
-        second = pool.submit(local_calls.give, 1)
-        told.until("again")
-        pool.shutdown(wait=False, cancel_futures=True)
-        with pytest.raises(CancelledError):
-            second.result(0)
-        gate.let_through()
-        pool.shutdown()
-        assert first.result(0) == "again"
+        with light() as pool:
+            first = pool.submit(local_calls.tell_and_wait, told.path, "again", gate.path)
+            second = pool.submit(local_calls.give, 1)
+            told.until("again")
+            pool.shutdown(wait=False, cancel_futures=True)
+            with pytest.raises(CancelledError):
+                second.result(0)
+            gate.let_through()
+            pool.shutdown()
+            assert first.result(0) == "again"
 
     def test_nothing_is_left(self, told):
         light().shutdown()  # what is opened once and for all is open
@@ -649,9 +689,7 @@ class TestEnding:
         gc.collect()
         gate.let_through()
         assert [call.result(DEADLINE) for call in calls] == ["first", 2]
-        deadline = time.monotonic() + DEADLINE
-        while children() != processes:  # the thread that ends the server is nobody's any more
-            assert time.monotonic() < deadline
+        by_and_by(lambda: children() == processes)  # the thread that ends the server is nobody's any more
 
 
 @pytest.mark.parametrize(

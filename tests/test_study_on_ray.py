@@ -9,9 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from concurrent.futures import CancelledError, Executor, Future, wait
-from contextlib import suppress
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import ray
 import trials_on_ray
 from at_work import DEADLINE, Gate, Told
 from burr.integrations.ray import RayExecutor as OfBurr
+from pools import NotWaitedFor, by_and_by, placed
 from ray.cluster_utils import Cluster
 from study_on_ray import study
 
@@ -90,27 +90,13 @@ def gate(tmp_path):
     return Gate(tmp_path / "gate")
 
 
-class Pool(RayProcesses):
-    """One that a failed test does not wait for."""
-
-    def __exit__(self, kind, *raised):
-        if kind is not None:
-            self.stop()
-        return super().__exit__(kind, *raised)
+class Pool(NotWaitedFor, RayProcesses):
+    pass
 
 
 def light(**options):
     """Whose fork servers import next to nothing."""
     return Pool(**{"preload": ["local_calls"], **options})
-
-
-def placed(pool, future):
-    """Where a call runs, which may have told something before that is known here."""
-    deadline = time.monotonic() + DEADLINE
-    while not future.running():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return pool.place(future)
 
 
 def raised(future):
@@ -213,8 +199,8 @@ class TestResources:
                 pool.submit(local_calls.tell_and_wait, told.path, number, gate.path) for number in range(3)
             ]
             told.until(" ", count=2)
+            by_and_by(lambda: ray.available_resources().get("second", 0) == 0)  # Ray counts now and then
             assert len(told.seen) == 2
-            assert ray.available_resources().get("second", 0) == 0
             gate.let_through()
             told.until(" ", count=3)
             gate.let_through(2)
@@ -319,11 +305,14 @@ def undisturbed():
     return told_of(study("whole", AtOnce(), trials_on_ray.train, None).run(), None)
 
 
-def ended(pid):
-    """Wait until a process is gone."""
-    with suppress(ProcessLookupError):
-        poll = select.poll()
-        poll.register(os.pidfd_open(pid), select.POLLIN)
+def ended(*pids):
+    """Wait until one of these processes is gone."""
+    poll = select.poll()
+    with suppress(ProcessLookupError), ExitStack() as opened:
+        for pid in pids:
+            descriptor = os.pidfd_open(pid)
+            opened.callback(os.close, descriptor)
+            poll.register(descriptor, select.POLLIN)
         assert poll.poll(DEADLINE * 1000)
 
 
@@ -387,23 +376,20 @@ class TestStudy:
         self, nodes, told, gate, postgresql
     ):
         assert nodes.second
-        with Pool() as pool:
+        with ThreadPoolExecutor(1) as beside, Pool() as pool:
             halts = partial(trials_on_ray.train, told=told.path, gate=gate.path)
             lost = study("lost", pool, halts, postgresql.url, parallel=2)
-            loses = threading.Thread(target=_lose_a_node, args=[nodes, told, gate])
-            loses.start()
-            lost.run()
-            loses.join()
+            running = beside.submit(lost.run)
+            lines = told.until("halts", count=2)  # in the middle of their third epoch
+            nodes.lose_second()
+            ended(
+                *(int(line.split()[-1]) for line in lines)
+            )  # while it lives, it may take what opens the gate
+            gate.let_through()
+            running.result(DEADLINE)
         attempts = [trial.attempts for trial in lost.trials]
         assert [trial.status for trial in lost.trials] == ["finished"] * 3
         assert sorted(attempts) == [1, 1, 2]
         again = run_of(lost.trials[attempts.index(2)], postgresql.url)
         assert [epoch["epoch"] for epoch in epochs_of(again)] == list(range(trials_on_ray.EPOCHS))
         assert told_of(lost, postgresql.url) == undisturbed()
-
-
-def _lose_a_node(nodes, told, gate):
-    """Where two trials are in the middle of their third epoch."""
-    told.until("halts", count=2)
-    nodes.lose_second()
-    gate.let_through()

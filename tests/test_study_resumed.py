@@ -58,7 +58,7 @@ class DiesAt(SQLitePersister):
     """Rows before or after the first of which the process is gone."""
 
     def __init__(self, path, when):
-        super().__init__(str(path))
+        super().__init__(str(path), connect_kwargs={"check_same_thread": False})  # for the garbage collector
         self.initialize()
         self._when = when
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from at_work import DEADLINE
 from burr.core.persistence import SQLitePersister
 from lightning.pytorch import Callback
 from test_study import AtOnce, study
@@ -21,17 +21,15 @@ from test_study import AtOnce, study
 from burr_lightning import BurrCallback, Run
 from burr_lightning.conditions import reached
 from burr_lightning.errors import ExecutorBrokenError, ResumeError, RunLockedError, UnreadableStudyError
-from burr_lightning.locks import RunLock
+from burr_lightning.locks import RunLock, is_held
 from burr_lightning.pausing import Block
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import InProcess, Study, owning
 from burr_lightning.tuning.running import RunningStudy
 
-PATIENCE = 60.0
-
 
 def until(holds):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEADLINE
     while not (found := holds()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -101,15 +99,20 @@ class TestOwning:
         assert f"still runs it (process {other.pid} on" in reasons[0]
         assert not list((own_home / "runs" / "lightning" / "one" / "outcomes").iterdir())
 
-    def test_a_worker_waits_itself_for_a_while(self, held, own_home):
-        path = own_home / "runs" / "lightning" / LOCKS[0]
-        other = held(path)
+    def test_a_worker_waits_itself_for_a_while(self, held, own_home, monkeypatch):
+        other = held(own_home / "runs" / "lightning" / LOCKS[0])
+        looks = []
 
-        letting_go = threading.Timer(2.0, other.communicate, ["let go\n"])
-        letting_go.start()
+        def look(path):
+            looks.append(is_held(path))
+            if len(looks) == 1:
+                other.communicate("let go\n")
+            return looks[-1]
+
+        monkeypatch.setattr(owning, "is_held", look)
         trial = one(lambda trial: 5.0)
-        letting_go.join()
         assert (trial.status, trial.attempts) == ("finished", 1)
+        assert looks[:2] == [True, False]
 
     def test_a_run_that_is_locked_in_mid_trial_is_no_failure(self):
         def locked(trial):

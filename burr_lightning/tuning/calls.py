@@ -87,6 +87,7 @@ class Call:
     def open(self, slot: int) -> socket.socket:
         """Take a slot, and make the socket to the process; the end that is given back is the process's."""
         self.slot = slot
+        self._frames, self._messages = Frames(), []  # a process before this one may have sent a part
         self.device = self._devices[slot % len(self._devices)] if self._devices else None
         visible = {} if self.device is None else {VISIBLE: self.device}
         self._setting["environment"] = {**self._environment, **visible}

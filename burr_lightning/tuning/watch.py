@@ -245,7 +245,8 @@ class Watch:
         lost.end()
         for call in list(self._running.values()):
             self._let_go(call)
-            if call.place is not None or call.retried or self._stopping:
+            # It may run before the server has said so; then it has said so itself, and that has been read.
+            if call.place is not None or call.begun or call.retried or self._stopping:
                 call.settle(None)
             else:
                 call.retried = True
