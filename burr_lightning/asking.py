@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from burr.core import Application
-from lightning.pytorch import Trainer
 
 from . import messages
 from .answering import give_answer
 from .committing import RunCommits
 from .errors import MachineError, NotAskedError
 from .layout import RunFolder
+from .lightning_signals import SharedSigterm
 from .pausing import Block, Pause, tell
 from .prompting import Overtaken, prompted
 from .questions import Answer, Question
+from .ranks import Ranks
 from .reports import TrainingClock
 from .reviews import Asked, Reviews
 from .settings import RunSettings
@@ -35,24 +36,27 @@ class Asking:
     """What a run asks of a human.
 
     Args:
-        trainer: The trainer.
+        sigterm: Knows whether this process is to end.
         app: The run's application.
         commits: Made before anybody is waited for.
         clock: Does not count the time that is waited.
         folder: The run's folder; ``None`` for a run that leaves nothing on disk.
         settings: How to wait, and whom to tell.
+        ranks: The processes that train: the first one asks, and the others wait with it.
     """
 
     def __init__(
         self,
-        trainer: Trainer,
+        sigterm: SharedSigterm,
         app: Application[Any],
         commits: RunCommits,
         clock: TrainingClock,
         folder: RunFolder | None,
         settings: RunSettings,
+        ranks: Ranks,
     ) -> None:
-        self._trainer, self._app, self._commits, self._clock = trainer, app, commits, clock
+        self._sigterm, self._app, self._commits, self._clock = sigterm, app, commits, clock
+        self._ranks = ranks
         self._folder, self._settings = folder, settings
         self._reviews = Reviews(folder) if folder is not None else None
         self.paused: Pause | None = None
@@ -72,12 +76,12 @@ class Asking:
         assert action is not None
         if not inputs_of_a_human(action):
             return {}
-        question = question_of(action, next_step(self._app), self._app.state, reason)
-        answer = self._answer_to(question) or self._answer_from_human(question)
+        number, state = next_step(self._app), self._app.state
+        question = self._ranks.agreed(lambda: question_of(action, number, state, reason))
+        answer = self._ranks.agreed(lambda: self._answer_to(question)) or self._answer_from_human(question)
         if answer is None:
             return None
-        standing = self._reviews.ask(question) if self._reviews is not None else question
-        self._answered = standing, answer
+        self._answered = self._ranks.agreed(lambda: self._ask(question)), answer
         return question.checked(answer.values, self._settings.run_id)
 
     def action_ran(self) -> None:
@@ -132,22 +136,30 @@ class Asking:
     def _answer_to(self, question: Question) -> Answer | None:
         return self._reviews.answer_to(question) if self._reviews is not None else None
 
+    def _ask(self, question: Question) -> Question:
+        return self._reviews.ask(question) if self._reviews is not None else question
+
     def _answer_from_human(self, question: Question) -> Answer | None:
         committed = self._commits.before_waiting()
+        question, answer = self._ranks.agreed(
+            lambda: self._waited_for(question, committed=committed), patient=True
+        )
+        if answer is None:
+            self.pause(question)
+        return answer
+
+    def _waited_for(self, question: Question, *, committed: bool) -> tuple[Question, Answer | None]:
+        """The question as it stands, and the answer, ``None`` where the run is to pause."""
         wait = self._settings.wait
         ends = wait.values is None and wait.timeout is not None if isinstance(wait, Block) else self._leaves
         if not committed and ends:
             raise _cannot_be_committed(question)
-        if self._reviews is not None:
-            question = self._reviews.ask(question)
+        question = self._ask(question)
         with self._clock.stopped():
             answer = self._answer_here(self._pause_for(question))
-        if answer is not None:
-            return answer
-        if not committed and not self._trainer.received_sigterm:
+        if answer is None and not committed and not self._sigterm.heard:
             raise _cannot_be_committed(question)
-        self.pause(question)
-        return None
+        return question, answer
 
     def pause(self, question: Question) -> None:
         """Let the run wait without this process."""
@@ -168,7 +180,7 @@ class Asking:
         return self._prompt(pause.question) if wait == "prompt" else None
 
     def _prompt(self, question: Question) -> Answer | None:
-        if self._trainer.received_sigterm:
+        if self._sigterm.heard:
             return None
         if not sys.stdin.isatty():
             log.warning("BurrCallback(wait='prompt'): there is no terminal to ask at. The run pauses.")
@@ -184,7 +196,7 @@ class Asking:
 
     def _is_over(self, question: Question) -> bool:
         """Whether there is nothing to wait for any more: it was answered elsewhere, or is not to be."""
-        return self._trainer.received_sigterm or self._answer_to(question) is not None
+        return self._sigterm.heard or self._answer_to(question) is not None
 
     def _block(self, pause: Pause, block: Block) -> Answer | None:
         for line in messages.waits(pause):
@@ -196,7 +208,7 @@ class Asking:
         while not self._is_over(pause.question) and time.monotonic() < deadline:
             time.sleep(min(max(deadline - time.monotonic(), 0.0), _POLL))
         answer = self._answer_to(pause.question)
-        if answer is not None or self._trainer.received_sigterm:
+        if answer is not None or self._sigterm.heard:
             return answer
         return self._default(pause.question, block)
 

@@ -43,6 +43,7 @@ from .lightning_access import (
     run_last,
     waits_to_be_restored,
 )
+from .lightning_data import take_loader_states
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
@@ -51,12 +52,14 @@ from .parameter_groups import lay_out
 from .pausing import OnPause, Wait, checked_on_pause, checked_wait
 from .persisters import PersisterUrl
 from .phase_hooks import PhaseHooks
+from .ranks import Ranks
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
+from .sending import CanBeSent
 from .settings import RunSettings
 from .shadow import checked_shadow
 from .state import checked_keys
-from .training_state import KEY
+from .training_state import KEY, kept_of, ranks_of
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ _TERMINATED = 128 + signal.SIGTERM
 """What a process exits with that SIGTERM ended; Lightning would exit with 0, as if it had finished."""
 
 
-class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
+class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
     """Turns a training run into a Burr state machine.
 
     Every epoch becomes a Burr action that is committed to disk when it ends. The same script run
@@ -174,7 +177,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
         settings = self._settings()
         settings = replace(settings, hooks=[*settings.hooks, *hooks_of(pl_module, settings.run_id)])
         settings = replayed(settings, trainer, BurrCallback)
-        self._opened = OpenRun(settings, trainer, pl_module)
+        self._opened = OpenRun(settings, trainer, pl_module, Ranks(trainer))
         standing = self._opened.standing
         change_again(pl_module, standing.state["changed_hparams"] or {})
         for line in messages.opened(self._opened):
@@ -214,10 +217,11 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, Checkpoint):
             )
         if not holds_enough(checkpoint[KEY], self.app.uid, goes_on=not self._fitting.standing.finished):
             return
-        self._kept = checkpoint[KEY]
-        self._fitting.driver.loaders_made.make_again(
-            self._kept["loaders_made"], to_swap=self._kept.get("swap", False)
-        )
+        rank = trainer.global_rank
+        self._kept = kept_of(checkpoint[KEY], rank) | {"ranks": ranks_of(checkpoint[KEY])}
+        if self._kept["ranks"] > 1:
+            take_loader_states(checkpoint, self._kept.get("loader_states", []))
+        self._fitting.driver.loaders_made.make_again(self._kept)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""

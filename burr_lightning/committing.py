@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from burr.core import Application
@@ -14,7 +14,8 @@ from . import lightning_access as access
 from . import lightning_data as data
 from . import lightning_loops as loops
 from .burr_access import position_of
-from .commits import Committer
+from .commits import Committer, FollowingCommitter
+from .ranks import Ranks
 from .training_state import KEY, training_state
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class RunCommits:
         app: The run's application.
         committer: Makes the commits durable; ``None`` leaves nothing on disk.
         kept: What a checkpoint is to hold beside the state of the training.
+        ranks: The processes that train: each has a part of what a checkpoint holds, the first writes it.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class RunCommits:
         trainer: Trainer,
         module: LightningModule,
         app: Application[Any],
-        committer: Committer | None,
+        committer: Committer | FollowingCommitter | None,
         kept: Callable[[], dict[str, Any]],
+        ranks: Ranks,
     ) -> None:
-        self._trainer, self._module, self._app = trainer, module, app
+        self._trainer, self._module, self._app, self._ranks = trainer, module, app, ranks
         self._committer, self._kept = committer, kept
         self._behind = False
         self._every_n_steps = committer.keep.every_n_steps if committer is not None else None
@@ -86,9 +89,8 @@ class RunCommits:
             self.commit(acted=acted)
             return
         self._behind |= touched
-        if self._committer is not None and not self._behind:
-            with self._committer.times.measured(self._sequence_id):
-                self._committer.commit(*self._point(), self._app.state, None)
+        if not self._behind:
+            self._make(lambda committer: committer.commit(*self._point(), self._app.state, None))
             self._take_names()
 
     def epoch_ended(self, is_last: Callable[[], bool]) -> None:
@@ -150,8 +152,9 @@ class RunCommits:
             acted: Whether an action has changed the training since the epoch ended.
         """
         if self._committer is not None:
-            with self._committer.times.measured(self._sequence_id):
-                self._committer.commit(*self._point(), self._app.state, self._content(), acted=acted)
+            with self._measured():
+                content, state = self._content(), self._app.state
+                self._make(lambda committer: committer.commit(*self._point(), state, content, acted=acted))
             self._behind = False
             self._take_names()
 
@@ -159,8 +162,8 @@ class RunCommits:
         """Finish what was written meanwhile; tell whether to commit between these two batches."""
         if self._committer is None:
             return False
-        if self._committer.is_writing:
-            with self._committer.times.measured(self._sequence_id, waits=True):
+        if isinstance(self._committer, Committer) and self._committer.is_writing:
+            with self._measured(waits=True):
                 self._committer.settle(wait=False)
         if self._every_n_steps is None or not self._inside_epochs:
             return False
@@ -184,16 +187,16 @@ class RunCommits:
             first_batch: The first batch of the phase that is open, ``None`` where none is.
             recorded: The metrics that had been logged before it.
         """
-        assert self._committer is not None
         place = {
             "epoch": self._trainer.current_epoch,
             "batch": loops.batches_done(self._trainer),
             "first_batch": first_batch,
         }
-        with self._committer.times.measured(self._sequence_id):
-            content = self._content()
-            content[KEY] |= {"first_batch": first_batch, "recorded": recorded}
-            self._committer.commit_inside_epoch(*self._point(), self._app.state, content, place)
+        if self._ranks.size > 1:
+            place["ranks"] = self._ranks.size
+        with self._measured():
+            state, content = self._app.state, self._content(first_batch=first_batch, recorded=recorded)
+            self._make(lambda committer: committer.commit_inside_epoch(*self._point(), state, content, place))
         if self._every_n_steps is not None:
             self._steps = self._trainer.global_step // self._every_n_steps
 
@@ -204,13 +207,50 @@ class RunCommits:
             CommitError: If it could not be written.
         """
         if self._committer is not None:
-            with self._committer.times.measured(self._sequence_id, waits=True):
-                self._committer.settle(wait=True)
+            with self._measured(waits=True):
+                self._make(lambda committer: committer.settle(wait=True))
             self._take_names()
 
-    def _content(self) -> dict[str, Any]:
-        content = access.checkpoint_content(self._trainer)
-        content[KEY] = training_state(self._trainer, self._module) | self._kept()
+    def finish(self) -> None:
+        """Wait for what is being written, where the other ranks may be anywhere.
+
+        Raises:
+            CommitError: If it could not be written.
+        """
+        if isinstance(self._committer, Committer):
+            with self._measured(waits=True):
+                self._committer.settle(wait=True)
+            self._app.update_state(self._committer.named(self._app.state))
+
+    def _make(self, make: Callable[[Committer], None]) -> None:
+        """Have the first rank do something for a commit, and all know of the newest checkpoint."""
+        committer = self._committer
+        if committer is None:
+            return
+
+        def first() -> dict[str, Any] | None:
+            assert isinstance(committer, Committer)
+            make(committer)
+            return committer.facts
+
+        facts = self._ranks.agreed(first)
+        if not self._ranks.leads:
+            committer.facts = facts
+
+    def _measured(self, *, waits: bool = False) -> AbstractContextManager[None]:
+        if isinstance(self._committer, Committer):
+            return self._committer.times.measured(self._sequence_id, waits=waits)
+        return nullcontext()
+
+    def _content(self, **place: Any) -> dict[str, Any]:
+        """The checkpoint, with what each rank has of its own; it is whole on the first one."""
+        content = self._ranks.together(lambda: access.checkpoint_content(self._trainer))
+        own = training_state(self._trainer, self._module) | self._kept() | place
+        if self._ranks.size > 1:
+            own["loader_states"] = data.loader_states(self._trainer)
+        of_all = self._ranks.collected(own)
+        if of_all is not None:
+            content[KEY] = own | ({"other_ranks": of_all[1:]} if len(of_all) > 1 else {})
         return content
 
     def _point(self) -> tuple[int, str]:
@@ -219,5 +259,5 @@ class RunCommits:
         return self._sequence_id, self._position
 
     def _take_names(self) -> None:
-        assert self._committer is not None
-        self._app.update_state(self._committer.named(self._app.state))
+        if self._committer is not None:
+            self._app.update_state(self._committer.named(self._app.state))

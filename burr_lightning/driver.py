@@ -14,27 +14,30 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from . import lightning_access as access
 from . import lightning_limits as limits
 from . import lightning_loops as loops
+from . import messages
 from .acting import LiveTraining, Told
 from .actions import TrainEpoch, Validate
 from .asking import Asking
-from .commits import Committer
+from .commits import Committer, FollowingCommitter
 from .committing import RunCommits
 from .ending import Ending
-from .errors import DataChangedError
-from .fingerprint import changes, data_fingerprint
-from .going_on import GoingOn, tell_of_workers
-from .graphs import follow, leaves_training, refuse_unknown_metrics
+from .fingerprint import fingerprint, refuse_other_data
+from .going_on import GoingOn, tell_of_other_ranks, tell_of_workers
+from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
 from .lightning_data import LoadersMade
+from .lightning_ddp import Wrapping
 from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
+from .lightning_signals import SharedSigterm
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
+from .ranks import Ranks
 from .reports import TrainingClock, detached
 from .settings import RunSettings
 from .shadow import tell_of_unknown_metrics
-from .state import is_at_fork, recorded
+from .state import is_at_fork
 from .training_state import optimization, random_state, set_random_state
 from .walking import Walk
 
@@ -56,6 +59,7 @@ class Driver:
         committer: Makes the run's commits durable; ``None`` leaves nothing on disk.
         folder: The run's folder, ``None`` likewise.
         settings: What the user configured.
+        ranks: The processes that train; each has a driver, and all of them do the same.
     """
 
     def __init__(
@@ -63,32 +67,32 @@ class Driver:
         trainer: Trainer,
         module: LightningModule,
         app: Application[Any],
-        committer: Committer | None,
+        committer: Committer | FollowingCommitter | None,
         folder: RunFolder | None,
         settings: RunSettings,
+        ranks: Ranks,
     ) -> None:
-        self.app = app
+        self.app, self._ranks = app, ranks
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
-        self._commits = RunCommits(trainer, module, app, committer, self._kept)
+        self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
+        self._sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
             trainer, partial(random_state, trainer, module), partial(set_random_state, trainer, module)
         )
         told = Told(self._rolled_back, self.loaders_made.swap, lambda: self._schedules)
-        self._training = training = LiveTraining(trainer, module, committer, app.uid, told)
+        self._training = training = LiveTraining(trainer, module, committer, app.uid, told, ranks)
         clock = TrainingClock(app.state["seconds"])
-        self.asking = asking = Asking(trainer, app, self._commits, clock, folder, settings)
-        self._ordinary = OrdinaryActions(trainer, module, app, self._commits, training, asking)
-        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock)
+        self.asking = asking = Asking(self._sigterm, app, self._commits, clock, folder, settings, ranks)
+        self._ordinary = OrdinaryActions(
+            trainer, module, app, self._commits, training, asking, ranks, self._wrapping
+        )
+        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock, ranks)
         self._leaving = Leaving(trainer)
         self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
-        self._started = False
-        self._validated = False
-        self._asked_to_stop = False
-        self._cut_short = False
-        self._told_of_shadow = False
+        self._started = self._validated = self._cut_short = self._told_of_shadow = False
 
     @property
     def state(self) -> State[Any]:
@@ -114,20 +118,23 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
+        self._sigterm.begin()
+        self._wrapping.training_started()
         self._walk.clock.start()
         self.loaders_made.training_started()
         if kept is not None:
-            self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid)
+            self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid, self._ranks)
         self._schedules = (kept or {}).get("schedules") or deepcopy(schedules(self._trainer))
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
         self._between_hooks.after_every_batch(self.batch_completed)
         self._between_hooks.before_validation(self._walk.takes_validation)
         self._commits.training_started()
         tell_of_workers(self._trainer, self._going_on)
-        if self.state["data"] is not None and not access.reloads_data(self._trainer):
-            found = changes(self.state["data"], data_fingerprint(self._trainer))
-            if found:
-                raise DataChangedError(self.app.uid, found)
+        if kept is not None:
+            tell_of_other_ranks(kept, self._ranks)
+            self._wrapping.go_on(kept.get("buckets"))
+        if not access.reloads_data(self._trainer):
+            refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])
         if self._going_on is not None:
             self._walk.logged.go_on(self._going_on.recorded)
         self._tell_of_fork()
@@ -146,13 +153,15 @@ class Driver:
             self._going_on = None
         self._commits.trainer_moves_on()
         self._walk.logged.epoch_started()
+        self._wrapping.epoch_started()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
-            self.app.update_state(self.state.update(data=data_fingerprint(self._trainer)))
+            self.app.update_state(self.state.update(data=fingerprint(self._ranks, self._trainer)))
         self._walk.open(TrainEpoch)
 
     def batch_started(self) -> None:
         """A batch of training begins: after a validation inside the epoch, its training goes on."""
+        self._wrapping.batch_started()
         self._commits.trainer_moves_on()
         self._walk.leave_validation()
         if self._walk.phase is None:
@@ -198,9 +207,7 @@ class Driver:
         self._walk.logged.validation_ended()
         if self._walk.validates_by_itself or self._walk.phase is None or self._trainer.is_last_batch:
             return
-        after = recorded(self.state, self._walk.report(self._walk.logged.of_validation))
-        following, _ = follow(self.app.graph, self._walk.phase.action.name, after)
-        if leaves_training(self.app.graph, following):
+        if self._walk.would_leave_training():
             self._cut_short = True
             self._stop_lightning()
 
@@ -208,9 +215,9 @@ class Driver:
         """An epoch of training is over, and all of its metrics are known."""
         if self._walk.phase is None:
             return
+        self._sigterm.share()
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
-        ours = self._asked_to_stop
-        limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=ours)
+        limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=self._leaving.asked)
         checked = self._walk.logged.of_validation if self._cut_short else {}
         logged = self._walk.logged.unrecorded(but=checked)
         self._walk.close(self._walk.report(logged, checked=checked, ends_epoch=True, limit=limit))
@@ -222,17 +229,12 @@ class Driver:
         self._commits.settle()
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
         self._walk.boundary()
+        self._sigterm.share()
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
-            log.warning(
-                "Epoch %d was cut short after a validation, by a condition that no longer holds with what "
-                "was logged at its end: the run goes on. A condition on metrics of the training is best "
-                "put together with validation at the end of the epoch.",
-                self.state["epoch"],
-            )
-            self._trainer.should_stop &= not self._asked_to_stop
-            self._asked_to_stop = False
+            log.warning("%s", messages.goes_on_though_cut_short(self.state["epoch"]))
+            self._leaving.take_back()
 
     def training_ends(self) -> None:
         """Lightning trains no more, and lets the module go after this."""
@@ -263,7 +265,7 @@ class Driver:
             phase, self._walk.phase = self._walk.phase, None
             if phase is not None:
                 phase.fail(error)
-            self._commits.settle()
+            self._commits.finish()
 
     def close(self) -> None:
         """Let the trainer go, and wait for a checkpoint that is being written.
@@ -272,7 +274,7 @@ class Driver:
             CommitError: If it could not be written.
         """
         self.leave_loops()
-        self._commits.settle()
+        self._commits.finish()
 
     def _tell_of_fork(self) -> None:
         """A fork that changes hyperparameters does so where it begins, until a checkpoint has the change."""
@@ -295,15 +297,16 @@ class Driver:
 
     def _kept(self) -> dict[str, Any]:
         """What every checkpoint holds of the driver's own."""
-        wish = self._trainer.should_stop and not self._asked_to_stop and not self.state["can_stop"]
+        wish = self._trainer.should_stop and not self._leaving.asked and not self.state["can_stop"]
         kept: dict[str, Any] = {
             "optimization": self._optimization,
-            "loaders_made": self.loaders_made.made_with,
+            **self.loaders_made.kept,
             "schedules": self._schedules,
-            "swap": self.loaders_made.to_swap,
             "wants_to_stop": wish,
             "recorded": [],
         }
+        if self._ranks.size > 1:
+            kept["buckets"] = self._wrapping.bucket_order
         if self._going_on is not None and self._going_on.steps_to_come is not None:
             kept["schedulers"] = self._going_on.steps_to_come
         return kept
@@ -316,12 +319,10 @@ class Driver:
 
     def leave_loops(self) -> None:
         """Leave the trainer's loops as they were."""
+        self._sigterm.end()
         self._leaving.end()
         self._between_hooks.remove()
         self.loaders_made.remove()
 
     def _stop_lightning(self) -> None:
-        if self.asking.paused:
-            self._leaving.allow()
-        self._asked_to_stop |= not self._trainer.should_stop
-        self._trainer.should_stop = True
+        self._leaving.stop(at_once=self.asking.paused is not None)

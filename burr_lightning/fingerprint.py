@@ -14,6 +14,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from .commits.rng import generator_states, set_generator_states
+from .errors import DataChangedError
+from .ranks import Ranks
 
 _SAMPLES = 2
 
@@ -28,6 +30,30 @@ def data_fingerprint(trainer: Trainer) -> dict[str, Any]:
         "train": _loaders(trainer.train_dataloader, [trainer.num_training_batches]),
         "validation": _loaders(trainer.val_dataloaders, trainer.num_val_batches),
     }
+
+
+def fingerprint(ranks: Ranks, trainer: Trainer) -> dict[str, Any]:
+    """What `data_fingerprint` gives on the first rank."""
+    return ranks.agreed(lambda: data_fingerprint(trainer))
+
+
+def refuse_other_data(ranks: Ranks, trainer: Trainer, run_id: str, then: dict[str, Any] | None) -> None:
+    """See that a run goes on with the data that it was started with.
+
+    Args:
+        ranks: The processes that go on; the first one looks.
+        trainer: The trainer, once it has set its data up.
+        run_id: The run, for the error.
+        then: The fingerprint of before, ``None`` where none was taken.
+
+    Raises:
+        DataChangedError: If it is other data.
+    """
+    if then is None:
+        return
+    found = ranks.agreed(lambda: changes(then, data_fingerprint(trainer)))
+    if found:
+        raise DataChangedError(run_id, found)
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[object, object]]:

@@ -12,6 +12,7 @@ from . import lightning_data as data
 from . import lightning_loops as loops
 from .errors import OlderCheckpointError, ResumeError
 from .fingerprint import draws_random_numbers
+from .ranks import Ranks
 from .running_metrics import RunningMeans
 from .training_state import frozen, optimization, put_back, random_state, set_frozen, set_random_state
 
@@ -34,19 +35,25 @@ class GoingOn:
         module: The module in training.
         kept: What the checkpoint holds of ours.
         run_id: The run, for the error.
+        ranks: The processes that go on.
 
     Raises:
         ResumeError: If there are other optimizers or schedulers than those that the run was started with.
     """
 
-    def __init__(self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str) -> None:
+    def __init__(
+        self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str, ranks: Ranks
+    ) -> None:
         self._trainer, self._module, self._kept = trainer, module, kept
+        is_new = ranks.rank >= kept["ranks"]
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
         put_back(trainer, module, kept)
         set_frozen(module, kept["frozen"])
         trainer.should_stop = trainer.should_stop or kept["wants_to_stop"]
-        set_random_state(trainer, module, kept["random"])
         self._random, self._frozen = kept["random"], kept["frozen"]
+        if is_new:  # the numbers of the first one are its own
+            self._random = random_state(trainer, module)
+        set_random_state(trainer, module, self._random)
         self._means = RunningMeans(trainer, kept["running_means"] or {}) if self.inside_epoch else None
         self.steps_to_come: list[list[Any]] | None = kept["schedulers"]
         """The steps of schedulers that are still to be made, ``None`` once they are."""
@@ -103,6 +110,18 @@ class GoingOn:
         """The epoch that it goes on with has ended, or none was gone on with."""
         if self._means is not None:
             self._means.end()
+
+
+def tell_of_other_ranks(kept: dict[str, Any], ranks: Ranks) -> None:
+    """Say that a run goes on with more processes, or fewer, than have made its last commit."""
+    if ranks.leads and kept["ranks"] != ranks.size:
+        log.warning(
+            "The run was trained by %d process%s and goes on with %d: from here on each has another share of "
+            "the data, and draws other random numbers, than if it had gone on as before.",
+            kept["ranks"],
+            "" if kept["ranks"] == 1 else "es",
+            ranks.size,
+        )
 
 
 def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:

@@ -13,6 +13,7 @@ from .layout import REPLAY_VARIABLE, Outcome, RunFolder
 from .lightning_access import refuse_other_trainers
 from .lightning_leaving import ToldBeforeData, leave_fit
 from .opening import OpenRun
+from .ranks import Ranks
 from .reviews import Reviews
 from .settings import RunSettings
 
@@ -26,6 +27,8 @@ class LeavesPaused(ToldBeforeData):
 
     def before_data(self, trainer: Trainer) -> None:
         """Leave a run that waits for an answer still, before any data is loaded."""
+        if trainer.world_size > 1:
+            return  # its processes do not know each other yet: they come to the question when they go on
         if REPLAY_VARIABLE in os.environ or not self.drives(trainer.lightning_module):
             return
         settings = self._settings()
@@ -34,7 +37,7 @@ class LeavesPaused(ToldBeforeData):
         if asked is None or asked.answer is not None:
             return
         refuse_other_trainers(trainer)
-        run = OpenRun(settings, trainer, trainer.lightning_module)
+        run = OpenRun(settings, trainer, trainer.lightning_module, Ranks(trainer))
         if not run.stays_paused():
             run.close()
             return

@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import is_lazy
@@ -34,12 +35,14 @@ from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
 
+_SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
+
 
 def refuse_other_trainers(trainer: object) -> None:
-    """Accept `lightning.pytorch.Trainer` on one process.
+    """Accept `lightning.pytorch.Trainer`.
 
     Raises:
-        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or runs several processes.
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or shards its checkpoints.
     """
     if not isinstance(trainer, Trainer):
         kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
@@ -47,11 +50,8 @@ def refuse_other_trainers(trainer: object) -> None:
             f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
             f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
         )
-    if trainer.world_size > 1:
-        raise TrainerError(
-            f"BurrCallback drives one process, and this trainer has {trainer.world_size}. "
-            f"Use Trainer(devices=1); training on several processes is not supported yet."
-        )
+    if isinstance(trainer.strategy, _SHARDING):
+        raise _of_its_own(trainer)
 
 
 def run_last(trainer: Trainer, callback: Callback) -> None:
@@ -104,6 +104,14 @@ def declared_directions(trainer: Trainer) -> dict[str, Mode]:
             direction: Mode = "max" if metric.higher_is_better else "min"
             directions |= {name: direction for name in trainer.callback_metrics if names.fullmatch(name)}
     return directions | kept_directions(trainer.lightning_module)
+
+
+def synced_metrics(trainer: Trainer) -> set[str]:
+    """What was logged with ``sync_dist=True``, which has the same value on all ranks then."""
+    loop = trainer.fit_loop.epoch_loop
+    results = [*loop._results.values(), *loop.val_loop._results.values()]
+    synced = [r.meta for r in results if r.meta.sync.should and not r.meta.sync.rank_zero_only]
+    return {name for meta in synced for name in (meta.name, f"{meta.name}_epoch")}
 
 
 def preload_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -204,6 +212,8 @@ class _Caught(CheckpointIO):
 def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
     """What a full checkpoint holds; its tensors are the trainer's own, not copies.
 
+    With several processes it is the first one that has it, and all have to ask; the others get nothing.
+
     Raises:
         TrainerError: If the trainer's strategy writes its checkpoints itself, in a form of its own.
     """
@@ -214,12 +224,16 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
         trainer.save_checkpoint("", weights_only=False)
     finally:
         strategy.checkpoint_io = theirs
-    if ours.content is None:
-        raise TrainerError(
-            f"Trainer(strategy={type(strategy).__name__}): it writes checkpoints in a form of its own, which "
-            f"cannot be committed yet. Use the strategy of one device: Trainer(strategy='auto', devices=1)."
-        )
-    return ours.content
+    if ours.content is None and trainer.is_global_zero:
+        raise _of_its_own(trainer)
+    return ours.content or {}
+
+
+def _of_its_own(trainer: Trainer) -> TrainerError:
+    return TrainerError(
+        f"Trainer(strategy={type(trainer.strategy).__name__}): it writes checkpoints in a form of its own, "
+        f"which cannot be committed yet. Use strategy='ddp', or 'auto' on one device."
+    )
 
 
 def explain_disabled_checkpointing(ours: type[Checkpoint]) -> None:

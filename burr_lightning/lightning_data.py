@@ -11,6 +11,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from .lightning_order import SampleOrders
+
 
 class LoadersMade:
     """With which random numbers the loaders in use were made; at a resume they are made with them again.
@@ -30,13 +32,24 @@ class LoadersMade:
         self._in_use = False
         train, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
         self._loops: list[Any] = [train, validation]
+        self._orders = SampleOrders(trainer)
         self._watch("train", train, lambda: bool(train._should_reload_train_dl))
         self._watch("validation", validation, lambda: bool(validation._should_reload_val_dl))
 
-    def make_again(self, made_with: dict[str, Any], *, to_swap: bool) -> None:
-        """Have the first loaders made as an earlier process made its last ones, and swapped as it would."""
-        self._again = dict(made_with)
-        self.to_swap = to_swap
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What a commit holds of it."""
+        return {"loaders_made": self.made_with, "swap": self.to_swap, "orders": self._orders.kept}
+
+    def make_again(self, kept: dict[str, Any]) -> None:
+        """Have the first loaders made as an earlier process made its last ones, and swapped as it would.
+
+        Args:
+            kept: What the process of before has kept.
+        """
+        self._again = dict(kept["loaders_made"])
+        self.to_swap = kept.get("swap", False)
+        self._orders.draw_again(kept.get("orders", {}))
 
     def swap(self) -> None:
         """Have all loaders made anew when the next epoch begins."""
@@ -45,6 +58,7 @@ class LoadersMade:
     def training_started(self) -> None:
         """From here on, the next time that Lightning sees to its loaders is when an epoch begins."""
         self._in_use = True
+        self._orders.training_started()
 
     def _watch(self, kind: str, loop: Any, is_due: Callable[[], bool]) -> None:
         set_up = loop.setup_data
@@ -61,6 +75,8 @@ class LoadersMade:
             if is_new:
                 self.made_with[kind] = self._again.pop(kind, now)
             set_up()
+            if kind == "validation":
+                self._orders.made(kind, loop)
             if again:
                 # The earlier process made them at another time: here, none of its draws count.
                 self._set_state(now)
@@ -78,6 +94,7 @@ class LoadersMade:
 
     def remove(self) -> None:
         """Leave the loops as they were."""
+        self._orders.remove()
         for loop in self._loops:
             loop.__dict__.pop("setup_data", None)
             loop._data_source.__dict__.pop("dataloader", None)
@@ -113,6 +130,20 @@ def goes_on_inside_epoch(trainer: Trainer) -> bool:
         for loader in loaders
         for name in ("state_dict", "load_state_dict")
     )
+
+
+def loader_states(trainer: Trainer) -> list[dict[str, Any]]:
+    """Where in its share of the training data this process is; empty where its loaders do not tell."""
+    combined = trainer.fit_loop._combined_loader
+    return combined._state_dicts() if combined is not None else []
+
+
+def take_loader_states(checkpoint: dict[str, Any], states: list[dict[str, Any]]) -> None:
+    """Have a checkpoint, which has been read and not been restored, hold what `loader_states` gave."""
+    loop = checkpoint["loops"]["fit_loop"]["state_dict"]
+    loop.pop("combined_loader", None)
+    if states:
+        loop["combined_loader"] = states
 
 
 def workers_that_go_on(trainer: Trainer, *, inside_epoch: bool) -> list[Any]:

@@ -73,7 +73,7 @@ def _not_this_time(owner: Any, stage: str | None = None) -> None:
 
 
 class Leaving:
-    """Lets a trainer stop though its ``min_epochs`` and ``min_steps`` are not met.
+    """Our wish that a trainer stops, told from the wishes of others.
 
     Args:
         trainer: The trainer.
@@ -82,12 +82,26 @@ class Leaving:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._limits: tuple[int | None, int | None] | None = None
+        self.asked = False
+        """Whether nobody else wishes it."""
 
-    def allow(self) -> None:
-        """From here on it may stop."""
-        loop = self._trainer.fit_loop
-        self._limits = (loop.min_epochs, loop.epoch_loop.min_steps)
-        loop.min_epochs = loop.epoch_loop.min_steps = None
+    def stop(self, *, at_once: bool) -> None:
+        """Have it stop.
+
+        Args:
+            at_once: Whether it does so though its ``min_epochs`` and ``min_steps`` are not met.
+        """
+        if at_once and self._limits is None:
+            loop = self._trainer.fit_loop
+            self._limits = (loop.min_epochs, loop.epoch_loop.min_steps)
+            loop.min_epochs = loop.epoch_loop.min_steps = None
+        self.asked |= not self._trainer.should_stop
+        self._trainer.should_stop = True
+
+    def take_back(self) -> None:
+        """Let it go on, unless others wish it to stop."""
+        self._trainer.should_stop &= not self.asked
+        self.asked = False
 
     def end(self) -> None:
         """It has stopped: its limits are what they were."""

@@ -109,6 +109,15 @@ def failed(run_id: str, action: str | None, error: BaseException, state: State[A
     return f"Run {run_id!r} ended {where}with {type(error).__name__}. The next start {resumes}."
 
 
+def goes_on_though_cut_short(epoch: int) -> str:
+    """What is said of an epoch that was left early for nothing."""
+    return (
+        f"Epoch {epoch} was cut short after a validation, by a condition that no longer holds with what was "
+        f"logged at its end: the run goes on. A condition on metrics of the training is best put together "
+        f"with validation at the end of the epoch."
+    )
+
+
 def goes_on_alone(state: State[Any], position: str | None, following: str | None) -> str:
     """What is said of a machine that does not end with Lightning."""
     return (

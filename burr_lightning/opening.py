@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from burr.lifecycle.base import LifecycleAdapter
 from lightning.pytorch import LightningModule, Trainer
 
 from .burr_access import build_application, local_tracker
-from .commits import Committer, StoredCommits
+from .commits import Committer, FollowingCommitter, StoredCommits
 from .commits.checkpoints import CheckpointName
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
@@ -24,10 +25,11 @@ from .layout import DATABASE, JOB_VARIABLE, Outcome, RunFolder, RunInfo
 from .lightning_limits import limits_of
 from .locks import RunLock, is_held
 from .persisters import PersisterUrl, Place, RetryingPersister, connected, written_down
+from .ranks import Ranks
 from .rows import StateRows
 from .runs.family import parent_info
 from .settings import RunSettings
-from .standing import standing_of
+from .standing import Standing, standing_of
 from .state import parent_of
 from .tracked import (
     forget_undone,
@@ -53,6 +55,7 @@ class OpenRun:
         settings: What the user configured.
         trainer: The trainer that will run it.
         module: The module in training.
+        ranks: The processes that train it; the first of them owns the run.
 
     Raises:
         RunLockedError: If another process owns the run.
@@ -60,40 +63,52 @@ class OpenRun:
         PersisterError: If its rows cannot be read.
     """
 
-    def __init__(self, settings: RunSettings, trainer: Trainer, module: LightningModule) -> None:
-        self.settings, self.module = settings, module
+    def __init__(
+        self, settings: RunSettings, trainer: Trainer, module: LightningModule, ranks: Ranks
+    ) -> None:
+        self.settings, self.module, self._ranks = _of_rank(settings, ranks), module, ranks
         self.folder: RunFolder | None = None
         self._lock: RunLock | None = None
         self._persister: RetryingPersister | None = None
         self._closed = False
         self.set_aside: Path | None = None
-        rows: StateRows | None = None
-        tracker: LifecycleAdapter | None = None
+        self._committer: Committer | FollowingCommitter | None = None
+        self._tracks: LifecycleAdapter | None = None
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.folder = RunFolder(settings.root, settings.project, settings.run_id)
-            self.folder.create()
-            self._lock = RunLock(self.folder.lock, settings.run_id)
-            self._lock.acquire()
+            self.folder = RunFolder(self.settings.root, self.settings.project, self.settings.run_id)
+        ranks.agreed(self._lock_it)
         try:
-            if self.folder is not None:
-                self.folder.create()  # it may have been deleted while this process waited for the lock
-                rows = self._rows()
-                self._refuse_lost_rows(self.folder, rows)
-                tracker = self._tracker()
-            stored = StoredCommits(self.folder, rows) if self.folder and rows else None
-            self.standing = standing_of(settings, stored, trainer, module)
-            if self.folder is not None:
-                self._write_info(self.folder, tracker, limits_of(trainer))
-            committer = None
-            if self.folder is not None and rows is not None:
-                newest = self.standing.sequence_id
-                committer = Committer(self.folder, rows, settings.checkpoints, newest)
-                if self.standing.checkpoint is not None and not self.standing.skipped:
-                    committer.prune(self.standing.state)
-            self.driver = self._driver(trainer, module, committer, tracker)
+            self.standing = ranks.agreed(lambda: self._see(trainer))
+            if self.folder is not None and not ranks.leads:
+                self._committer = FollowingCommitter(self.folder, self.settings.checkpoints)
+            self.driver = ranks.together(lambda: self._driver(trainer))
         except BaseException:
             self.close()
             raise
+
+    def _lock_it(self) -> None:
+        """Be the one process that owns the run."""
+        if self.folder is not None:
+            self.folder.create()
+            self._lock = RunLock(self.folder.lock, self.settings.run_id)
+            self._lock.acquire()
+
+    def _see(self, trainer: Trainer) -> Standing:
+        """See where the run stands, and open its stores."""
+        settings, rows = self.settings, None
+        if self.folder is not None:
+            self.folder.create()  # it may have been deleted while this process waited for the lock
+            rows = self._rows()
+            self._refuse_lost_rows(self.folder, rows)
+            self._tracks = self._tracker()
+        stored = StoredCommits(self.folder, rows) if self.folder and rows else None
+        self.standing = standing = standing_of(settings, stored, trainer, self.module, self._ranks.size)
+        if self.folder is not None and rows is not None:
+            self._write_info(self.folder, self._tracks, limits_of(trainer))
+            self._committer = Committer(self.folder, rows, settings.checkpoints, standing.sequence_id)
+            if standing.checkpoint is not None and not standing.skipped:
+                self._committer.prune(standing.state)
+        return standing
 
     def _rows(self) -> StateRows:
         settings = self.settings
@@ -170,14 +185,8 @@ class OpenRun:
                 raise RunLockedError(self.settings.run_id, f"another process, from {owner}")
         return set_aside(tracked)
 
-    def _driver(
-        self,
-        trainer: Trainer,
-        module: LightningModule,
-        committer: Committer | None,
-        tracker: LifecycleAdapter | None,
-    ) -> Driver:
-        settings, standing = self.settings, self.standing
+    def _driver(self, trainer: Trainer) -> Driver:
+        settings, standing, tracker = self.settings, self.standing, self._tracks
         for hook in settings.hooks:
             if isinstance(hook, TrainerHook):
                 hook.bind(trainer, settings.project, settings.run_id)
@@ -195,7 +204,8 @@ class OpenRun:
                 settings.spawned_by,
             )
         )
-        return Driver(trainer, module, app, committer, self.folder, settings)
+        folder = self.folder if self._ranks.leads else None
+        return Driver(trainer, self.module, app, self._committer, folder, settings, self._ranks)
 
     def _tracked_parent(self, tracker: LifecycleAdapter | None) -> dict[str, Any] | None:
         """The run that this one was forked from, unless a local tracker does not know it.
@@ -242,6 +252,12 @@ class OpenRun:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _of_rank(settings: RunSettings, ranks: Ranks) -> RunSettings:
+    """What is configured, on each rank: one name for the run, and hooks on the first alone."""
+    run_id = ranks.agreed(lambda: settings.run_id)
+    return replace(settings, run_id=run_id, hooks=settings.hooks if ranks.leads else [])
 
 
 def _writing_tracker(write: Callable[[], _Written]) -> _Written:

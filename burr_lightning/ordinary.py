@@ -15,9 +15,12 @@ from .asking import Asking
 from .burr_access import position_of
 from .committing import RunCommits
 from .errors import MachineError
-from .fingerprint import data_fingerprint
-from .graphs import asked_inputs, follow, is_phase, leaves_training, reason_of
-from .state import initial_state, short, survives
+from .fingerprint import fingerprint
+from .following import follow_together, reason_together
+from .graphs import asked_inputs, is_phase, leaves_training
+from .lightning_ddp import Wrapping
+from .ranks import Ranks
+from .state import initial_state, short, survives, written_since
 
 _TOUCHING = frozenset({"trainer", "pl_module", "datamodule"})
 """An action that asks for one of these may change what a checkpoint holds."""
@@ -36,6 +39,8 @@ class OrdinaryActions:
         commits: Told of every action that ran.
         training: What ready-made actions act on.
         asking: Gets from a human what an action waits for.
+        ranks: The processes that train: each runs every action, and goes on with what the first one wrote.
+        wrapping: What exchanges gradients between them.
     """
 
     def __init__(
@@ -46,9 +51,11 @@ class OrdinaryActions:
         commits: RunCommits,
         training: LiveTraining,
         asking: Asking,
+        ranks: Ranks,
+        wrapping: Wrapping,
     ) -> None:
         self._trainer, self._module, self._training = trainer, module, training
-        self._asking = asking
+        self._asking, self._ranks, self._wrapping = asking, ranks, wrapping
         self._app, self._commits = app, commits
         self.running: str | None = None
         """The action that is under way."""
@@ -61,10 +68,10 @@ class OrdinaryActions:
         """
         graph = self._app.graph
         steps, said, leaves = 0, None, False
-        name, condition = follow(graph, position_of(self._app), self._app.state)
+        name, condition = self._next()
         while name is not None and not is_phase(graph, name):
             steps += 1
-            said = reason_of(condition, self._app.state) or said
+            said = reason_together(self._ranks, condition, self._app.state) or said
             if not leaves and leaves_training(graph, name):
                 leaves = True
                 self._give_reason(said, condition)
@@ -81,14 +88,26 @@ class OrdinaryActions:
                 return
             asked = asked_inputs(graph, name)
             provided = self._inputs()
-            self._app.step(inputs={**given, **{key: provided[key]() for key in asked & provided.keys()}})
+            self._step({**given, **{key: provided[key]() for key in asked & provided.keys()}})
             self.running = None
             self._asking.action_ran()
             changed = self._change_hparams(given)
             self._refuse_what_rows_change(name)
             self._commits.stepped()
             self._commits.action_ran(touched=changed or self._touched(name, asked))
-            name, condition = follow(graph, position_of(self._app), self._app.state)
+            name, condition = self._next()
+
+    def _next(self) -> tuple[str | None, Condition | None]:
+        return follow_together(self._ranks, self._app.graph, position_of(self._app), self._app.state)
+
+    def _step(self, inputs: dict[str, Any]) -> None:
+        """Run an action on every rank; all of them have the state then that the first one has."""
+        before = self._app.state
+        self._ranks.together(lambda: self._app.step(inputs=inputs))
+        if self._ranks.size > 1:
+            written = self._ranks.agreed(lambda: written_since(before, self._app.state))
+            self._app.update_state(self._app.state.update(**written))
+        self._wrapping.fit()
 
     def _change_hparams(self, given: dict[str, Any]) -> bool:
         """Where a human gave hyperparameters other values, tell the module; say whether they did."""
@@ -104,7 +123,7 @@ class OrdinaryActions:
     def _give_reason(self, said: str | None, condition: Condition | None) -> None:
         """The training is left: its state says why, but where Lightning's own limits already say it."""
         state = self._app.state
-        own = reason_of(condition, state) is not None
+        own = reason_together(self._ranks, condition, state) is not None
         if said is not None and (own or not state["finished"]):
             self._app.update_state(state.update(stop_reason=said))
 
@@ -130,5 +149,5 @@ class OrdinaryActions:
             "trainer": lambda: self._trainer,
             "pl_module": lambda: self._module,
             "datamodule": lambda: getattr(self._trainer, "datamodule", None),
-            "fingerprint": lambda: data_fingerprint(self._trainer),
+            "fingerprint": lambda: fingerprint(self._ranks, self._trainer),
         }

@@ -38,7 +38,11 @@ class Standing:
 
 
 def standing_of(
-    settings: RunSettings, commits: StoredCommits | None, trainer: Trainer, module: LightningModule
+    settings: RunSettings,
+    commits: StoredCommits | None,
+    trainer: Trainer,
+    module: LightningModule,
+    ranks: int,
 ) -> Standing:
     """Where a run stands, under what the user configured today.
 
@@ -47,13 +51,14 @@ def standing_of(
         commits: The run's commits; ``None`` for a run that leaves nothing on disk.
         trainer: The trainer that will run it; its limits count.
         module: The module in training; its hyperparameters are taken.
+        ranks: How many processes will train it.
 
     Raises:
         ResumeError: If the machine does not have the action that the run stopped after, or no
             checkpoint of the run can be used.
     """
     hparams = of_module(module)
-    point = commits.resume_point() if commits else None
+    point = commits.resume_point(ranks) if commits else None
     if commits is None or point is None:
         state: State[Any] = State(initial_state(hparams, settings.monitor, settings.mode))
         shadow = as_configured_now(settings.shadow, state, partial(limits.can_stop, trainer), {})

@@ -78,6 +78,12 @@ def initial_state(hparams: Mapping[str, Any], monitor: str | None, mode: Mode | 
     }
 
 
+def written_since(before: State[Any], now: State[Any]) -> dict[str, Any]:
+    """What has been written to a state, but for what Burr keeps in it itself."""
+    keys = [key for key in now.keys() if not key.startswith("__")]  # noqa: SIM118 - a State is no dict
+    return {key: now[key] for key in keys if key not in before or now[key] is not before[key]}
+
+
 def parent_of(state: State[Any]) -> dict[str, Any] | None:
     """What a run was forked from, as its folder keeps it."""
     fork = state["fork"]

@@ -39,6 +39,17 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
     }
 
 
+def kept_of(kept: dict[str, Any], rank: int) -> dict[str, Any]:
+    """What a rank has of its own in what a checkpoint holds of ours; the first one's where it has none."""
+    others: list[dict[str, Any]] = kept.get("other_ranks", [])
+    return others[rank - 1] if 0 < rank <= len(others) else kept
+
+
+def ranks_of(kept: dict[str, Any]) -> int:
+    """How many processes have made a checkpoint."""
+    return 1 + len(kept.get("other_ranks", []))
+
+
 def put_back(trainer: Trainer, module: LightningModule, kept: dict[str, Any]) -> None:
     """Put back what does not depend on the instant, once Lightning has restored everything else."""
     running.set_logged(trainer, kept["logged"])

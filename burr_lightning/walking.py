@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from burr.core import Application, Condition, State
@@ -14,8 +15,10 @@ from .actions import PhaseAction, TrainEpoch, Validate
 from .burr_access import OpenPhase, position_of
 from .committing import RunCommits
 from .errors import MachineError
-from .graphs import follow, is_terminal, leads_at_once_to
+from .following import Agreement, follow_together
+from .graphs import is_terminal, leads_at_once_to, leaves_training
 from .ordinary import OrdinaryActions
+from .ranks import Ranks
 from .reports import LoggedMetrics, TrainingClock, phase_report
 from .shadow import Shadows, would_stop
 from .state import PhaseReport, recorded
@@ -31,6 +34,7 @@ class Walk:
         ordinary: Runs the ordinary actions.
         shadow: Conditions that are watched.
         clock: How long the run has been in training.
+        ranks: The processes that walk together: what was logged, and where it leads, the first one says.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class Walk:
         ordinary: OrdinaryActions,
         shadow: Shadows,
         clock: TrainingClock,
+        ranks: Ranks,
     ) -> None:
-        self._trainer, self._app = trainer, app
+        self._trainer, self._app, self._ranks = trainer, app, ranks
         self._commits, self._ordinary, self._shadow = commits, ordinary, shadow
         self.logged = LoggedMetrics(trainer)
+        self._agreement = Agreement(trainer, ranks)
         self.clock = clock
         self.phase: OpenPhase | None = None
         """The phase that is open."""
@@ -65,7 +71,11 @@ class Walk:
 
     def next(self) -> tuple[str | None, Condition | None]:
         """The action that follows, and the condition that leads to it."""
-        return follow(self._app.graph, position_of(self._app), self.state)
+        return self.after(position_of(self._app), self.state)
+
+    def after(self, position: str | None, state: State[Any]) -> tuple[str | None, Condition | None]:
+        """The action that would follow a position in a state, and the condition that leads to it."""
+        return follow_together(self._ranks, self._app.graph, position, state)
 
     def has(self, kind: type[PhaseAction]) -> bool:
         """Whether the machine has an action of a kind."""
@@ -103,17 +113,19 @@ class Walk:
         """Close the phase that is open, with its report."""
         assert self.phase is not None
         if self._shadow and report.is_check:
-            found = would_stop(self._shadow, recorded(self.state, report), report.epoch)
+            shadow, after, epoch = self._shadow, recorded(self.state, report), report.epoch
+            found = self._ranks.agreed(lambda: would_stop(shadow, after, epoch))
             report = replace(report, shadow=found)
         # Where a hook fails with it, this is the action that the run failed in.
-        self.phase.close(report)
+        self._ranks.together(partial(self.phase.close, report))
         self.phase = None
         self._commits.stepped()
 
     def report(self, logged: dict[str, Any], **facts: Any) -> PhaseReport:
-        """The report of the phase that is open."""
+        """The report of the phase that is open: what the first rank has logged, for all of them."""
         assert self.phase is not None
-        return phase_report(self._trainer, self.phase.feed, logged, self.clock.seconds, **facts)
+        own = phase_report(self._trainer, self.phase.feed, logged, self.clock.seconds, **facts)
+        return self._agreement.on(own)
 
     @property
     def is_in_validation(self) -> bool:
@@ -126,6 +138,13 @@ class Walk:
             self.close(self.report(self.logged.of_validation))
             self.logged.validation_recorded()
             self.boundary()
+
+    def would_leave_training(self) -> bool:
+        """Whether the machine leaves the training with what the validation that is open has logged."""
+        assert self.phase is not None
+        after = recorded(self.state, self.report(self.logged.of_validation))
+        following, _ = self.after(self.phase.action.name, after)
+        return leaves_training(self._app.graph, following)
 
     # Boundaries
 
@@ -152,7 +171,7 @@ class Walk:
             return True
         graph = self._app.graph
         report = self.report(self.logged.unrecorded(), is_check=False, validation_due=True)
-        following, _ = follow(graph, self.phase.action.name, recorded(self.state, report))
+        following, _ = self.after(self.phase.action.name, recorded(self.state, report))
         if self._is(following, Validate):
             return True
         if following is None or not leads_at_once_to(graph, following, Validate):

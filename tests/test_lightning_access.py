@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.trainer import call
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
@@ -155,9 +156,11 @@ def test_the_tracker_is_burrs_own_in_burrs_own_place(own_home):
     assert local_tracker("digits").storage_dir == str(own_home / "home" / ".burr" / "digits")
 
 
-def test_several_processes_are_refused_with_what_to_do(make_trainer):
-    trainer = make_trainer(devices=2, strategy="ddp")
-    with pytest.raises(TrainerError, match=r"this trainer has 2\. Use Trainer\(devices=1\)"):
+def test_strategies_that_shard_their_checkpoints_are_refused_before_they_train(make_trainer):
+    trainer = make_trainer(devices=2, strategy=ModelParallelStrategy())
+    with pytest.raises(
+        TrainerError, match=r"ModelParallelStrategy\): it writes checkpoints in a form of its own"
+    ):
         refuse_other_trainers(trainer)
 
 
@@ -221,7 +224,7 @@ def test_it_is_not_told_of_other_work_of_the_trainer(make_trainer):
 def test_a_trainer_may_stop_before_its_minimum_and_has_it_again_afterwards(make_trainer):
     trainer = make_trainer(enable_checkpointing=False, min_epochs=5, min_steps=50, max_epochs=6)
     leaving = Leaving(trainer)
-    leaving.allow()
+    leaving.stop(at_once=True)
     trainer.should_stop = True
     assert trainer.fit_loop._can_stop_early
     leaving.end()

@@ -15,11 +15,12 @@ from .. import lightning_access as access
 from .. import lightning_loops as loops
 from .. import parameter_groups
 from ..actions import Kept
-from ..commits import Committer, KeptCheckpoints
+from ..commits import Committer, FollowingCommitter, KeptCheckpoints
 from ..commits.kept import KeptPlace, write_weights
 from ..errors import NoCheckpointError
 from ..lightning_testing import evaluate
-from ..training_state import KEY, random_state, set_frozen, set_random_state
+from ..ranks import Ranks
+from ..training_state import KEY, kept_of, random_state, set_frozen, set_random_state
 from . import freezing, swapping
 
 log = logging.getLogger(__name__)
@@ -46,17 +47,19 @@ class LiveTraining:
         committer: Knows the run's checkpoints; ``None`` where nothing is left on disk.
         run_id: The run, for errors.
         told: Whoever runs the training.
+        ranks: The processes that train; each acts on its own trainer, and the first knows what is on disk.
     """
 
     def __init__(
         self,
         trainer: Trainer,
         module: LightningModule,
-        committer: Committer | None,
+        committer: Committer | FollowingCommitter | None,
         run_id: str,
         told: Told,
+        ranks: Ranks,
     ) -> None:
-        self._trainer, self._module = trainer, module
+        self._trainer, self._module, self._ranks = trainer, module, ranks
         self._committer, self._run_id, self._told = committer, run_id, told
 
     def __repr__(self) -> str:
@@ -86,7 +89,8 @@ class LiveTraining:
         for optimizer in self._trainer.optimizers:
             optimizer.zero_grad()
         if not skip_data:
-            set_random_state(self._trainer, self._module, kept["random"])
+            own = kept_of(kept, self._ranks.rank)
+            set_random_state(self._trainer, self._module, own["random"])
         self._told.rolled_back()
         return {"to": place.epoch, "checkpoint": place.relative}
 
@@ -153,7 +157,7 @@ class LiveTraining:
         weights = kept.load(self._find("best", state, call).path, "cpu")["state_dict"]
         if load:
             self._load(weights)
-        if export is not None:
+        if export is not None and self._ranks.leads:
             write_weights(kept.root / export, weights)
 
     @contextmanager
@@ -174,10 +178,14 @@ class LiveTraining:
 
     def _find(self, which: Kept, state: State[Any], call: str) -> KeptPlace:
         """A checkpoint that is whole: one that was being written when the action began is, by now."""
-        kept = self._kept(call)
-        assert self._committer is not None
-        inside = loops.is_inside_epoch(self._trainer)
-        return kept.find(which, self._committer.named(state), call, inside_epoch=inside)
+
+        def first() -> KeptPlace:
+            kept = self._kept(call)
+            assert self._committer is not None
+            inside = loops.is_inside_epoch(self._trainer)
+            return kept.find(which, self._committer.named(state), call, inside_epoch=inside)
+
+        return self._ranks.agreed(first)
 
     def _kept(self, call: str) -> KeptCheckpoints:
         if self._committer is None:
@@ -185,7 +193,8 @@ class LiveTraining:
                 f"{call}: Trainer(fast_dev_run=True) leaves no checkpoints. Try the machine with a few "
                 f"epochs and batches instead: Trainer(max_epochs=3, limit_train_batches=2)."
             )
-        self._committer.settle(wait=True)
+        if isinstance(self._committer, Committer):
+            self._committer.settle(wait=True)
         return self._committer.kept_checkpoints
 
     def _rates(self) -> list[float]:

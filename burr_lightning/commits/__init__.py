@@ -2,7 +2,15 @@
 
 from .checkpoints import Checkpoints
 from .committer import Committer
+from .following import FollowingCommitter
 from .kept import KeptCheckpoints
 from .stored import ResumePoint, StoredCommits
 
-__all__ = ["Checkpoints", "Committer", "KeptCheckpoints", "ResumePoint", "StoredCommits"]
+__all__ = [
+    "Checkpoints",
+    "Committer",
+    "FollowingCommitter",
+    "KeptCheckpoints",
+    "ResumePoint",
+    "StoredCommits",
+]

@@ -58,7 +58,8 @@ class Committer:
 
             self._write = BackgroundWriter()
         self._pending: _Commit | None = None
-        self._facts: dict[str, Any] | None = None
+        self.facts: dict[str, Any] | None = None
+        """Of the newest checkpoint that is whole on disk."""
         self._newest_row = newest_row
 
     @property
@@ -155,7 +156,7 @@ class Committer:
         for sequence_id, position, state in pending.rows:
             self._save_row(sequence_id, position, committed(state, facts))
         # Only now: a checkpoint without its row is nothing that a run goes on from.
-        self._facts = facts
+        self.facts = facts
         if "batch" in facts:
             write_partial(self._folder.path, facts)
         else:
@@ -164,7 +165,7 @@ class Committer:
 
     def named(self, state: State[Any]) -> State[Any]:
         """A state that names the newest checkpoint, once that is whole."""
-        return committed(state, self._facts) if self._facts is not None else state
+        return committed(state, self.facts) if self.facts is not None else state
 
     def _begin(
         self, name: CheckpointName, state: State[Any], content: Mapping[str, Any], place: dict[str, Any]

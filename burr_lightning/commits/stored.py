@@ -40,10 +40,14 @@ class StoredCommits:
     def __init__(self, folder: RunFolder, rows: StateRows) -> None:
         self._folder, self._rows = folder, rows
 
-    def resume_point(self) -> ResumePoint | None:
+    def resume_point(self, ranks: int | None = None) -> ResumePoint | None:
         """The newest commit whose row and checkpoint are whole, ``None`` where the run is new.
 
         The beginning of a run is no substitute for commits that are damaged.
+
+        Args:
+            ranks: How many processes go on: one from the middle of an epoch serves as many as made it.
+                ``None`` asks for what serves any number.
 
         Raises:
             UnreadableRowError: If no commit can be used, and a row among them is damaged.
@@ -61,6 +65,13 @@ class StoredCommits:
                 break
             if checkpoint is None:
                 return ResumePoint(self._rows.at(sequence_id), newest, None, tuple(skipped))
+            made_by = checkpoint.get("ranks", 1)
+            if "batch" in checkpoint and ranks not in (None, made_by):
+                skipped[
+                    f"epoch {checkpoint['epoch']}, after {checkpoint['batch']} batches of it: it was made by "
+                    f"{made_by} processes, which share an epoch otherwise than {ranks}"
+                ] = None
+                continue
             path = self._folder.path / checkpoint["path"]
             if is_whole(path, checkpoint["sha256"]):
                 return ResumePoint(self._row(sequence_id, checkpoint), newest, path, tuple(skipped))

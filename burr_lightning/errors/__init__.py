@@ -41,7 +41,15 @@ from .stored import (
     UnreadableRunError,
     UnreadableStudyError,
 )
-from .training import ConditionError, HistoryError, MachineError, MetricsError, UnknownMetricError
+from .training import (
+    ConditionError,
+    HistoryError,
+    MachineError,
+    MetricsError,
+    RankFailedError,
+    RankLostError,
+    UnknownMetricError,
+)
 from .tuning import (
     ExecutorBrokenError,
     ExecutorClosedError,
@@ -96,6 +104,8 @@ __all__ = [
     "ProcessDiedError",
     "ProcessLostError",
     "ProcessNotStartedError",
+    "RankFailedError",
+    "RankLostError",
     "RemoteError",
     "ReplayError",
     "ResultNotPickledError",

@@ -54,3 +54,32 @@ class ConditionError(BurrLightningError, RuntimeError):
             f"Metrics logged so far: {known}. A condition must be able to read the state at every "
             f"boundary: use metrics.get(name) or a condition of burr_lightning.conditions."
         )
+
+
+class RankFailedError(BurrLightningError, RuntimeError):
+    """Another process of the training has failed, so that this one ends as well.
+
+    Attributes:
+        rank: Which one.
+        what: Its error, in words.
+    """
+
+    def __init__(self, rank: int, what: str) -> None:
+        self.rank, self.what = rank, what
+        super().__init__(f"Rank {rank} failed, and the training ends on all of them. There: {what}")
+
+
+class RankLostError(BurrLightningError, RuntimeError):
+    """A process of the training does not answer any more.
+
+    Attributes:
+        rank: The one that has noticed it.
+        size: How many there were.
+    """
+
+    def __init__(self, rank: int, size: int, error: BaseException) -> None:
+        self.rank, self.size = rank, size
+        super().__init__(
+            f"Rank {rank} of {size} hears nothing of another one any more: that process has ended, or cannot "
+            f"be reached ({error}). See what it wrote last. The same command goes on from the last commit."
+        )

@@ -58,6 +58,11 @@ def replayed(settings: RunSettings, trainer: Trainer, ours: type[Checkpoint]) ->
     if folder is None:
         return settings
     task = folder.task()
+    if trainer.world_size > 1:
+        raise ReplayError(
+            f"Epoch {task.epoch} of run {task.run_id!r} is to be trained again. That is done in one process, "
+            f"and Trainer(devices=..., num_nodes=...) asks for {trainer.world_size}."
+        )
     left_out = _leave_out_checkpoint_callbacks(trainer, ours)
     timers = [_state_of(callback) for callback in _callbacks(trainer) if isinstance(callback, Timer)]
     ignored = [*left_out, *(inside(timer, "time_elapsed") for timer in timers)]

@@ -13,10 +13,10 @@ from multiprocessing import spawn
 from typing import Any
 
 from ..errors import ProcessDiedError, ProcessNotStartedError, RemoteError, ResultNotPickledError
+from ..pickling import in_one_line, main_script, packed
 from .child import BEGUN, NOT_SENT, NOT_STARTED, RAISED, RETURNED, Words
 from .devices import THREADS, VISIBLE, there_are
 from .frames import CHUNK, Frames, framed
-from .pickling import in_one_line, main_script, packed
 
 _numbers = itertools.count(1)
 

@@ -14,8 +14,8 @@ from multiprocessing import spawn
 from typing import Any, NoReturn
 
 from ..errors import NotPickledError
+from ..pickling import in_one_line, packed
 from .frames import CHUNK, Frames, framed
-from .pickling import in_one_line, packed
 
 Words = tuple[str, str, str]
 """An exception in words: its type, its message and its traceback."""

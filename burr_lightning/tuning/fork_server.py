@@ -21,9 +21,9 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from ..pickling import in_one_line
 from .child import run
 from .frames import CHUNK, Frames, framed
-from .pickling import in_one_line
 
 START, SIGNAL = "start", "signal"
 READY, STARTED, FAILED, ENDED = "ready", "started", "failed", "ended"

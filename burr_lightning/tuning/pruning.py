@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
-from burr.core import Application, Condition, State
+from burr.core import Condition, State
 from burr.core.graph import Graph, Transition
 from burr.lifecycle.base import PostRunStepHook
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from ..actions import PhaseAction, Pruned
-from ..burr_access import position_of
 from ..conditions.base import StopCondition
 from ..history import MetricHistory
 from ..metric import Mode
@@ -41,10 +40,9 @@ def with_pruning(graph: Graph, condition: Condition) -> Graph:
     return Graph(actions=[*graph.actions, pruned], transitions=[*first, *graph.transitions])
 
 
-def is_pruned(app: Application[Any]) -> bool:
-    """Whether a run has ended in ``pruned``."""
-    position = position_of(app)
-    return position is not None and isinstance(app.graph.get_action(position), Pruned)
+def is_pruned(graph: Graph, position: str | None) -> bool:
+    """Whether a machine has ended in ``pruned``."""
+    return position is not None and isinstance(graph.get_action(position), Pruned)
 
 
 def reports_to(scores: Scores, task: TrialTask) -> PostRunStepHook:

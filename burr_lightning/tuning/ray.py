@@ -16,10 +16,10 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError("burr_lightning.tuning.ray", "ray", "ray") from None
 
+from ..pickling import packed
 from . import ray_cluster
 from .following import Following
 from .local import PRELOAD
-from .pickling import packed
 from .ray_call import RayCall
 from .ray_worker import RayPlace, run
 

@@ -154,8 +154,9 @@ class Trial:
         """Why the run was pruned, ``None`` where it was not."""
         from .pruning import is_pruned
 
-        trained = next((each for each in self._callbacks if each.opened and is_pruned(each.app)), None)
-        return None if trained is None else str(trained.state["stop_reason"])
+        trained = [each for each in self._callbacks if each.opened]
+        ended = next((each for each in trained if is_pruned(each.machine, each.position)), None)
+        return None if ended is None else str(ended.state["stop_reason"])
 
     @property
     def interrupted(self) -> bool:

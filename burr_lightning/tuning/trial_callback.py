@@ -36,7 +36,7 @@ class TrialCallback(BurrCallback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Open the run; that of a member which goes on from another trial is made here."""
         drives = stage == "fit" and self.drives(pl_module)
-        if drives and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if drives and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             see_to_fork(self._task, pl_module)
         super().setup(trainer, pl_module, stage)
         if drives:
@@ -55,6 +55,12 @@ class TrialCallback(BurrCallback):
         if isinstance(exception, UnknownMetricError) and exception.metric == self._task.monitor:
             self._trial.refused_monitor = exception.available
         super().on_exception(trainer, pl_module, exception)
+
+    def trained_elsewhere(self) -> None:
+        """Processes that ``fit`` has started have trained, and are gone."""
+        self._trial.trained = True
+        reason = self.state["stop_reason"] or ""
+        self._trial.came_to_its_end |= reason.startswith(("max_epochs=", "max_steps="))
 
     @property
     def waits_for(self) -> str | None:

@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..pickling import in_one_line
 from .calls import Call, Place
 from .fork_server import ENDED, FAILED, STARTED
-from .pickling import in_one_line
 from .server import Server
 
 _A_DAY = 86400.0

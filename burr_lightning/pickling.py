@@ -9,7 +9,7 @@ import traceback
 from importlib import import_module
 from typing import Any
 
-from ..errors import NotPickledError
+from .errors import NotPickledError
 
 ADVICE = (
     "Define the function at the top of a module that can be imported, outside of other functions, and give "
@@ -21,7 +21,7 @@ _RAY = os.path.join("ray", "_private", "workers", "default_worker.py")
 """The program of Ray's own processes."""
 
 
-def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
+def packed(value: Any, what: str, *, elsewhere: bool = False, advice: str = ADVICE) -> bytes:
     """A value as bytes; by cloudpickle, where that is installed, if pickle does not do.
 
     Args:
@@ -29,6 +29,7 @@ def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
         what: Names it in the error.
         elsewhere: Whether it is for a Ray cluster, whose processes do not import the user's script; Ray
             brings a cloudpickle of its own.
+        advice: What to do where it cannot be sent.
 
     Raises:
         NotPickledError: If it cannot be sent.
@@ -36,9 +37,9 @@ def packed(value: Any, what: str, *, elsewhere: bool = False) -> bytes:
     try:
         data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # a __reduce__ of the value's own may raise anything
-        return _by_value(value, what, error, elsewhere)
+        return _by_value(value, what, error, elsewhere, advice)
     if b"__main__" in data and (elsewhere or main_script() is None):
-        return _by_value(value, what, None, elsewhere)
+        return _by_value(value, what, None, elsewhere, advice)
     return data
 
 
@@ -50,16 +51,16 @@ def main_script() -> str | None:
     return str(path)
 
 
-def _by_value(value: Any, what: str, error: Exception | None, elsewhere: bool) -> bytes:
+def _by_value(value: Any, what: str, error: Exception | None, elsewhere: bool, advice: str) -> bytes:
     try:
         cloudpickle = import_module("ray.cloudpickle" if elsewhere else "cloudpickle")
     except ImportError:
         why = "it is defined in a notebook or a terminal" if error is None else in_one_line(error)
-        raise NotPickledError(what, why, f"{ADVICE}; or pip install cloudpickle.") from error
+        raise NotPickledError(what, why, f"{advice}; or pip install cloudpickle.") from error
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception as second:
-        raise NotPickledError(what, in_one_line(second), f"{ADVICE}.") from second
+        raise NotPickledError(what, in_one_line(second), f"{advice}.") from second
     return data
 
 

@@ -1,0 +1,167 @@
+"""The processes that train one run together: what the first of them decides, all of them do."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch import Trainer
+
+from .errors import BurrLightningError, RankFailedError, RankLostError
+
+_Value = TypeVar("_Value")
+
+_PATIENCE = timedelta(days=365)
+
+_Told = tuple[Any, BaseException | None]
+"""What a rank tells the others: a value, or why it has none."""
+
+
+class Ranks:
+    """The ranks of a training, as one of them sees them.
+
+    They speak over a group of their own, on the CPU: what Lightning says over its group, in the handler of a
+    signal too, is never taken for what is said here. Where there is one rank, nothing is said at all.
+
+    Every method has to be called by all of them, in the same order.
+
+    Args:
+        trainer: The trainer, whose processes know each other already.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.rank, self.size = trainer.global_rank, trainer.world_size
+        self._group: Any = None
+        self._patient: Any = None
+        if self.size > 1:
+            self._group = dist.new_group(backend="gloo")
+            self._patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the first: it decides, and has the store, the tracker and the console."""
+        return self.rank == 0
+
+    def agreed(self, decide: Callable[[], _Value], *, patient: bool = False) -> _Value:
+        """What the first one decides; the others are not asked.
+
+        Args:
+            decide: Gives what can be pickled.
+            patient: Whether it may take days, as a human may.
+
+        Raises:
+            BurrLightningError: What the first one has raised, on all of them.
+            RankFailedError: On the others, where that was no error of this library.
+            RankLostError: If a process has ended.
+        """
+        if self.size == 1:
+            return decide()
+        if not self.leads:
+            value, error = self._heard(None, patient)
+            if error is not None:
+                raise _as_told(0, error)
+            return value  # type: ignore[no-any-return]
+        try:
+            value = decide()
+        except BaseException as error:
+            self._heard((None, error), patient)
+            raise
+        self._heard((value, None), patient)
+        return value
+
+    def together(self, act: Callable[[], _Value]) -> _Value:
+        """Have all of them do something; where one fails, all do.
+
+        Args:
+            act: What each does.
+
+        Returns:
+            What this one has.
+
+        Raises:
+            RankFailedError: If another one has failed.
+            RankLostError: If a process has ended.
+        """
+        if self.size == 1:
+            return act()
+        try:
+            value = act()
+        except BaseException as error:
+            self.of_all(_sent(error))
+            raise
+        for rank, told in enumerate(self.of_all(None)):
+            if told is not None:
+                raise _as_told(rank, told)
+        return value
+
+    def of_all(self, value: _Value) -> list[_Value]:
+        """A small value of each, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        with _noticed(self):
+            dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def any(self, value: bool) -> bool:
+        """Whether it is so on one of them."""
+        if self.size == 1:
+            return value
+        found = torch.tensor([int(value)])
+        with _noticed(self):
+            dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self._group)
+        return bool(found.item())
+
+    def collected(self, value: Any) -> list[Any] | None:
+        """What each of them has, by rank, its tensors in the memory of the CPU; ``None`` but on the first."""
+        if self.size == 1:
+            return [value]
+        packed: list[Any] | None = [None] * self.size if self.leads else None
+        stream = io.BytesIO()
+        torch.save(value, stream)
+        with _noticed(self):
+            dist.gather_object(stream.getvalue(), packed, group=self._group)
+        if packed is None:
+            return None
+        return [torch.load(io.BytesIO(each), map_location="cpu", weights_only=False) for each in packed]
+
+    def _heard(self, told: _Told | None, patient: bool) -> _Told:
+        given = [None if told is None else (told[0], None if told[1] is None else _sent(told[1]))]
+        with _noticed(self):
+            dist.broadcast_object_list(given, src=0, group=self._patient if patient else self._group)
+        heard = given[0]
+        assert heard is not None
+        return heard
+
+
+@contextmanager
+def _noticed(ranks: Ranks) -> Iterator[None]:
+    """Say in words that a process has ended, where torch speaks of a connection."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RankLostError(ranks.rank, ranks.size, error) from error
+
+
+def _sent(error: BaseException) -> BaseException:
+    """An error as it is told to the others: of ours as it is, of another what it says."""
+    if isinstance(error, BurrLightningError):
+        try:
+            pickle.dumps(error)
+        except Exception:
+            pass
+        else:
+            return error
+    return RankFailedError(0, f"{type(error).__name__}: {error}")
+
+
+def _as_told(rank: int, error: BaseException) -> BaseException:
+    if isinstance(error, RankFailedError):
+        return RankFailedError(rank, error.what)
+    return error

@@ -1,0 +1,169 @@
+"""A training on several processes is one machine: one decision, one set of rows, and an exact resume."""
+
+import signal
+
+import pytest
+import torch
+from digits import DigitNet
+from lightning.pytorch.strategies import DDPStrategy
+from ranked import Ranked, Training, train
+
+from burr_lightning import Checkpoints, Run
+from burr_lightning.conditions import plateau
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+def trained(size, training):
+    """Train to the end; how that was on each rank."""
+    ranks = Ranked(size, train, training)
+    statuses, told = ranks.ended()
+    assert statuses == [0] * size, ranks.printed
+    return [ending for _, ending in told]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """How trainings end that nothing happens to, each trained once."""
+    known = {}
+
+    def ends(size, training):
+        with pytest.MonkeyPatch.context() as patch:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            patch.chdir(folder)
+            patch.setenv("BURR_LIGHTNING_HOME", str(folder))
+            key = (size, repr(training))
+            if key not in known:
+                known[key] = trained(size, training)
+        return known[key]
+
+    return ends
+
+
+class OwnLoss(DigitNet):
+    """Its ``val_loss`` is another on each rank: on the first it stops improving after epoch 1."""
+
+    def validation_step(self, batch, batch_idx):
+        epoch, rank = self.current_epoch, self.global_rank
+        self.log("val_loss", float(-min(epoch, 1 + 7 * rank)))
+
+
+def stops_early():
+    return {"stop_when": plateau("val_loss", 2)}
+
+
+class TestOneDecision:
+    @pytest.mark.parametrize("size", [2, 4])
+    def test_it_is_made_with_the_metrics_of_rank_0(self, size):
+        training = Training(epochs=9, module=OwnLoss, callback=stops_early)
+        endings = trained(size, training)
+        assert [each["epoch"] for each in endings] == [3] * size
+        assert len({each["stop_reason"] for each in endings}) == 1
+        assert "plateau" in endings[0]["stop_reason"]
+        run = Run.open("ranked")
+        assert [float(value) for value in run.history["val_loss"]] == [0, -1, -1, -1]
+        assert all(each["history"] == endings[0]["history"] for each in endings)
+        assert [each.action for each in run.commits] == [
+            "process_data",
+            *["validate"] * 4,
+            "best_model",
+        ]
+        assert len({each["weights"] for each in endings}) == 1
+
+
+class TestGoingOn:
+    @pytest.mark.parametrize("size", [2, 4])
+    def test_from_the_end_of_an_epoch(self, size, undisturbed):
+        trained(size, Training(epochs=2))
+        assert trained(size, Training()) == undisturbed(size, Training())
+
+
+def saves_inside_epochs():
+    return {"checkpoints": Checkpoints(every_n_steps=100)}
+
+
+INSIDE = Training(callback=saves_inside_epochs, stateful=True, trainer={"accumulate_grad_batches": 2})
+"""Gradients are accumulated, on each rank its own, where the training is told to end."""
+
+
+class TestFaults:
+    @pytest.mark.parametrize("told", [[0], [1], [0, 1]], ids=["the-first", "another", "all"])
+    def test_sigterm_ends_all_between_the_same_two_batches(self, told, undisturbed):
+        ranks = Ranked(2, train, INSIDE.but(event=(told, 1, 2, "SIGTERM")))
+        statuses, _ = ranks.ended()
+        assert statuses == [TERMINATED] * 2, ranks.printed
+        run = Run.open("ranked")
+        assert run.status == "interrupted"
+        assert [path.name for path in (run.folder / "checkpoints").glob("epoch=00001-*-batch=0000003.ckpt")]
+        assert trained(2, INSIDE) == undisturbed(2, INSIDE)
+
+    @pytest.mark.parametrize("rank", [0, 1])
+    def test_where_one_is_killed_the_others_end_and_the_run_goes_on(self, rank, undisturbed):
+        training = Training()
+        ranks = Ranked(2, train, training.but(event=([rank], 2, 1, "waits")))
+        ranks[rank].waits_for("there")
+        ranks[rank].kill()
+        statuses, _ = ranks.ended()
+        assert statuses[rank] == -signal.SIGKILL
+        assert statuses[1 - rank] == 1, ranks.printed
+        assert trained(2, training) == undisturbed(2, training)
+
+    @pytest.mark.parametrize("rank", [0, 1])
+    def test_where_one_fails_the_others_end_and_the_run_goes_on(self, rank, undisturbed):
+        training = Training()
+        ranks = Ranked(2, train, training.but(event=([rank], 2, 1, "raises")))
+        statuses, _ = ranks.ended()
+        assert statuses == [1, 1]
+        assert "the disk of this one is full" in ranks[rank].printed
+        assert trained(2, training) == undisturbed(2, training)
+
+
+class TestOtherNumbersOfRanks:
+    @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2)])
+    def test_a_run_goes_on_from_the_end_of_an_epoch_and_says_what_is_not_the_same(self, before, after):
+        ranks = Ranked(before, train, INSIDE.but(event=([0], 1, 1, "SIGTERM")))
+        assert ranks.ended()[0] == [TERMINATED] * before, ranks.printed
+        ranks = Ranked(after, train, INSIDE)
+        statuses, told = ranks.ended()
+        assert statuses == [0] * after, ranks.printed
+        assert len({ending["weights"] for _, ending in told}) == 1
+        assert len(Run.open("ranked").history) == INSIDE.epochs
+        said = ranks[0].printed
+        assert f"it was made by {before} processes, which share an epoch otherwise than {after}" in said
+        assert f"The run was trained by {before} processes and goes on with {after}" in said
+        assert "goes on with" not in ranks[1].printed
+
+
+class Alone(DigitNet):
+    """Logs a metric that Lightning is asked to make one of, in a group of one."""
+
+    def on_fit_start(self):
+        groups = [torch.distributed.new_group([rank]) for rank in range(self.trainer.world_size)]
+        self.own = groups[self.global_rank]
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        value = float(self.global_rank)
+        self.log("by_rank", value, sync_dist=True, sync_dist_group=self.own)
+
+
+def test_a_metric_that_differs_though_it_was_to_be_one_is_told_of_once():
+    ranks = Ranked(2, train, Training(module=Alone))
+    assert ranks.ended()[0] == [0, 0], ranks.printed
+    told = "The metric 'by_rank' was logged with sync_dist=True, and differs between the ranks: 0.0 on rank 0"
+    assert ranks.printed.count(told) == 1
+    assert set(Run.open("ranked").history["by_rank"]) == {0.0}
+
+
+class Sharded(DDPStrategy):
+    """Writes its checkpoints itself, as those that shard a model do."""
+
+    def save_checkpoint(self, checkpoint, filepath, storage_options=None):
+        pass
+
+
+def test_a_strategy_that_writes_checkpoints_of_its_own_is_refused_on_all_ranks():
+    ranks = Ranked(2, train, Training(trainer={"strategy": Sharded()}))
+    assert ranks.ended()[0] == [1, 1]
+    for rank in range(2):
+        assert "Trainer(strategy=Sharded): it writes checkpoints in a form of its own" in ranks[rank].printed
