@@ -26,10 +26,10 @@ types: .venv/test.stamp
 	.venv/bin/mypy
 
 unit: .venv/test.stamp
-	.venv/bin/pytest --numprocesses 2 --dist loadfile
+	.venv/bin/pytest --numprocesses 3 --dist loadfile
 
 coverage: .venv/test.stamp
-	.venv/bin/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	.venv/bin/pytest --numprocesses 3 --dist loadfile --cov --cov-report=term
 
 wheel: .venv/test.stamp
 	rm -rf dist .venv/fresh
