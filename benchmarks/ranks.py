@@ -7,6 +7,7 @@ epochs, once plain and once with a callback that makes commits.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
@@ -83,9 +84,9 @@ def train(
     )
     trainer.fit(ScriptedModule(val_loss=[1.0]), scripted_loader(batches=4), scripted_loader(batches=1))
     began, counts = json.loads(path.read_text())
-    times = [1000 * (then - now) for now, then in zip(began, began[1:], strict=False)]
-    spoke = [then[0] - now[0] for now, then in zip(counts, counts[1:], strict=False)]
-    listened = [1000 * (then[1] - now[1]) for now, then in zip(counts, counts[1:], strict=False)]
+    times = [1000 * (then - now) for now, then in itertools.pairwise(began)]
+    spoke = [then[0] - now[0] for now, then in itertools.pairwise(counts)]
+    listened = [1000 * (then[1] - now[1]) for now, then in itertools.pairwise(counts)]
     return times, spoke, listened
 
 
