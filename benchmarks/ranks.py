@@ -1,4 +1,4 @@
-"""What it costs an epoch that ranks agree: how often they speak, how long that takes, and what it is of the epoch.
+"""What it costs an epoch that ranks agree: how often they speak, and how long that takes.
 
 Run it as ``python benchmarks/ranks.py``. It trains a tiny module on ``--ranks`` processes for ``--epochs``
 epochs, once plain and once with a callback that makes commits.
@@ -102,10 +102,8 @@ def main() -> None:
     print(f"{given.ranks} ranks, {given.epochs} epochs of 4 batches; medians of an epoch")
     print(f"without the callback: {statistics.median(plain):.1f} ms")
     print(f"with it, a commit included: {statistics.median(times):.1f} ms")
-    print(
-        f"the last rank spoke {statistics.median(spoke):.0f} times, and that took it, the commit of the first"
-    )
-    print(f"one included, {statistics.median(listened):.1f} ms")
+    print(f"the last rank spoke {statistics.median(spoke):.0f} times")
+    print(f"and waited {statistics.median(listened):.1f} ms for it, the commit of the first one included")
 
 
 if __name__ == "__main__":
