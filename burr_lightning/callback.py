@@ -174,10 +174,11 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         _refuse_two_machines(trainer, pl_module)
         run_last(trainer, self)
         self._resumed_from = self._kept = None
-        settings = self._settings()
-        settings = replace(settings, hooks=[*settings.hooks, *hooks_of(pl_module, settings.run_id)])
+        ranks, settings = Ranks(trainer), self._settings()
+        run_id, hooks = ranks.agreed(lambda: settings.run_id), settings.hooks if ranks.leads else ()
+        settings = replace(settings, run_id=run_id, hooks=[*hooks, *hooks_of(pl_module, run_id)])
         settings = replayed(settings, trainer, BurrCallback)
-        self._opened = OpenRun(settings, trainer, pl_module, Ranks(trainer))
+        self._opened = OpenRun(settings, trainer, pl_module, ranks)
         standing = self._opened.standing
         change_again(pl_module, standing.state["changed_hparams"] or {})
         for line in messages.opened(self._opened):

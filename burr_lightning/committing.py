@@ -89,8 +89,9 @@ class RunCommits:
             self.commit(acted=acted)
             return
         self._behind |= touched
-        if not self._behind:
-            self._make(lambda committer: committer.commit(*self._point(), self._app.state, None))
+        if self._committer is not None and not self._behind:
+            with self._measured():
+                self._make(lambda committer: committer.commit(*self._point(), self._app.state, None))
             self._take_names()
 
     def epoch_ended(self, is_last: Callable[[], bool]) -> None:

@@ -111,7 +111,7 @@ class _Arrives(torch.autograd.Function):
 
 def _in_order(parameters: list[torch.nn.Parameter]) -> torch.Tensor:
     """What gives parameters their gradients one after the other, the first one first."""
-    value = torch.zeros((), requires_grad=True)
+    value = torch.zeros((), device=parameters[0].device, requires_grad=True)
     for parameter in reversed(parameters):
         value = _Arrives.apply(value, parameter)  # type: ignore[no-untyped-call]
     return value

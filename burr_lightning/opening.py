@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,7 +65,7 @@ class OpenRun:
     def __init__(
         self, settings: RunSettings, trainer: Trainer, module: LightningModule, ranks: Ranks
     ) -> None:
-        self.settings, self.module, self._ranks = _of_rank(settings, ranks), module, ranks
+        self.settings, self.module, self._ranks = settings, module, ranks
         self.folder: RunFolder | None = None
         self._lock: RunLock | None = None
         self._persister: RetryingPersister | None = None
@@ -252,12 +251,7 @@ class OpenRun:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def _of_rank(settings: RunSettings, ranks: Ranks) -> RunSettings:
-    """What is configured, on each rank: one name for the run, and hooks on the first alone."""
-    run_id = ranks.agreed(lambda: settings.run_id)
-    return replace(settings, run_id=run_id, hooks=settings.hooks if ranks.leads else [])
+        self._ranks.close()
 
 
 def _writing_tracker(write: Callable[[], _Written]) -> _Written:

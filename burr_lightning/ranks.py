@@ -131,6 +131,13 @@ class Ranks:
             return None
         return [torch.load(io.BytesIO(each), map_location="cpu", weights_only=False) for each in packed]
 
+    def close(self) -> None:
+        """Speak no more; whoever still waits for this one hears that it has left."""
+        groups, self._group, self._patient = (self._group, self._patient), None, None
+        for group in groups:
+            if group is not None and dist.is_initialized():
+                dist.destroy_process_group(group)
+
     def _heard(self, told: _Told | None, patient: bool) -> _Told:
         given = [None if told is None else (told[0], None if told[1] is None else _sent(told[1]))]
         with _noticed(self):

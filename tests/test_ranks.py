@@ -6,10 +6,11 @@ import pytest
 import torch
 from digits import DigitNet
 from lightning.pytorch.strategies import DDPStrategy
+from pools import by_and_by
 from ranked import Ranked, Training, train
 
 from burr_lightning import Checkpoints, Run
-from burr_lightning.conditions import plateau
+from burr_lightning.conditions import max_epochs, plateau
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -167,3 +168,46 @@ def test_a_strategy_that_writes_checkpoints_of_its_own_is_refused_on_all_ranks()
     assert ranks.ended()[0] == [1, 1]
     for rank in range(2):
         assert "Trainer(strategy=Sharded): it writes checkpoints in a form of its own" in ranks[rank].printed
+
+
+def asks_after_epoch_1():
+    return {"review_when": max_epochs(2)}
+
+
+def waits_for_an_answer():
+    return {"review_when": max_epochs(2), "wait": "block"}
+
+
+class TestAHuman:
+    def test_all_ranks_pause_and_go_on_with_the_answer_as_if_nobody_had_been_asked(self, undisturbed):
+        training = Training(callback=asks_after_epoch_1)
+        assert [each["paused"] for each in trained(2, training)] == [True, True]
+        again = Ranked(2, train, training)  # nobody has answered: it goes on waiting
+        assert [told[1]["paused"] for told in again.ended()[1]] == [True, True]
+        Run.open("ranked").answer("go")
+        assert trained(2, training) == undisturbed(2, Training())
+
+    def test_all_ranks_wait_for_the_answer(self, undisturbed):
+        ranks = Ranked(2, train, Training(callback=waits_for_an_answer))
+        by_and_by(lambda: "waits for an answer" in ranks[0].printed)
+        Run.open("ranked").answer("go")
+        statuses, told = ranks.ended()
+        assert statuses == [0, 0], ranks.printed
+        assert [ending for _, ending in told] == undisturbed(2, Training())
+
+
+class TestForks:
+    def test_a_fork_that_changes_nothing_ends_as_its_parent_on_each_rank(self):
+        parent = trained(2, Training(callback=keeps_all))
+        Run.open("ranked").fork(epoch=1, run_id="fork")
+        assert trained(2, Training(run_id="fork", callback=keeps_all)) == parent
+
+    def test_a_fork_has_another_learning_rate_on_each_rank(self):
+        parent = trained(2, Training(callback=keeps_all))
+        Run.open("ranked").fork(epoch=1, run_id="slower", hparams={"learning_rate": 1e-4})
+        endings = trained(2, Training(run_id="slower", callback=keeps_all))
+        assert endings[0]["weights"] == endings[1]["weights"] != parent[0]["weights"]
+
+
+def keeps_all():
+    return {"checkpoints": Checkpoints(keep_last=9)}

@@ -188,7 +188,7 @@ def test_other_data_is_refused_by_name(make_trainer):
 
 def test_the_fingerprint_moves_no_generator(make_trainer, monkeypatch):
     with_it = fit(make_trainer, BurrCallback(run_id="a"), max_epochs=1).lightning_module
-    monkeypatch.setattr("burr_lightning.driver.data_fingerprint", lambda trainer: None)
+    monkeypatch.setattr("burr_lightning.fingerprint.data_fingerprint", lambda trainer: None)
     without = fit(make_trainer, BurrCallback(run_id="b"), max_epochs=1).lightning_module
     assert weights_hash(with_it) == weights_hash(without)
 

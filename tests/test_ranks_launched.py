@@ -1,0 +1,52 @@
+"""Every way to start the processes of a training comes to the same, to the last bit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scripts import run_script
+
+from burr_lightning import Run
+
+SCRIPT = Path(__file__).parent / "ranked_script.py"
+
+
+def told(done):
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def launched(*command):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
+
+
+@pytest.fixture
+def forked():
+    return told(run_script(SCRIPT, "ddp_fork"))
+
+
+def test_after_ddp_fork_the_callback_tells_what_the_processes_have_trained(forked):
+    run = Run.open("script")
+    assert forked["losses"] == [float(value) for value in run.history["val_loss"]]
+    assert (forked["stop_reason"], run.status) == ("max_epochs=4 was reached", "finished")
+    assert forked["best"] == run.best_checkpoint.name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_lightning_s_own_launchers(strategy, forked, monkeypatch, tmp_path):
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "again"))
+    assert told(launched(sys.executable, SCRIPT, strategy)) == forked
+
+
+@pytest.mark.long
+def test_torchrun_starts_them_again_where_one_dies_and_the_run_goes_on(forked, monkeypatch, tmp_path):
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "again"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = launched(*torchrun, "--max-restarts", "1", SCRIPT, "ddp")
+    assert told(done) == forked
+    assert "goes on after epoch 1" in done.stderr
