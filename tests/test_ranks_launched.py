@@ -47,6 +47,7 @@ def test_lightning_s_own_launchers(strategy, forked, monkeypatch, tmp_path):
 def test_torchrun_starts_them_again_where_one_dies_and_the_run_goes_on(forked, monkeypatch, tmp_path):
     monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "again"))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = launched(*torchrun, "--max-restarts", "1", SCRIPT, "ddp")
+    # One restart is ours; on a busy machine torch's own meeting of the processes fails now and then.
+    done = launched(*torchrun, "--max-restarts", "5", SCRIPT, "ddp")
     assert told(done) == forked
     assert "goes on after epoch 1" in done.stderr

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ArgumentError
 from ..metric import Mode
@@ -95,6 +95,10 @@ class Trial:
         self.refused_monitor: list[str] | None = None
         """What its run had logged when it was refused to train on without the study's monitor."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What processes need that train it with its callback: nothing of what has started them."""
+        return {**self.__dict__, "task": replace(self.task, objective=_is_elsewhere), "_callbacks": []}
+
     def callback(self, **options: Any) -> BurrCallback:
         """The callback to train with: it is in the study's store, and has the pruner in its machine.
 
@@ -177,3 +181,7 @@ class Trial:
 
     def _state(self, key: str) -> Any:
         return next((each.state[key] for each in reversed(self._callbacks) if each.opened), None)
+
+
+def _is_elsewhere(trial: Trial) -> NoReturn:
+    raise AssertionError("the objective is in the process that has started this one")

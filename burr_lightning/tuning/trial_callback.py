@@ -16,7 +16,7 @@ from ..waiting import waits
 from .forked import see_to_fork
 from .interrupting import is_interruption
 from .pruning import Scores, prunes, reports_to, with_pruning
-from .trial import Trial
+from .trial import Trial, TrialTask
 
 
 class TrialCallback(BurrCallback):
@@ -28,7 +28,7 @@ class TrialCallback(BurrCallback):
     """
 
     def __init__(self, trial: Trial, **options: Any) -> None:
-        self._trial, self._task = trial, trial.task
+        self._trial = trial
         self.interrupted = False
         """Whether the newest ``fit`` was told to end."""
         super().__init__(**options)
@@ -61,6 +61,10 @@ class TrialCallback(BurrCallback):
         self._trial.trained = True
         reason = self.state["stop_reason"] or ""
         self._trial.came_to_its_end |= reason.startswith(("max_epochs=", "max_steps="))
+
+    @property
+    def _task(self) -> TrialTask:
+        return self._trial.task
 
     @property
     def waits_for(self) -> str | None:
