@@ -122,6 +122,8 @@ class Asking:
 
     def tell(self, pause: Pause) -> None:
         """Tell the user's own function, once of each question."""
+        if not self._ranks.leads:
+            return
         if self._reviews is None:
             tell(self._settings.on_pause, pause)
         elif not self._reviews.was_told(pause.question):

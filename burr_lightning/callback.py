@@ -224,6 +224,10 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
             take_loader_states(checkpoint, self._kept.get("loader_states", []))
         self._fitting.driver.loaders_made.make_again(self._kept)
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here on SIGTERM is heard on all ranks together."""
+        self._fitting.driver.sigterm.begin()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
         self._fitting.driver.training_started(self._kept)

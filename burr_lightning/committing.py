@@ -57,7 +57,7 @@ class RunCommits:
         if self._every_n_steps is None:
             return
         self._steps = self._trainer.global_step // self._every_n_steps
-        if not self._inside_epochs:
+        if not self._inside_epochs and self._ranks.leads:
             kinds = ", ".join(type(loader).__name__ for loader in data.train_loaders(self._trainer))
             log.warning(
                 "Checkpoints(every_n_steps=%d): no commits are made inside an epoch, for its training data "

@@ -76,7 +76,7 @@ class Driver:
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
-        self._sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
+        self.sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
@@ -85,7 +85,7 @@ class Driver:
         told = Told(self._rolled_back, self.loaders_made.swap, lambda: self._schedules)
         self._training = training = LiveTraining(trainer, module, committer, app.uid, told, ranks)
         clock = TrainingClock(app.state["seconds"])
-        self.asking = asking = Asking(self._sigterm, app, self._commits, clock, folder, settings, ranks)
+        self.asking = asking = Asking(self.sigterm, app, self._commits, clock, folder, settings, ranks)
         self._ordinary = OrdinaryActions(
             trainer, module, app, self._commits, training, asking, ranks, self._wrapping
         )
@@ -118,7 +118,7 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
-        self._sigterm.begin()
+        self.sigterm.begin()
         self._wrapping.training_started()
         self._walk.clock.start()
         self.loaders_made.training_started()
@@ -215,7 +215,7 @@ class Driver:
         """An epoch of training is over, and all of its metrics are known."""
         if self._walk.phase is None:
             return
-        self._sigterm.share()
+        self.sigterm.share()
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=self._leaving.asked)
         checked = self._walk.logged.of_validation if self._cut_short else {}
@@ -229,7 +229,7 @@ class Driver:
         self._commits.settle()
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
         self._walk.boundary()
-        self._sigterm.share()
+        self.sigterm.share()
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
@@ -319,7 +319,7 @@ class Driver:
 
     def leave_loops(self) -> None:
         """Leave the trainer's loops as they were."""
-        self._sigterm.end()
+        self.sigterm.end()
         self._leaving.end()
         self._between_hooks.remove()
         self.loaders_made.remove()

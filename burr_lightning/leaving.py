@@ -59,7 +59,8 @@ def end_paused(run: OpenRun) -> None:
     """Let a run go that waits, and say what for."""
     pause = run.driver.asking.paused
     assert pause is not None
-    run.driver.asking.tell(pause)
-    for line in messages.paused(pause):
-        log.warning("%s", line)  # whatever of Lightning's is silenced
+    if run.leads:
+        run.driver.asking.tell(pause)
+        for line in messages.paused(pause):
+            log.warning("%s", line)  # whatever of Lightning's is silenced
     run.ended(Outcome("paused"))

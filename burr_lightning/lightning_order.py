@@ -77,6 +77,8 @@ class SampleOrders:
             loop: The loop that has them.
         """
         for name, sampler in _samplers(loop).items():
+            if not hasattr(sampler, "seed"):
+                continue  # one of the user's own
             sampler.seed = self._seeds.setdefault(f"{kind} {name}", sampler.seed)
 
     def _inner(self) -> dict[str, Any]:

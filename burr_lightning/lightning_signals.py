@@ -49,7 +49,7 @@ class SharedSigterm:
 
     def share(self) -> None:
         """Have all ranks know whether one of them was told to end."""
-        if self._ranks.size > 1 and self._ranks.any(self._heard):
+        if self._ranks.size > 1 and self._ranks.any(self.heard):
             self._trainer._signal_connector.received_sigterm = True
 
     def end(self) -> None:

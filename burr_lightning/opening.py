@@ -227,6 +227,11 @@ class OpenRun:
         return not self.standing.finished and self.driver.asking.stays_paused(self.standing.position)
 
     @property
+    def leads(self) -> bool:
+        """Whether this process is the one that decides, and that speaks for all of them."""
+        return self._ranks.leads
+
+    @property
     def is_open(self) -> bool:
         """Whether the run has not ended yet."""
         return not self._closed

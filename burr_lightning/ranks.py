@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch import Trainer
+from torch.distributed.distributed_c10d import _get_default_store
 
 from .errors import BurrLightningError, RankFailedError, RankLostError
 
 _Value = TypeVar("_Value")
 
+_trainings = count()
+"""Those of a process, which are as many on each rank."""
 _PATIENCE = timedelta(days=365)
 
 _Told = tuple[Any, BaseException | None]
@@ -39,6 +43,7 @@ class Ranks:
         self.rank, self.size = trainer.global_rank, trainer.world_size
         self._group: Any = None
         self._patient: Any = None
+        self._note = f"burr_lightning/failed/{next(_trainings)}"
         if self.size > 1:
             self._group = dist.new_group(backend="gloo")
             self._patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
@@ -65,7 +70,7 @@ class Ranks:
         if not self.leads:
             value, error = self._heard(None, patient)
             if error is not None:
-                raise _as_told(0, error)
+                raise error
             return value  # type: ignore[no-any-return]
         try:
             value = decide()
@@ -77,6 +82,8 @@ class Ranks:
 
     def together(self, act: Callable[[], _Value]) -> _Value:
         """Have all of them do something; where one fails, all do.
+
+        The one that fails waits for nobody: the others may be in the middle of what they do together.
 
         Args:
             act: What each does.
@@ -93,11 +100,9 @@ class Ranks:
         try:
             value = act()
         except BaseException as error:
-            self.of_all(_sent(error))
+            self._leave(f"{type(error).__name__}: {error}")
             raise
-        for rank, told in enumerate(self.of_all(None)):
-            if told is not None:
-                raise _as_told(rank, told)
+        self.of_all(None)
         return value
 
     def of_all(self, value: _Value) -> list[_Value]:
@@ -131,6 +136,20 @@ class Ranks:
             return None
         return [torch.load(io.BytesIO(each), map_location="cpu", weights_only=False) for each in packed]
 
+    def _leave(self, why: str) -> None:
+        """Write down why this one fails, where the others look once they hear that it has left."""
+        with suppress(Exception):  # the process that keeps the notes may be the one that is gone
+            _get_default_store().set(self._note, f"{self.rank} {why}")
+        self.close()
+
+    def failed(self) -> RankFailedError | None:
+        """What the one that has left has written down; ``None`` where it had no time to."""
+        with suppress(Exception):
+            if _get_default_store().check([self._note]):
+                rank, why = _get_default_store().get(self._note).decode().split(" ", 1)
+                return RankFailedError(int(rank), why)
+        return None
+
     def close(self) -> None:
         """Speak no more; whoever still waits for this one hears that it has left."""
         groups, self._group, self._patient = (self._group, self._patient), None, None
@@ -153,7 +172,7 @@ def _noticed(ranks: Ranks) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RankLostError(ranks.rank, ranks.size, error) from error
+        raise ranks.failed() or RankLostError(ranks.rank, ranks.size, error) from error
 
 
 def _sent(error: BaseException) -> BaseException:
@@ -166,9 +185,3 @@ def _sent(error: BaseException) -> BaseException:
         else:
             return error
     return RankFailedError(0, f"{type(error).__name__}: {error}")
-
-
-def _as_told(rank: int, error: BaseException) -> BaseException:
-    if isinstance(error, RankFailedError):
-        return RankFailedError(rank, error.what)
-    return error

@@ -119,7 +119,10 @@ class RunReader:
     @best_model_path.setter
     def best_model_path(self, path: str) -> None:
         """Lightning's way to say that processes which it had started have trained, and what they found."""
-        self._opened, self._trained_elsewhere = None, self.run_id or Path(path).parent.parent.name
+        run_id = self.run_id or Path(path).parent.parent.name
+        if not run_id or self._stored_as(run_id) is None:
+            return  # nothing was trained that leaves anything, as by fast_dev_run
+        self._opened, self._trained_elsewhere = None, run_id
         self.trained_elsewhere()
 
     def trained_elsewhere(self) -> None:
@@ -134,7 +137,10 @@ class RunReader:
     def _stored(self) -> Run | None:
         if self.run_id is None and not self.opened:
             return None
+        return self._stored_as(self.run_id or self._trained_elsewhere or self.app.uid)
+
+    def _stored_as(self, run_id: str) -> Run | None:
         try:
-            return self.run
+            return Run.open(run_id, self.project, root_dir=self.root, persister=self._persister)
         except RunNotFoundError:
             return None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 from typing import Any
+
+from typing_extensions import Self
 
 from .pickling import packed
 
@@ -17,6 +20,18 @@ class CanBeSent:
 
     Conditions are made of functions, so that it takes cloudpickle.
     """
+
+    def __copy__(self) -> Self:
+        """A copy as it is without pickling."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy as it is without pickling."""
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        copied.__dict__.update(deepcopy(self.__dict__, memo))
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
         configured = {**self.__dict__, "_opened": None, "_log": None}

@@ -89,9 +89,17 @@ class TestWhatGoes:
         assert list(again.history["val_loss"]) == LOSSES[:2]
         assert again.run.verify().sound
 
+    def test_given_twice_it_takes_no_other_run_of_that_beginning(self, run):
+        fit("digits-2", 1)
+        facts("digits", "--yes")
+        again = cli("digits", "--yes")
+        assert again.exit_code == 1
+        assert "'digits' is the beginning of 'digits-2', and --yes takes whole names" in again.stderr
+        assert [each.run_id for each in list_runs()] == ["digits-2"]
+
     def test_several_and_each_once(self, run):
         fit("other", 1)
-        assert [done["run_id"] for done in facts("digits", "other", "dig", "--yes")] == ["digits", "other"]
+        assert [done["run_id"] for done in facts("digits", "other", "digits", "--yes")] == ["digits", "other"]
         assert list_runs() == []
 
     def test_if_one_cannot_go_none_does(self, run):
@@ -371,7 +379,7 @@ class TestCutOff:
             fit("digits", 5)
         assert everything(half_deleted.folder) == before
         assert "it is deleted in part already" in cli("digits").stdout
-        [done] = facts("dig", "--yes")
+        [done] = facts("digits", "--yes")
         assert done["half_deleted_before"]
         assert fit("digits", 1).run.verify().sound
 

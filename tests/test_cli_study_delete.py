@@ -22,7 +22,8 @@ from trains_beside import fit
 
 from burr_lightning import Run, list_runs
 from burr_lightning.cli import main
-from burr_lightning.errors import HalfDeletedStudyError, NameTakenError
+from burr_lightning.errors import HalfDeletedStudyError, NameTakenError, NotDeletedError
+from burr_lightning.layout import RunFolder
 from burr_lightning.locks import RunLock
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import Study
@@ -92,7 +93,7 @@ class TestWhatGoes:
         assert shown.stdout.endswith("Nothing was deleted: --yes deletes it.\n")
         assert everything(own_home) == before
 
-        told, done = facts("sea"), facts("sea", "--yes")
+        told, done = facts("sea"), facts("search", "--yes")
         assert {**told, "deleted": True} == {
             **done,
             "runs": [{**run, "deleted": False} for run in done["runs"]],
@@ -104,6 +105,33 @@ class TestWhatGoes:
         assert is_gone(own_home)
         assert {path for path in before if path not in everything(own_home)} == set(gone)
         assert Run.open("other").verify().sound
+
+    def test_given_twice_it_takes_no_other_study_of_that_beginning(self):
+        search().run()
+        search("search-b").run()
+        assert cli("search", "--yes").exit_code == 0
+        again = cli("search", "--yes")
+        assert again.exit_code == 1
+        assert "'search' is the beginning of 'search-b', and --yes takes whole names" in again.stderr
+        assert len(Study.open("search-b").trials) == 3
+
+    def test_an_emptied_folder_is_meant_before_a_study_of_that_beginning(self, own_home):
+        search("search-b").run()
+        (own_home / "runs/lightning/search").mkdir()
+        assert cli("search", "--yes").exit_code == 0
+        assert len(Study.open("search-b").trials) == 3
+
+    def test_one_that_cannot_go_has_its_best_trial_back(self, monkeypatch):
+        best = search().run().best.run_id
+
+        def held(trial):
+            raise NotDeletedError(trial.folder.run_id, "somebody needs it.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("burr_lightning.tuning.deleting.delete_run", held)
+            assert cli("search", "--yes", "--keep-best").exit_code == 1
+        assert RunFolder(Path("runs"), "lightning", best).info().study == "search"
+        assert len(Study.open("search").trials) == 3
 
     def test_its_name_is_free_and_begins_anew(self):
         search().run()

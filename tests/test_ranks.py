@@ -1,10 +1,12 @@
 """A training on several processes is one machine: one decision, one set of rows, and an exact resume."""
 
+import os
 import signal
 
 import pytest
 import torch
 from digits import DigitNet
+from forks import tell
 from lightning.pytorch.strategies import DDPStrategy
 from pools import by_and_by
 from ranked import Ranked, Training, train
@@ -119,6 +121,35 @@ class TestFaults:
         assert trained(2, training) == undisturbed(2, training)
 
 
+class CannotSave(DigitNet):
+    """Fails on the second rank where a checkpoint is put together, which Lightning does on all of them."""
+
+    def on_save_checkpoint(self, checkpoint):
+        if self.global_rank == 1 and self.current_epoch == 1:
+            raise ValueError("the disk of this one is full")
+
+
+class ToldToEndEarly(DigitNet):
+    """The second rank is told to end before the training begins, in the sanity check."""
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        if self.trainer.sanity_checking and self.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class TestFaultsInWhatAllDo:
+    def test_where_one_fails_in_the_middle_of_it_the_others_hear_of_it(self):
+        ranks = Ranked(2, train, Training(module=CannotSave))
+        assert ranks.ended()[0] == [1, 1]
+        assert "ValueError: the disk of this one is full" in ranks[1].printed
+        assert Run.open("ranked").epoch == 0
+
+    def test_sigterm_in_the_sanity_check_ends_all_of_them(self):
+        ranks = Ranked(2, train, Training(module=ToldToEndEarly))
+        assert ranks.ended()[0] == [TERMINATED] * 2, ranks.printed
+
+
 class TestOtherNumbersOfRanks:
     @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2)])
     def test_a_run_goes_on_from_the_end_of_an_epoch_and_says_what_is_not_the_same(self, before, after):
@@ -171,7 +202,7 @@ def test_a_strategy_that_writes_checkpoints_of_its_own_is_refused_on_all_ranks()
 
 
 def asks_after_epoch_1():
-    return {"review_when": max_epochs(2)}
+    return {"review_when": max_epochs(2), "on_pause": lambda pause: tell("pause", pause.question.text)}
 
 
 def waits_for_an_answer():
@@ -181,7 +212,12 @@ def waits_for_an_answer():
 class TestAHuman:
     def test_all_ranks_pause_and_go_on_with_the_answer_as_if_nobody_had_been_asked(self, undisturbed):
         training = Training(callback=asks_after_epoch_1)
-        assert [each["paused"] for each in trained(2, training)] == [True, True]
+        ranks = Ranked(2, train, training)
+        told = [child.rest() for child in ranks.children]
+        assert [[message[0] for message in of_rank] for of_rank in told] == [["pause", "ended"], ["ended"]]
+        assert [of_rank[-1][1]["paused"] for of_rank in told] == [True, True]
+        assert [child.ended() for child in ranks.children] == [0, 0]
+        assert "would wait here" not in ranks.printed
         again = Ranked(2, train, training)  # nobody has answered: it goes on waiting
         assert [told[1]["paused"] for told in again.ended()[1]] == [True, True]
         Run.open("ranked").answer("go")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..amounts import file_size
 from .completing import run_ids as complete_run_ids
-from .options import json_option, persister_option, where_options
+from .options import json_option, persister_option, refuse_beginning, where_options
 from .output import console, print_json, print_whole
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def delete(
     """Delete stored runs: the folder, the rows, and what Burr's tracker has of them.
 
     RUN is a run's id, a beginning of it that no other run has, or "latest". What goes is shown; --yes
-    deletes it. A run that is being trained, or that a job of the queue is to start, is refused. Its forks
-    stay as they are. A deletion that is cut off is ended by the same command. A run whose run.json is
-    gone or cannot be read goes too, with its rows beside the runs, or those in the store that --persister
-    names.
+    deletes it, and takes whole ids. A run that is being trained, or that a job of the queue is to start,
+    is refused. Its forks stay as they are. A deletion that is cut off is ended by the same command. A run
+    whose run.json is gone or cannot be read goes too, with its rows beside the runs, or those in the
+    store that --persister names.
     """
     from ..layout import home
     from ..storage.deleting import delete as delete_run
@@ -49,9 +49,12 @@ def delete(
     from ..storage.sizes import Freed
 
     root = home(root_dir)
-    meant = {
-        folder.path: (folder, info) for folder, info in (found(run_id, root, project) for run_id in run_ids)
-    }
+    meant = {}
+    for run_id in run_ids:
+        folder, info = found(run_id, root, project)
+        if yes:
+            refuse_beginning(run_id, folder.run_id)
+        meant[folder.path] = folder, info
     freed = Freed()
     runs = [doomed(*run, persister, keep_rows=keep_rows, freed=freed) for run in meant.values()]
     out, gone = console(), set()

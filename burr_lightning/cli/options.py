@@ -56,6 +56,18 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")(command)
 
 
+def refuse_beginning(wanted: str, meant: str) -> None:
+    """See that what is to be deleted was called by its whole name.
+
+    Raises:
+        NameNotWholeError: If it was not.
+    """
+    from ..errors import NameNotWholeError
+
+    if wanted not in (meant, "latest"):
+        raise NameNotWholeError(wanted, meant)
+
+
 def finite(context: click.Context, option: click.Parameter, value: float) -> float:
     """A number of an option, unless it is infinite or none: click takes both for floats."""
     if not math.isfinite(value):

@@ -115,6 +115,22 @@ class StudyNotDeletedError(NotDeletedError):
     _ONE = "Study"
 
 
+class NameNotWholeError(BurrLightningError, LookupError):
+    """What is to be deleted was not called by its whole name.
+
+    Attributes:
+        wanted: What was typed.
+        meant: What it is the beginning of.
+    """
+
+    def __init__(self, wanted: str, meant: str) -> None:
+        self.wanted, self.meant = wanted, meant
+        super().__init__(
+            f"{wanted!r} is the beginning of {meant!r}, and --yes takes whole names: where {wanted!r} was "
+            f"deleted before, the same command would delete another one. If it is meant, write {meant}."
+        )
+
+
 class RowsNotDeletedError(BurrLightningError, RuntimeError):
     """The rows of a run or a study that is to be deleted are out of reach.
 

@@ -75,16 +75,19 @@ def _owned(folder: StudyFolder) -> Iterator[None]:
 
 
 def _delete_runs(study: DoomedStudy, gone: Callable[[Doomed], object]) -> None:
-    is_whole = not study.begun
+    is_whole, released = not study.begun, []
     try:
         for kept in study.keeps:
             _release(study.folder, kept)
+            released.append(kept)
         for trial in study.trials:
             delete_run(trial)
             is_whole = False
             gone(trial)
     except BurrLightningError as error:
         if is_whole and not any(trial.folder.half_deleted.exists() for trial in study.trials):
+            for kept in released:
+                _take_back(study.folder, kept)
             study.folder.do_not_delete()  # nothing was, so that it can be gone on with
         if isinstance(error, NotDeletedError) and not isinstance(error, StudyNotDeletedError):
             why = f"its run {error.run_id!r}: {error.why}"
@@ -107,6 +110,13 @@ def _release(study: StudyFolder, run: RunFolder) -> None:
         if isinstance(error, BurrLightningError):
             raise
         raise StorageError(run.run_id, error) from error
+
+
+def _take_back(study: StudyFolder, run: RunFolder) -> None:
+    """Have a run be its study's trial again."""
+    info = run.info()
+    if info is not None:
+        run.write_info(replace(info, study=study.study_id))
 
 
 def _delete_rows(study: DoomedStudy) -> None:

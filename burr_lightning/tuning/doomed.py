@@ -12,7 +12,6 @@ from ..errors import (
     NotDeletedError,
     RowsNotDeletedError,
     StudyNotDeletedError,
-    StudyNotFoundError,
 )
 from ..layout import RunFolder, RunInfo, project_folders
 from ..persisters import PersisterUrl, opened_to_read
@@ -71,13 +70,9 @@ def found(wanted: str, root: Path, project: str | None) -> StudyFolder:
         StudyNotFoundError: If no study, or more than one, is meant.
     """
     folders = [*half_deleted_studies(root, project), *study_folders(root, project)]
-    try:
-        return only_study({folder: _info(folder).created for folder in folders}, wanted, root)
-    except StudyNotFoundError:
-        emptied = list(_emptied(wanted, root, project))
-        if len(emptied) != 1:
-            raise
-        return emptied[0]
+    emptied = [] if any(folder.study_id == wanted for folder in folders) else _emptied(wanted, root, project)
+    known = {folder: _info(folder).created for folder in [*folders, *emptied]}
+    return only_study(known, wanted, root)
 
 
 def doomed_study(

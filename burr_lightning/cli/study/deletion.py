@@ -11,7 +11,7 @@ from rich.console import Console
 from ...amounts import file_size
 from ...errors.listed import listed
 from ..delete import run_facts
-from ..options import json_option, persister_option, where_options
+from ..options import json_option, persister_option, refuse_beginning, where_options
 from ..output import console, print_field, print_json, print_whole
 from .finding import needs_tuning, study_argument
 
@@ -42,9 +42,9 @@ def delete(
     """Delete a study: the runs of its trials, then its own rows, folder, and what Burr's tracker has of it.
 
     STUDY is the study's id, a beginning of it that no other study has, or "latest". What goes is shown;
-    --yes deletes it. A study that a process runs is refused, and so is one with a trial that is being
-    trained. Forks of its trials that are none of its own stay as they are. A deletion that is cut off is
-    ended by the same command.
+    --yes deletes it, and takes a whole id. A study that a process runs is refused, and so is one with a
+    trial that is being trained. Forks of its trials that are none of its own stay as they are. A deletion
+    that is cut off is ended by the same command.
     """
     with needs_tuning("study delete"):
         from ...tuning.deleting import delete_study
@@ -52,6 +52,8 @@ def delete(
     from ...layout import home
 
     folder = found(study_id, home(root_dir), project)
+    if yes:
+        refuse_beginning(study_id, folder.study_id)
     study = doomed_study(folder, persister, keep_rows=keep_rows, keep_best=keep_best)
     gone: set[Path] = set()
     done = False
