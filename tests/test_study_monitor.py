@@ -15,6 +15,7 @@ from burr_lightning.conditions import reached
 from burr_lightning.errors import NoTrialFinishedError, UnknownMetricError, UnknownMonitorError
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import InProcess, LocalProcesses, Study
+from burr_lightning.tuning.scores import scores_by_trial
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 WRONG = {"monitor": "val_los"}
@@ -147,8 +148,7 @@ def test_scores_of_another_monitor_are_made_again_from_the_runs():
     with pytest.raises(KeyboardInterrupt):
         study(interrupted_after_an_epoch).run()
     ran = study(n_trials=1, monitor="acc").run()
-    assert [fact["value"] for fact in ran.scores.newer()] == ["0.5", "0.5"]
-    assert {fact["epoch"] for fact in ran.scores.newer()} == {0, 1}
+    assert scores_by_trial(ran.scores) == {0: {0: 0.5, 1: 0.5}}
 
 
 def test_a_study_that_was_killed_before_it_ended_is_refused_when_it_goes_on(monkeypatch):
