@@ -1,4 +1,4 @@
-"""A study whose monitor nothing logs ends with its first trial, and goes on under one that is logged."""
+"""A study whose monitor nothing logs ends with its first trials, and goes on under one that is logged."""
 
 import time
 from pathlib import Path
@@ -11,11 +11,11 @@ from optuna.samplers import RandomSampler
 from population_runs import POPULATION
 from population_runs import study as population
 
-from burr_lightning import Run
 from burr_lightning.conditions import reached
-from burr_lightning.errors import UnknownMetricError, UnknownMonitorError
+from burr_lightning.errors import NoTrialFinishedError, UnknownMetricError, UnknownMonitorError
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import InProcess, LocalProcesses, Study
+from burr_lightning.tuning.scores import scores_by_trial
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 WRONG = {"monitor": "val_los"}
@@ -96,11 +96,59 @@ def test_under_the_right_monitor_it_takes_what_was_trained_and_goes_on(trains):
 
 
 @pytest.mark.parametrize("trains", [{}, TO_THE_END])
-def test_run_again_with_the_same_monitor_it_is_refused_again(trains):
-    refused(fn=lambda trial: trained(trial, options=trains), **WRONG)
+def test_run_again_with_the_same_monitor_such_a_trial_fails_and_the_search_goes_on(trains):
+    def sometimes(trial):
+        script = {"acc": [0.5]} if trial.number < 2 else None
+        trained(trial, watched, script=script, options=trains)
+
     watched = Watched()
-    assert refused(fn=lambda trial: trained(trial, watched, options=trains), **WRONG).trial == 0
-    assert (begun(), watched.epochs) == ([0, 0], [] if trains else [0])
+    error = refused(fn=sometimes, n_trials=4)
+    assert "or run it again as it is: then such a trial fails and the search goes on" in str(error)
+    assert Study.open("metrics").state["unknown_monitor"] == "val_loss"
+    ran = study(sometimes, n_trials=4).run()
+    assert begun() == [0, 0, 1, 2, 3]
+    assert outcomes(ran) == [("failed", None), ("failed", None), ("finished", 2.25), ("finished", 3.25)]
+    assert "needs the metric 'val_loss', and nothing logged it" in ran.trials[0].reason
+
+
+def test_that_the_user_was_told_is_kept_where_the_study_is_interrupted_again():
+    def interrupts(trial):
+        raise KeyboardInterrupt
+
+    refused(**WRONG)
+    with pytest.raises(KeyboardInterrupt):
+        study(interrupts, **WRONG).run()
+    with pytest.raises(NoTrialFinishedError):
+        study(n_trials=2, **WRONG).run()
+    assert [trial.status for trial in Study.open("metrics").trials] == ["failed"] * 2
+
+
+def test_the_user_is_told_anew_of_another_monitor():
+    refused(**WRONG)
+    assert refused(monitor="los").metric == "los"
+    assert refused(**WRONG).metric == "val_los"
+    assert [trial.status for trial in Study.open("metrics").trials] == ["waiting"]
+
+
+def interrupted_after_an_epoch(trial):
+    trained(trial, epochs=1, options=TO_THE_END)
+    raise KeyboardInterrupt
+
+
+def test_scores_of_another_monitor_do_not_hide_that_nothing_logs_the_new_one():
+    with pytest.raises(KeyboardInterrupt):
+        study(interrupted_after_an_epoch).run()
+    assert [fact["value"] for fact in Study.open("metrics").scores.newer()] == ["0.5"]
+    refused(fn=lambda trial: trained(trial, options=TO_THE_END), **WRONG)
+    assert begun() == [0, 0]
+    assert list(Study.open("metrics").scores.newer()) == []
+
+
+def test_scores_of_another_monitor_are_made_again_from_the_runs():
+    with pytest.raises(KeyboardInterrupt):
+        study(interrupted_after_an_epoch).run()
+    ran = study(n_trials=1, monitor="acc").run()
+    assert scores_by_trial(ran.scores) == {0: {0: 0.5, 1: 0.5}}
 
 
 def test_a_study_that_was_killed_before_it_ended_is_refused_when_it_goes_on(monkeypatch):
@@ -266,34 +314,90 @@ def test_members_of_a_population_go_on_under_the_right_monitor():
     assert [trial.value for trial in ran.trials] == [trial.value for trial in whole.trials]
 
 
-class Held(Callback):
-    """Lets the first trial end when the other one trains its second epoch, which lasts until it is ended."""
-
-    def __init__(self, trial):
-        self._trial = trial
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        until = time.monotonic() + 60
-        if self._trial.number == 1 and trainer.current_epoch == 1 and self._trial.attempt == 1:
-            Path("held").touch()
-            while not trainer.received_sigterm and time.monotonic() < until:
-                time.sleep(0.01)
-        while self._trial.number == 0 and not Path("held").exists() and time.monotonic() < until:
-            time.sleep(0.01)
+def waited_for(name):
+    """Wait until a file is there."""
+    until = time.monotonic() + 60
+    while not Path(name).exists() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
-def held(trial):
-    trained(trial, Held(trial), options=TO_THE_END)
+def slow(trial):
+    """The first trial logs another metric, and ends while the second one has not trained an epoch."""
+    if trial.number == 0:
+        trained(trial, script={"acc": [0.5]}, options=TO_THE_END)
+        Path("ended").touch()
+    elif trial.number == 1:
+        waited_for("ended")
+        time.sleep(1.5)
+        trained(trial)
+    else:
+        trained(trial)
+
+
+def test_one_that_runs_beside_it_is_waited_for():
+    with LocalProcesses(2) as pool:
+        ran = study(slow, executor=pool, parallel=2, n_trials=3).run()
+    assert outcomes(ran) == [("failed", None), ("finished", 1.25), ("finished", 2.25)]
+    assert [trial.attempts for trial in ran.trials] == [1, 1, 1]
+
+
+def test_where_those_beside_it_lack_it_as_well_no_other_one_is_begun():
+    with LocalProcesses(2) as pool:
+        error = refused(fn=slow, executor=pool, parallel=2, **WRONG)
+    assert error.trial in (0, 1)
+    assert sorted(begun()) == [0, 1]
+    assert outcomes(Study.open("metrics")) == [("waiting", None)] * 2
+
+
+def logs_and_trains_on(trial):
+    """The second trial ends only when the first one was recorded, and a third one begun."""
+    if trial.number == 0:
+        trained(trial, script={"acc": [0.5]}, options=TO_THE_END)
+        Path("ended").touch()
+    elif trial.number == 1:
+        waited_for("ended")
+        trained(trial, TrainsOn())
+    else:
+        Path("third").touch()
+        trained(trial)
+
+
+class TrainsOn(Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            waited_for("third")
+
+
+def test_it_is_recorded_as_soon_as_one_beside_it_has_logged_the_monitor():
+    with LocalProcesses(2) as pool:
+        began = time.monotonic()
+        ran = study(logs_and_trains_on, executor=pool, parallel=2, n_trials=3).run()
+    assert time.monotonic() - began < 50
+    assert outcomes(ran) == [("failed", None), ("finished", 1.25), ("finished", 2.25)]
+
+
+def fails_beside(trial):
+    """The second trial fails when the first one has ended; the third one runs until it is ended."""
+    if trial.number == 1:
+        waited_for("ended")
+        time.sleep(1)
+        raise ZeroDivisionError
+    if trial.number == 2 and not Path("once").exists():
+        Path("once").touch()
+        time.sleep(60)
+    trained(trial, options=TO_THE_END)
+    Path("ended").touch()
 
 
 def test_trials_in_other_processes_are_told_to_commit_and_go_on_later(caplog):
+    began = time.monotonic()
     with LocalProcesses(2) as pool, pytest.raises(UnknownMonitorError):
-        study(held, executor=pool, parallel=2, **WRONG).run()
+        study(fails_beside, executor=pool, parallel=2, **WRONG).run()
+    assert time.monotonic() - began < 50
     assert "is interrupted by its monitor 'val_los', which trial 0 has not logged; 1 trials" in caplog.text
-    assert outcomes(Study.open("metrics")) == [("waiting", None)] * 2
-    run = Run.open("metrics-1")
-    assert (run.status, run.epoch) == ("interrupted", 0)
+    assert outcomes(Study.open("metrics")) == [("waiting", None), ("failed", None), ("waiting", None)]
+    Path("once").touch()
     with LocalProcesses(2) as pool:
-        ran = study(held, executor=pool, parallel=2, n_trials=3).run()
-    assert outcomes(ran) == [("finished", 0.25 + number) for number in range(3)]
+        ran = study(fails_beside, executor=pool, parallel=2, n_trials=3).run()
+    assert outcomes(ran) == [("finished", 0.25), ("failed", None), ("finished", 2.25)]
     assert [trial.deaths for trial in ran.trials] == [0, 0, 0]

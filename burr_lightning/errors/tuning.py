@@ -77,9 +77,11 @@ class UnknownMonitorError(UnknownMetricError):
             f"Study({study_id!r}, monitor={monitor!r}).run(): trial {trial} has trained, and nothing logged "
             f"{monitor!r}. No trial has a value, and the others would train for nothing. Metrics that it "
             f"logged: {listed(self.available)}.{meant} Run the study again with a monitor of these, or with "
-            f"self.log({monitor!r}, ...) in the module: it goes on with the same trials. A trial that has "
-            f"trained to its end without it is not trained again; for that, give the study another run_id or "
-            f"delete it: burr-lightning study delete {study_id}.",
+            f"self.log({monitor!r}, ...) in the module: it goes on with the same trials. Where it is logged "
+            f"only every few epochs, or only with some hyperparameters: return the trial's value from the "
+            f"objective; or run it again as it is: then such a trial fails and the search goes on. A trial "
+            f"that has trained to its end without it is not trained again; for that, give the study another "
+            f"run_id or delete it: burr-lightning study delete {study_id}.",
         )
 
 

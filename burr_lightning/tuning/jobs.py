@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from burr.core import State
@@ -17,6 +17,9 @@ from .outcomes import Outcome
 from .study_actions import free_worker
 from .trial_record import TrialRecord
 from .worker import TrialTask, run_trial
+
+_LOOKS_AGAIN = 0.5
+"""Seconds after which it is looked again whether an outcome still waits for other trials."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,18 @@ class Jobs:
         executor: What runs them: any of ``concurrent.futures``. One that has ``stop`` can end what runs, one
             that has ``kill`` can do so at once, and one that has ``place`` knows where it runs.
         task: Makes of a trial, and of the step that launches it, what its worker is given.
+        waits: Whether an outcome is told only after those of the trials that ran beside it.
     """
 
-    def __init__(self, executor: Executor, task: Callable[[TrialRecord, int], TrialTask]) -> None:
-        self._executor, self._task = executor, task
+    def __init__(
+        self,
+        executor: Executor,
+        task: Callable[[TrialRecord, int], TrialTask],
+        waits: Callable[[Outcome], bool] = lambda outcome: False,
+    ) -> None:
+        self._executor, self._task, self._waits = executor, task, waits
+        self._held: dict[int, tuple[Outcome, Set[int]]] = {}
+        """The outcomes that wait, and which trials ran beside each."""
         self._done: SimpleQueue[int] = SimpleQueue()
         self.running: dict[int, Job] = {}
         self._stopped, self._study_id = False, ""
@@ -78,13 +89,31 @@ class Jobs:
         Raises:
             ProcessNotStartedError: If its process could not begin, as none of the others can.
         """
-        while (trial := self._done.get()) not in self.running:
-            pass  # it was told of before
-        future = self.running[trial].future
-        error = _raised(future)
-        if isinstance(error, BrokenExecutor) and not self._stopped:
-            raise self._broken(error) from error
-        return self._outcome(trial, future, error)
+        while (held := self._no_longer_held()) is None:
+            try:
+                trial = self._done.get(timeout=_LOOKS_AGAIN if self._held else None)
+            except Empty:
+                continue
+            if trial not in self.running or trial in self._held:
+                continue  # it was told of before
+            future = self.running[trial].future
+            error = _raised(future)
+            if isinstance(error, BrokenExecutor) and not self._stopped:
+                raise self._broken(error) from error
+            outcome = self._outcome(trial, future, error)
+            if self._stopped or not self._waits(outcome):
+                return outcome
+            self._held[trial] = outcome, self.running.keys() - self._held.keys() - {trial}
+        return held
+
+    def _no_longer_held(self) -> Outcome | None:
+        """The first outcome that has waited, and waits no more."""
+        run = self.running.keys() - self._held.keys()
+        for trial, (outcome, beside) in self._held.items():
+            if not (beside & run and self._waits(outcome)):
+                del self._held[trial]
+                return outcome
+        return None
 
     def recorded(self, trial: int) -> None:
         """How a trial went is in the ledger."""
@@ -93,6 +122,7 @@ class Jobs:
     def stop(self) -> None:
         """End those that run, and return when all are done; those whose worker has not begun are left out."""
         self._stopped = True
+        self._held.clear()  # they are told with the others
         futures = [job.future for job in self.running.values()]
         for future in futures:
             future.cancel()

@@ -15,7 +15,8 @@ from .interrupting import Signals, in_words
 from .jobs import Jobs
 from .kept import forget, forget_those_over
 from .machine import is_done, study_machine
-from .monitored import refuse_unknown_monitor
+from .monitored import Monitored
+from .outcomes import Outcome
 from .reasons import Reasons
 from .rows import StudyRow, StudyRows
 from .settings import StudySettings
@@ -38,13 +39,14 @@ class RunningStudy:
 
     def __init__(self, settings: StudySettings, rows: StudyRows) -> None:
         self._settings, self._rows = settings, rows
-        self._scores = TrialScores(settings)
+        self._scores, self._monitored = TrialScores(settings), Monitored(settings)
         stored = rows.newest()
         if stored is None:
             settings.refuse_lost_rows()
             self.state: State[Any] = settings.first_state()
         else:
             self.state = _standing(settings, stored)
+            self._scores.see_to_another_monitor(self.state["ledger"])
             settings.write_info()
         self._is_known = stored is not None
         self._sequence_id = stored.sequence_id if stored is not None else None
@@ -71,7 +73,7 @@ class RunningStudy:
         self._scores.make_up_for_what_is_lost(self.state["ledger"])
         forget_those_over(self._settings.folder.path, dict(enumerate(self.state["ledger"])))
         executor = self._settings.executor or _processes(self._settings.parallel)
-        jobs = Jobs(executor, self._task)
+        jobs = Jobs(executor, self._task, self._waits_for_others)
         app = self._application(jobs)
         try:
             with self._signals.heard():
@@ -97,6 +99,7 @@ class RunningStudy:
         except UnknownMonitorError as error:
             why = f"its monitor {error.metric!r}, which trial {error.trial} has not logged"
             telling.interrupted(self._settings.study_id, why, len(jobs.running) - 1)
+            app.update_state(app.state.update(unknown_monitor=error.metric))
             self._stop(app, jobs, why)
             raise
         except BaseException:
@@ -125,7 +128,7 @@ class RunningStudy:
 
     def _step(self, app: Application[Any], jobs: Jobs) -> bool:
         told = app.state["outcome"]
-        refuse_unknown_monitor(self._settings, app.state)
+        self._monitored.refuse_unknown(app.state)
         done = app.step(inputs={"sequence_id": _next_step(app)})
         if done is None:
             return False
@@ -180,6 +183,10 @@ class RunningStudy:
 
     def _clock(self) -> float:
         return time.monotonic() - self._began
+
+    def _waits_for_others(self, outcome: Outcome) -> bool:
+        """Whether an outcome ends the study, unless another trial that runs logs its monitor yet."""
+        return self._monitored.is_unknown(self.state, outcome.logged)
 
     def _task(self, trial: TrialRecord, sequence_id: int) -> TrialTask:
         parent = None if trial.parent is None else self.state["ledger"][trial.parent]

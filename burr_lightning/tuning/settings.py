@@ -127,7 +127,8 @@ class StudySettings:
         info = self.folder.info()
         if info is not None:
             refuse_other_space(self.study_id, self.space, info.space, stored["ledger"])
-        now = {"parallel": self.parallel, "n_trials": self._most_trials(stored["ledger"])}
+        now: dict[str, Any] = {"parallel": self.parallel, "n_trials": self._most_trials(stored["ledger"])}
+        now["unknown_monitor"] = stored.get("unknown_monitor")  # older rows have none
         state = self.set_back(stored).update(outcome=None, interrupted=None, **now)
         return stopped_as_before(state, self.stop_when)
 

@@ -13,6 +13,7 @@
 | `stopped_by` | the condition that did, as it was written; `None` where it was `n_trials` |
 | `outcome` | how the trial went that is to be recorded |
 | `interrupted` | what interrupts the study, which then starts no trial any more |
+| `unknown_monitor` | the monitor that nothing had logged when that ended the study, `None` where none has |
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def initial_state(
         "stopped_by": None,
         "outcome": None,
         "interrupted": None,
+        "unknown_monitor": None,
     }
 
 

@@ -26,6 +26,17 @@ class TrialScores:
             values = [repr(value) for value in trial.comparable or []]
             self._scores.tell(trial.number, status=trial.status, values=values)
 
+    def see_to_another_monitor(self, ledger: Ledger) -> None:
+        """Tell all anew where the monitor was another one: scores do not say which metric they are of."""
+        folder, monitor = self._settings.folder, self._settings.monitor
+        info = folder.info()  # that of before
+        if info is None or info.monitor == monitor:
+            return
+        folder.scores.unlink(missing_ok=True)
+        if monitor is not None:
+            for trial in ledger:
+                self._tell_history(trial)
+
     def make_up_for_what_is_lost(self, ledger: Ledger) -> None:
         """Tell what the file lacks: the newest end of a trial, or all, where it was lost."""
         if self._settings.pruner is None:
