@@ -153,7 +153,7 @@ class Driver:
             self._going_on = None
         self._commits.trainer_moves_on()
         self._walk.logged.epoch_started()
-        self._wrapping.epoch_started()
+        self._wrapping.may_differ()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
             self.app.update_state(self.state.update(data=fingerprint(self._ranks, self._trainer)))

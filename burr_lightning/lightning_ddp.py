@@ -25,7 +25,7 @@ class Wrapping:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._trains: frozenset[str] = frozenset()
-        self._epoch_began = False
+        self._may_differ = False
 
     def training_started(self) -> None:
         """What trains now is what it was wrapped with."""
@@ -39,22 +39,23 @@ class Wrapping:
         waited for, and what is made to train later would go its own way on each rank.
         """
         model = self._model
-        if model is None or self._trains == _trains(model):
-            return
+        trains = _trains(model) if model is not None else frozenset()
+        if not trains or self._trains == trains:
+            return  # with nothing to train there is nothing to wrap: that may be between two actions
         strategy: Any = self._trainer.strategy
-        self._trains = _trains(model)
+        self._trains = trains
         strategy.model = self._trainer.lightning_module
         del model  # its hooks on the parameters go with it
         strategy.configure_ddp()
 
-    def epoch_started(self) -> None:
-        """The epoch's first batch is still to come, and hooks may freeze something until then."""
-        self._epoch_began = True
+    def may_differ(self) -> None:
+        """Actions, or the hooks of an epoch that begins, may freeze something until the next batch."""
+        self._may_differ = True
 
     def batch_started(self) -> None:
-        """Before an epoch's first batch, do what `fit` does for what hooks have frozen, or made to train."""
-        if self._epoch_began:
-            self._epoch_began = False
+        """Before the first batch after that, do what `fit` does."""
+        if self._may_differ:
+            self._may_differ = False
             self.fit()
 
     @property
@@ -64,7 +65,7 @@ class Wrapping:
         The order of a sum is in its last bits. It is found out in the first batches of a process; until then
         it is another.
         """
-        if self._model is None:
+        if self._model is None or self._trains != _trains(self._model):
             return None
         facts: dict[str, str] = self._model._get_ddp_logging_data()  # type: ignore[no-untyped-call]
         order = facts.get("rebuilt_per_bucket_param_indices")

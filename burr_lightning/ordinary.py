@@ -107,7 +107,7 @@ class OrdinaryActions:
         if self._ranks.size > 1:
             written = self._ranks.agreed(lambda: written_since(before, self._app.state))
             self._app.update_state(self._app.state.update(**written))
-        self._wrapping.fit()
+        self._wrapping.may_differ()
 
     def _change_hparams(self, given: dict[str, Any]) -> bool:
         """Where a human gave hyperparameters other values, tell the module; say whether they did."""

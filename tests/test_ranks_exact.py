@@ -8,6 +8,7 @@ from test_exactness import refuse_differences
 IN_THE_GATE = {
     "accumulated_gradients",
     "a_module_that_unfreezes_a_layer",
+    "finetuned_in_stages",
     "rolled_back_to_other_groups",
     "changed_beside_commits_inside_epochs",
 }
