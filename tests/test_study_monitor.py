@@ -145,10 +145,16 @@ def test_scores_of_another_monitor_do_not_hide_that_nothing_logs_the_new_one():
 
 
 def test_scores_of_another_monitor_are_made_again_from_the_runs():
+    def interrupted_in_the_second(trial):
+        trained(trial)
+        if trial.number == 1:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        study(interrupted_after_an_epoch).run()
-    ran = study(n_trials=1, monitor="acc").run()
-    assert scores_by_trial(ran.scores) == {0: {0: 0.5, 1: 0.5}}
+        study(interrupted_in_the_second).run()
+    assert scores_by_trial(Study.open("metrics").scores)[0] == {0: 0.5, 1: 0.25}
+    ran = study(n_trials=2, monitor="acc").run()
+    assert scores_by_trial(ran.scores)[0] == {0: 0.5, 1: 0.5}
 
 
 def test_a_study_that_was_killed_before_it_ended_is_refused_when_it_goes_on(monkeypatch):
