@@ -89,6 +89,7 @@ def ending(module, trainer, burr):
         "stop_reason": burr.state["stop_reason"],
         "history": {name: [repr(value) for value in burr.history[name]] for name in burr.history.names},
         "paused": burr.paused,
+        "measured": burr.state.get("measured"),
     }
 
 

@@ -5,7 +5,9 @@ import signal
 
 import pytest
 import torch
+from burr.core import action
 from digits import DigitNet
+from exact_machines import with_actions
 from forks import tell
 from lightning.pytorch.strategies import DDPStrategy
 from pools import by_and_by
@@ -72,6 +74,20 @@ class TestOneDecision:
             "best_model",
         ]
         assert len({each["weights"] for each in endings}) == 1
+
+
+@action(reads=[], writes=["measured"])
+def measure(state, trainer):
+    return state.update(measured=10 + trainer.global_rank)
+
+
+def measures():
+    return {"machine": with_actions(measure=(measure, (1,))), "initial_state": {"measured": 0}}
+
+
+def test_what_an_action_writes_on_rank_0_is_in_the_state_of_all():
+    endings = trained(2, Training(callback=measures))
+    assert [each["measured"] for each in endings] == [10, 10]
 
 
 class TestGoingOn:
