@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from burr.core import Condition
@@ -22,8 +21,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore
 from . import messages
 from .acting.swapping import swap_again
 from .commits import Checkpoints
-from .errors import ResumeError, TrainerError
-from .going_on import holds_enough, refuse_other_module
+from .errors import TrainerError
 from .graph_checks import refuse_what_is_not_kept
 from .hparams import change_again
 from .layout import (
@@ -38,28 +36,24 @@ from .leaving import LeavesPaused, end_paused
 from .lightning_access import (
     allow_finished_epochs,
     explain_disabled_checkpointing,
-    preload_checkpoint,
     refuse_other_trainers,
     run_last,
-    waits_to_be_restored,
 )
-from .lightning_data import take_loader_states
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
 from .opening import OpenRun
-from .parameter_groups import lay_out
 from .pausing import OnPause, Wait, checked_on_pause, checked_wait
 from .persisters import PersisterUrl
 from .phase_hooks import PhaseHooks
 from .ranks import Ranks
 from .reading import RunReader
 from .replay.child import leave_out_loggers, replayed
+from .restoring import Restoring
 from .sending import CanBeSent
 from .settings import RunSettings
 from .shadow import checked_shadow
 from .state import checked_keys
-from .training_state import KEY, kept_of, ranks_of
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +153,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         keep = self.checkpoints
         refuse_what_is_not_kept(self.machine, monitor, keep.keep_last, keep.keep_best)
         self._opened: OpenRun | None = None
-        self._resumed_from: Path | None = None
-        self._kept: dict[str, Any] | None = None
+        self._restoring: Restoring | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Open the run, and have Lightning restore it where it stopped."""
@@ -173,7 +166,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         refuse_other_trainers(trainer)
         _refuse_two_machines(trainer, pl_module)
         run_last(trainer, self)
-        self._resumed_from = self._kept = None
+        self._restoring = None
         ranks, settings = Ranks(trainer), self._settings()
         run_id, hooks = ranks.agreed(lambda: settings.run_id), settings.hooks if ranks.leads else ()
         settings = replace(settings, run_id=run_id, hooks=[*hooks, *hooks_of(pl_module, run_id)])
@@ -184,9 +177,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         for line in messages.opened(self._opened):
             rank_zero_info(line)
         if standing.checkpoint is not None:
-            self._resumed_from = standing.checkpoint
-            preload_checkpoint(trainer, standing.checkpoint)
-            refuse_other_module(trainer, pl_module, self._opened.settings.run_id)
+            self._restoring = Restoring(trainer, pl_module, self._opened, standing.checkpoint)
             allow_finished_epochs(trainer, standing.state["epoch"] + 1)
             if standing.state["data_settings"] is not None:
                 swap_again(trainer, pl_module, self.machine, standing.state["data_settings"], settings.run_id)
@@ -198,31 +189,16 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         return self.only_for is None or self.only_for is pl_module
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore the commit again where a finder has restored a checkpoint of its own."""
-        if self._resumed_from is not None and not waits_to_be_restored(trainer):
-            preload_checkpoint(trainer, self._resumed_from)
-        if self._kept is not None:
-            lay_out(trainer, pl_module, self._kept.get("groups", []), self.app.uid)
+        """The optimizers are there: what goes on from a commit is restored after this."""
+        if self._restoring is not None:
+            self._restoring.fit_starts()
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take what is ours out of a commit of this run."""
-        if self._resumed_from is None or self._kept is not None or trainer.state.fn != "fit":
-            return
-        if trainer.ckpt_path is not None:
-            raise ResumeError(
-                f"trainer.fit(ckpt_path={str(trainer.ckpt_path)!r}): the run {self.app.uid!r} exists and "
-                f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
-                f"run_id to start a run from that checkpoint."
-            )
-        if not holds_enough(checkpoint[KEY], self.app.uid, goes_on=not self._fitting.standing.finished):
-            return
-        rank = trainer.global_rank
-        self._kept = kept_of(checkpoint[KEY], rank) | {"ranks": ranks_of(checkpoint[KEY])}
-        if self._kept["ranks"] > 1:
-            take_loader_states(checkpoint, self._kept.get("loader_states", []))
-        self._fitting.driver.loaders_made.make_again(self._kept)
+        if self._restoring is not None and trainer.state.fn == "fit":
+            self._restoring.loaded(checkpoint)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on SIGTERM is heard on all ranks together."""
@@ -230,8 +206,9 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
-        self._fitting.driver.training_started(self._kept)
-        self._kept = None
+        kept = self._restoring.kept if self._restoring is not None else None
+        self._restoring = None
+        self._fitting.driver.training_started(kept)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What was not committed yet is."""
@@ -251,6 +228,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The open step fails with the exception, which goes on to the user unchanged."""
+        self._leave_restoring()
         run = self._opened
         if run is None or not run.is_open:
             return
@@ -267,12 +245,18 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of a run that Lightning leaves without an end, as its Tuner does."""
+        self._leave_restoring()
         run = self._opened
         if run is not None:
             run.driver.leave_loops()
             if run.is_open:
                 run.driver.close()
                 run.close()
+
+    def _leave_restoring(self) -> None:
+        if self._restoring is not None:
+            self._restoring.end()
+            self._restoring = None
 
     def _settings(self) -> RunSettings:
         return RunSettings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -13,8 +14,11 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from . import lightning_data as data
 from . import lightning_loops as loops
+from . import lightning_sharding as sharding
 from .burr_access import position_of
 from .commits import Committer, FollowingCommitter
+from .commits.committer import Content
+from .commits.folders import WrittenFolder, begin_folder
 from .ranks import Ranks
 from .training_state import KEY, training_state
 
@@ -243,16 +247,30 @@ class RunCommits:
             return self._committer.times.measured(self._sequence_id, waits=waits)
         return nullcontext()
 
-    def _content(self, **place: Any) -> dict[str, Any]:
+    def _content(self, **place: Any) -> Content:
         """The checkpoint, with what each rank has of its own; it is whole on the first one."""
-        content = self._ranks.together(lambda: access.checkpoint_content(self._trainer))
+        in_parts = sharding.writes_folders(self._trainer)
+        dump = sharding.part_of_checkpoint if in_parts else access.checkpoint_content
+        content = self._ranks.together(lambda: dump(self._trainer))
         own = training_state(self._trainer, self._module) | self._kept() | place
         if self._ranks.size > 1:
             own["loader_states"] = data.loader_states(self._trainer)
         of_all = self._ranks.collected(own)
         if of_all is not None:
             content[KEY] = own | ({"other_ranks": of_all[1:]} if len(of_all) > 1 else {})
-        return content
+        return self._written(content) if in_parts else content
+
+    def _written(self, part: dict[str, Any]) -> WrittenFolder:
+        """Have all ranks write their parts of a checkpoint into one folder."""
+        committer = self._committer
+        assert committer is not None
+        folder = self._ranks.agreed(lambda: begin_folder(committer.checkpoints / "shards"))
+        try:
+            self._ranks.together(lambda: sharding.write_folder(self._trainer, part, folder))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return WrittenFolder(folder, self._trainer.global_step)
 
     def _point(self) -> tuple[int, str]:
         assert self._sequence_id is not None

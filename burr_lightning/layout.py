@@ -289,9 +289,9 @@ def write_json(path: Path, content: dict[str, Any], *, lasting: bool = False) ->
     temporary.replace(path)
 
 
-def flush(folder: Path) -> None:
-    """Have the names in a folder on the disk, should the machine lose its power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk, should the machine lose its power."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

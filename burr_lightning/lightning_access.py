@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import pickle
 import re
 from pathlib import Path
@@ -23,7 +24,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import DeepSpeedStrategy
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import is_lazy
@@ -35,14 +36,13 @@ from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
 
-_SHARDING = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
 
 def refuse_other_trainers(trainer: object) -> None:
     """Accept `lightning.pytorch.Trainer`.
 
     Raises:
-        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or shards its checkpoints.
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or one with DeepSpeed.
     """
     if not isinstance(trainer, Trainer):
         kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
@@ -50,7 +50,7 @@ def refuse_other_trainers(trainer: object) -> None:
             f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
             f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
         )
-    if isinstance(trainer.strategy, _SHARDING):
+    if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise _of_its_own(trainer)
 
 
@@ -221,7 +221,8 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
     theirs, ours = strategy.checkpoint_io, _Caught()
     strategy.checkpoint_io = ours
     try:
-        trainer.save_checkpoint("", weights_only=False)
+        # Nothing is written; strategies refuse a folder's path, and remove a folder that is theirs.
+        trainer.save_checkpoint(os.devnull, weights_only=False)
     finally:
         strategy.checkpoint_io = theirs
     if ours.content is None and trainer.is_global_zero:
@@ -232,7 +233,8 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
 def _of_its_own(trainer: Trainer) -> TrainerError:
     return TrainerError(
         f"Trainer(strategy={type(trainer.strategy).__name__}): it writes checkpoints in a form of its own, "
-        f"which cannot be committed yet. Use strategy='ddp', or 'auto' on one device."
+        f"which cannot be committed. Use ModelParallelStrategy or FSDPStrategy to shard the module, else "
+        f"strategy='ddp', or 'auto' on one device."
     )
 
 

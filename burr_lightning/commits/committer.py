@@ -16,12 +16,16 @@ from ..layout import RunFolder
 from ..rows import StateRows
 from ..state import committed
 from .checkpoints import CheckpointName, Checkpoints
+from .folders import WrittenFolder, remove_checkpoint
 from .kept import KeptCheckpoints
 from .partial import remove_partial, write_partial
 from .retention import unwanted
 from .writing import Digests, Write, write_now
 
 _NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
+
+Content = Mapping[str, Any] | WrittenFolder
+"""A checkpoint: what it holds, or where all ranks have written their parts of it."""
 
 
 @dataclass
@@ -68,6 +72,11 @@ class Committer:
         return self._pending is not None
 
     @property
+    def checkpoints(self) -> Path:
+        """The folder that they are in."""
+        return self._folder.checkpoints
+
+    @property
     def kept_checkpoints(self) -> KeptCheckpoints:
         """The checkpoints that are there."""
         return KeptCheckpoints(self._folder)
@@ -77,7 +86,7 @@ class Committer:
         sequence_id: int,
         position: str,
         state: State[Any],
-        content: Mapping[str, Any] | None,
+        content: Content | None,
         *,
         acted: bool = False,
     ) -> None:
@@ -111,7 +120,7 @@ class Committer:
         sequence_id: int,
         position: str,
         state: State[Any],
-        content: Mapping[str, Any],
+        content: Content,
         place: dict[str, Any],
     ) -> None:
         """Make what has happened inside an epoch durable.
@@ -129,7 +138,8 @@ class Committer:
         Raises:
             CommitError: If this checkpoint, or the one before it, could not be written.
         """
-        name = CheckpointName(sequence_id, place["epoch"], content["global_step"], place["batch"])
+        step = content.global_step if isinstance(content, WrittenFolder) else content["global_step"]
+        name = CheckpointName(sequence_id, place["epoch"], step, place["batch"])
         pending = self._begin(name, state, content, place)
         if self._newest_row != sequence_id:
             pending.rows.append((sequence_id, position, pending.state))
@@ -168,7 +178,7 @@ class Committer:
         return committed(state, self.facts) if self.facts is not None else state
 
     def _begin(
-        self, name: CheckpointName, state: State[Any], content: Mapping[str, Any], place: dict[str, Any]
+        self, name: CheckpointName, state: State[Any], content: Content, place: dict[str, Any]
     ) -> _Commit:
         self.settle(wait=True)
         # What was being written until now may be the best epoch's own.
@@ -176,7 +186,8 @@ class Committer:
         path = self._folder.checkpoints / str(name)
         contents: dict[Path, Any] = {path: content}
         facts = {"path": self._relative(path), "epoch": name.epoch, "commit": name.commit, **place}
-        if not place and not name.acted and self._keeps_weights_of(state):
+        is_end = not place and not name.acted
+        if not isinstance(content, WrittenFolder) and is_end and self._keeps_weights_of(state):
             weights = self._folder.checkpoints / str(name.of_weights())
             contents[weights] = {key: value for key, value in content.items() if key not in _NOT_WEIGHTS}
             facts["weights"] = self._relative(weights)
@@ -201,7 +212,7 @@ class Committer:
     def prune(self, state: State[Any]) -> None:
         """Delete what the policy no longer wants; a kill may have come between a row and this."""
         for path in unwanted(self._folder, self.keep, state):
-            path.unlink()
+            remove_checkpoint(path)
 
 
 def _succeeded(written: Future[Digests]) -> bool:

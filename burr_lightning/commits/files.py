@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,7 +114,7 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
     Returns:
         The SHA-256 of the file, in hexadecimal digits.
     """
-    temporary = path.with_name(f".{path.name}{_TEMPORARY}")
+    temporary = temporary_of(path)
     try:
         stream = Stream(temporary)
         try:
@@ -132,10 +134,18 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
 _TEMPORARY = ".tmp"
 
 
+def temporary_of(path: Path) -> Path:
+    """The name under which a file or folder is, until it is whole."""
+    return path.with_name(f".{path.name}{_TEMPORARY}")
+
+
 def remove_torn_files(folder: Path) -> None:
     """Remove what a process that was killed while it wrote has left behind."""
     for path in folder.glob(f".*{_TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def save_tensors(content: Any, stream: Stream) -> None:
@@ -155,16 +165,39 @@ def save_tensors(content: Any, stream: Stream) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+    """The SHA-256 of a file, in hexadecimal digits; of a folder, that of the names and digests in it.
+
+    Raises:
+        FileNotFoundError: If it is gone, or there is nothing in the folder.
+    """
     digest = hashlib.sha256()
+    if path.is_dir():
+        for file in files_of(path):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256(file)}\n".encode())
+        return digest.hexdigest()
     for block in _blocks(path):
         digest.update(block)
     return digest.hexdigest()
 
 
+def files_of(folder: Path) -> list[Path]:
+    """All files in a folder, at any depth, in an order that is the same on every machine.
+
+    Raises:
+        FileNotFoundError: If there are none: a folder that loses its name meanwhile looks empty.
+    """
+    found = [path for path in folder.rglob("*") if not path.is_dir()]
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "nothing is there", str(folder))
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
 def is_whole(path: Path, digest: str) -> bool:
-    """Whether a file is there and has this digest."""
-    return path.is_file() and sha256(path) == digest
+    """Whether a file or folder is there and has this digest."""
+    try:
+        return sha256(path) == digest
+    except FileNotFoundError:
+        return False
 
 
 def _blocks(path: Path) -> Iterator[memoryview]:

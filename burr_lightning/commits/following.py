@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from burr.core import State
@@ -28,6 +29,11 @@ class FollowingCommitter:
         self.facts: dict[str, Any] | None = None
         """Of the newest checkpoint that is whole on disk."""
         self._folder = folder
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder that they are in."""
+        return self._folder.checkpoints
 
     @property
     def kept_checkpoints(self) -> KeptCheckpoints:

@@ -12,6 +12,7 @@ from burr.core import State
 from ..errors import NoCheckpointError
 from ..layout import RunFolder
 from .checkpoints import CheckpointName, of_epoch
+from .shards import rest_of, weights_of
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,25 @@ class KeptCheckpoints:
         return KeptPlace(path, best["checkpoint"], best["epoch"])
 
     def load(self, path: Path, device: Any) -> dict[str, Any]:
-        """What a checkpoint holds. It was written by this run, so that it may hold any object."""
+        """What a checkpoint holds. It was written by this run, so that it may hold any object.
+
+        Of a folder, that is all but the optimizers.
+        """
+        if path.is_dir():
+            return {**self._loaded(rest_of(path), device), "state_dict": weights_of(path, device)}
+        return self._loaded(path, device)
+
+    def load_rest(self, path: Path) -> dict[str, Any]:
+        """What a checkpoint holds beside weights and optimizers, which may be there or not."""
+        return self._loaded(rest_of(path) if path.is_dir() else path, "cpu", mmap=True)
+
+    def _loaded(self, path: Path, device: Any, **options: Any) -> dict[str, Any]:
         import torch  # here, for a run's files can be looked at without it
 
         try:
-            content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True, **options)
         except pickle.UnpicklingError:
-            content = torch.load(path, map_location=device, weights_only=False)
+            content = torch.load(path, map_location=device, weights_only=False, **options)
         return content
 
     def _relative(self, path: Path) -> str:

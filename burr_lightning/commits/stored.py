@@ -12,6 +12,7 @@ from ..layout import RunFolder
 from ..rows import Row, StateRows
 from .checkpoints import CheckpointName, of_epoch
 from .files import is_whole, remove_torn_files
+from .folders import remove_checkpoint
 from .partial import read_partial, remove_partial
 
 
@@ -123,7 +124,7 @@ class StoredCommits:
             if name.commit > point.newest_sequence_id or (
                 name.batch is not None and name.commit == point.newest_sequence_id
             ):
-                path.unlink()
+                remove_checkpoint(path)
         inside = read_partial(self._folder.path)
         if inside is not None and inside["commit"] < point.newest_sequence_id:
             remove_partial(self._folder.path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import save_tensors, write_durably
+from .folders import WrittenFolder, publish_folder
 
 Digests = dict[Path, str]
 """The SHA-256 of each file that was written."""
@@ -36,4 +37,10 @@ Write = Callable[[Mapping[Path, Any]], "Future[Digests]"]
 
 def written(contents: Mapping[Path, Any]) -> Digests:
     """Write files, and tell what they became."""
-    return {path: write_durably(path, partial(save_tensors, content)) for path, content in contents.items()}
+    return {path: _written(path, content) for path, content in contents.items()}
+
+
+def _written(path: Path, content: Any) -> str:
+    if isinstance(content, WrittenFolder):
+        return publish_folder(content.path, path)
+    return write_durably(path, partial(save_tensors, content))

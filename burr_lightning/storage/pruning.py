@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..commits import Checkpoints, StoredCommits
 from ..commits.checkpoints import CheckpointName
+from ..commits.folders import remove_checkpoint
 from ..commits.retention import unwanted
 from ..errors import BurrLightningError, ResumeError, RunLockedError, StorageError
 from ..layout import RunFolder
@@ -81,7 +82,7 @@ def prune(look: Callable[[], Run], run: Run, keep: Checkpoints) -> Pruning:
             paths, skipped = _unneeded(look(), folder, keep)
             files = _counted(paths, Freed())
             for file in files:
-                file.path.unlink(missing_ok=True)
+                remove_checkpoint(file.path)
             _remove_emptied(folder)
     except RunLockedError as error:
         return Pruning(run.run_id, run.project, (), _trained_by(error.holder))

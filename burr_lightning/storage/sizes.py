@@ -19,6 +19,8 @@ class Freed:
 
     def of(self, path: Path) -> int:
         """Bytes that deleting this name frees, after all that was asked for; 0 where another name stays."""
+        if path.is_dir() and not path.is_symlink():
+            return sum(map(self.of, files_in(path)))
         status = _status(path)
         if status is None:
             return 0

@@ -1,0 +1,95 @@
+"""A training whose module is sharded over processes: for the tests."""
+
+import hashlib
+import os
+
+import torch
+from digits import DigitNet, digit_loaders
+from forks import tell
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.strategies import ModelParallelStrategy
+from ranked import QUIET, Happens, Training
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+)
+from torch.distributed.fsdp import fully_shard
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from burr_lightning import BurrCallback
+
+
+class ShardedNet(DigitNet):
+    """Each process has a part of each layer."""
+
+    def configure_model(self):
+        mesh = self.device_mesh["data_parallel"]
+        for layer in (self.network[0], self.network[-1]):
+            fully_shard(layer, mesh=mesh)
+        fully_shard(self, mesh=mesh)
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("drawn", torch.rand(()))
+        return loss
+
+
+def train_sharded(training, in_parts):
+    """Train on this rank, and tell how that ended.
+
+    Args:
+        training: What is trained.
+        in_parts: Whether checkpoints are folders that each rank writes into.
+    """
+    seed_everything(5, verbose=False)
+    configured = training.callback() if training.callback else {}
+    burr = BurrCallback(training.run_id, **{"monitor": "val_loss", "tracker": False, **configured})
+    size = int(os.environ["WORLD_SIZE"])
+    strategy = ModelParallelStrategy(
+        data_parallel_size=size, tensor_parallel_size=1, save_distributed_checkpoint=in_parts
+    )
+    callbacks = [*([Happens(*training.event)] if training.event else []), burr]
+    trainer = Trainer(
+        max_epochs=training.epochs,
+        callbacks=callbacks,
+        **{"strategy": strategy, "accelerator": "cpu", "devices": size, **QUIET, **(training.trainer or {})},
+    )
+    module = training.module()
+    loader, validation = digit_loaders(512)
+    if training.stateful:
+        loader = StatefulDataLoader(loader.dataset, batch_size=loader.batch_size, shuffle=True)
+    trainer.fit(module, loader, validation)
+    tell("ended", ending(module, trainer, burr))
+
+
+def ending(module, trainer, burr):
+    """How a training has ended, weights and optimizers put together from all ranks."""
+    whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return {
+        "weights": _digest(get_model_state_dict(module, options=whole)),
+        "optimizer": _digest(get_optimizer_state_dict(module, trainer.optimizers[0], options=whole)),
+        "random": hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest(),
+        "epoch": burr.state["epoch"],
+        "history": {name: [repr(value) for value in burr.history[name]] for name in burr.history.names},
+    }
+
+
+def _digest(content):
+    """Of tensors to the last bit, and whatever else is there."""
+    digest = hashlib.sha256()
+
+    def add(name, value):
+        if isinstance(value, dict):
+            for key in sorted(value, key=str):
+                add(f"{name}/{key}", value[key])
+        elif isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + value.numpy().tobytes())
+        else:
+            digest.update(f"{name} {value!r}".encode())
+
+    add("", content)
+    return digest.hexdigest()
+
+
+SHARDED = Training(module=ShardedNet)
