@@ -39,6 +39,7 @@ from .lightning_access import (
     refuse_other_trainers,
     run_last,
 )
+from .lightning_sharding import refuse_other_policies
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
@@ -164,6 +165,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
             trainer.callbacks = [other for other in trainer.callbacks if other is not self]  # type: ignore[attr-defined]
             return
         refuse_other_trainers(trainer)
+        refuse_other_policies(trainer, self.checkpoints)
         _refuse_two_machines(trainer, pl_module)
         run_last(trainer, self)
         self._restoring = None

@@ -12,6 +12,7 @@ from . import lightning_data as data
 from . import lightning_loops as loops
 from .errors import OlderCheckpointError, ResumeError
 from .fingerprint import draws_random_numbers
+from .lightning_sharding import reshard
 from .ranks import Ranks
 from .running_metrics import RunningMeans
 from .training_state import frozen, optimization, put_back, random_state, set_frozen, set_random_state
@@ -45,6 +46,7 @@ class GoingOn:
         self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str, ranks: Ranks
     ) -> None:
         self._trainer, self._module, self._kept = trainer, module, kept
+        reshard(module)
         is_new = ranks.rank >= kept["ranks"]
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
         put_back(trainer, module, kept)
@@ -95,6 +97,7 @@ class GoingOn:
             loops.begin_next_epoch(self._trainer)
         loops.step_schedulers(self._trainer, self.steps_to_come or [])
         self.steps_to_come = None
+        reshard(self._module)
         set_frozen(self._module, self._frozen)
         data.start_workers(self._trainer, self._kept["lasting_workers"])
         set_random_state(self._trainer, self._module, self._random)

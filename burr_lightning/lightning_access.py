@@ -37,7 +37,6 @@ from .module_metrics import kept_directions
 log = logging.getLogger(__name__)
 
 
-
 def refuse_other_trainers(trainer: object) -> None:
     """Accept `lightning.pytorch.Trainer`.
 

@@ -13,6 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer import call
 
+from .lightning_sharding import local_part
+
 
 class BetweenHooks:
     """The two instants of the training loop that a commit needs and that no hook is called at.
@@ -193,4 +195,4 @@ def accumulated_gradients(trainer: Trainer, module: LightningModule) -> dict[str
     """The gradients that a coming optimizer step still needs, by parameter."""
     if module.automatic_optimization and not trainer.fit_loop.epoch_loop._should_accumulate():
         return {}
-    return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return {name: local_part(p.grad) for name, p in module.named_parameters() if p.grad is not None}

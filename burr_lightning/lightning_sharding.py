@@ -6,12 +6,28 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    set_model_state_dict,
+)
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+
+from .commits import Checkpoints
+from .errors import TrainerError
+
+_ONE_FILE = "save_distributed_checkpoint=False"
 
 
 def shards(trainer: Trainer) -> bool:
@@ -27,6 +43,24 @@ def writes_folders(trainer: Trainer) -> bool:
     return isinstance(strategy, FSDPStrategy) and strategy._state_dict_type == "sharded"
 
 
+def refuse_other_policies(trainer: Trainer, keep: Checkpoints) -> None:
+    """See that checkpoints can be made as they are wanted.
+
+    Raises:
+        TrainerError: If they are folders, and one process would have to have them whole.
+    """
+    wanted = [name for name in ("asynchronous", "save_weights_only_best") if getattr(keep, name)]
+    if not wanted or not writes_folders(trainer):
+        return
+    kind = type(trainer.strategy).__name__
+    whole = "state_dict_type='full'" if isinstance(trainer.strategy, FSDPStrategy) else _ONE_FILE
+    raise TrainerError(
+        f"Checkpoints({wanted[0]}=True): {kind} writes checkpoints as folders, each process its part, and "
+        f"this is there for checkpoints that one process writes. Leave it out, or have one file: "
+        f"{kind}({whole})."
+    )
+
+
 def part_of_checkpoint(trainer: Trainer) -> dict[str, Any]:
     """What this process has of a full checkpoint; all have to ask."""
     return trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
@@ -40,9 +74,107 @@ def write_folder(trainer: Trainer, part: dict[str, Any], folder: Path) -> None:
     trainer.strategy.save_checkpoint(part, folder)
 
 
-def load_in_place(trainer: Trainer, path: Path, *, weights_only: bool = True) -> dict[str, Any]:
-    """Load weights and optimizers from a checkpoint, on all processes; tell the rest of it."""
-    return trainer.strategy.load_checkpoint(path, weights_only=weights_only)
+def load_in_place(trainer: Trainer, path: Path) -> dict[str, Any]:
+    """Load weights and optimizers from a checkpoint of this run, on all processes; tell the rest of it."""
+    try:
+        return trainer.strategy.load_checkpoint(path, weights_only=True)
+    except pickle.UnpicklingError:
+        return trainer.strategy.load_checkpoint(path, weights_only=False)
+
+
+def reshard(module: LightningModule) -> None:
+    """Have the module's parameters be those that the optimizer has.
+
+    After a validation the root's are still the whole ones, put together for the pass forward: what is
+    done to them is lost.
+    """
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
+def with_states(trainer: Trainer, module: LightningModule) -> list[str] | None:
+    """The parameters of which optimizers have a state; ``None`` where that is no matter."""
+    if not isinstance(trainer.strategy, ModelParallelStrategy):
+        return None
+    known = {id(parameter) for optimizer in trainer.optimizers for parameter in optimizer.state}
+    return [name for name, parameter in module.named_parameters() if id(parameter) in known]
+
+
+@contextmanager
+def room_for_states(trainer: Trainer, module: LightningModule, names: list[str] | None) -> Iterator[None]:
+    """Have torch load the states of optimizers that a checkpoint has, no others, in the ``with`` block.
+
+    It looks for one of each parameter that trains, which a parameter that was frozen until then has not; and
+    it leaves out those of parameters that do not train now, which may have been trained before.
+
+    Args:
+        trainer: The trainer.
+        module: The module in training.
+        names: What `with_states` told when the checkpoint was written.
+    """
+    if names is None:
+        yield
+        return
+    known, parameters = set(names), dict(module.named_parameters())
+    trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+        optimizer.zero_grad()
+    try:
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in known)
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in trained)
+
+
+def own_weights(trainer: Trainer) -> dict[str, Any]:
+    """A copy of this process's part of the weights."""
+    weights = get_model_state_dict(_model(trainer))
+    return {name: v.clone() if isinstance(v, Tensor) else v for name, v in weights.items()}
+
+
+def put_weights(trainer: Trainer, weights: dict[str, Any], *, whole: bool = False) -> None:
+    """Put weights into the module, on all processes.
+
+    Args:
+        trainer: The trainer.
+        weights: What `own_weights` gave, on each process.
+        whole: Whether they are whole ones instead, the same on each.
+    """
+    strict = trainer.lightning_module.strict_loading
+    set_model_state_dict(
+        _model(trainer), weights, options=StateDictOptions(full_state_dict=whole, strict=strict)
+    )
+
+
+def load_weights(trainer: Trainer, folder: Path) -> None:
+    """Put the weights of a checkpoint into the module, on all processes; each reads its part."""
+    key = "model" if isinstance(trainer.strategy, FSDPStrategy) else "state_dict"
+    weights = {key: get_model_state_dict(_model(trainer))}
+    load(weights, checkpoint_id=folder)
+    put_weights(trainer, weights[key])
+
+
+def local_part(tensor: Tensor) -> Tensor:
+    """What this process has of a tensor."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def part_like(local: Tensor, parameter: Tensor) -> Tensor:
+    """A tensor that is distributed as a parameter is, of what this process has of it."""
+    if not isinstance(parameter, DTensor):
+        return local
+    mesh, placements = parameter.device_mesh, parameter.placements
+    return DTensor.from_local(
+        local, mesh, placements, run_check=False, shape=parameter.shape, stride=parameter.stride()
+    )
+
+
+def _model(trainer: Trainer) -> Any:
+    return trainer.strategy.model
 
 
 def restores_late(trainer: Trainer) -> bool:

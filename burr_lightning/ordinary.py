@@ -19,6 +19,7 @@ from .fingerprint import fingerprint
 from .following import follow_together, reason_together
 from .graphs import asked_inputs, is_phase, leaves_training
 from .lightning_ddp import Wrapping
+from .lightning_sharding import reshard
 from .ranks import Ranks
 from .state import initial_state, short, survives, written_since
 
@@ -103,6 +104,7 @@ class OrdinaryActions:
     def _step(self, inputs: dict[str, Any]) -> None:
         """Run an action on every rank; all of them have the state then that the first one has."""
         before = self._app.state
+        reshard(self._module)
         self._ranks.together(lambda: self._app.step(inputs=inputs))
         if self._ranks.size > 1:
             written = self._ranks.agreed(lambda: written_since(before, self._app.state))

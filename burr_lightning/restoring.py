@@ -12,7 +12,7 @@ from .commits import KeptCheckpoints
 from .errors import ResumeError
 from .going_on import holds_enough, refuse_other_module
 from .lightning_data import take_loader_states
-from .lightning_sharding import LateRestore, restores_late
+from .lightning_sharding import LateRestore, restores_late, room_for_states
 from .opening import OpenRun
 from .parameter_groups import lay_out
 from .training_state import KEY, kept_of, ranks_of
@@ -86,7 +86,9 @@ class Restoring:
             self._late.end()
 
     def _load(self) -> None:
-        access.preload_checkpoint(self._trainer, self._path)
+        states = self.kept.get("with_states") if self.kept is not None else None
+        with room_for_states(self._trainer, self._module, states):
+            access.preload_checkpoint(self._trainer, self._path)
 
     def _take(self, kept: dict[str, Any]) -> None:
         if holds_enough(kept, self._run.settings.run_id, goes_on=not self._run.standing.finished):

@@ -13,6 +13,7 @@ from . import lightning_data as data
 from . import lightning_loops as loops
 from . import running_metrics as running
 from .commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
+from .lightning_sharding import part_like, with_states
 from .parameter_groups import layout_of
 
 _ELSEWHERE = (Trainer, Logger, Application)
@@ -36,6 +37,7 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "frozen": frozen(module),
         "groups": layout_of(trainer, module),
         "lasting_workers": data.lasting_workers(trainer),
+        "with_states": with_states(trainer, module),
     }
 
 
@@ -57,7 +59,7 @@ def put_back(trainer: Trainer, module: LightningModule, kept: dict[str, Any]) ->
     data.set_reload_epochs(trainer, kept["reload_epochs"])
     parameters = dict(module.named_parameters())
     for name, gradient in kept["gradients"].items():
-        parameters[name].grad = gradient.to(parameters[name].device)
+        parameters[name].grad = part_like(gradient.to(parameters[name].device), parameters[name])
 
 
 def frozen(module: LightningModule) -> dict[str, list[str]]:

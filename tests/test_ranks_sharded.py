@@ -20,6 +20,7 @@ def test_thin(in_parts, tmp_path, monkeypatch):
     whole = trained(2, SHARDED, in_parts)
     print(whole)
     import subprocess
+
     print(subprocess.run("find . -path '*checkpoints*'", shell=True, capture_output=True, text=True).stdout)
     monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "a"))
     for epochs in (1, 2, 3):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from burr.core import State
@@ -13,6 +14,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from .. import lightning_access as access
 from .. import lightning_loops as loops
+from .. import lightning_sharding as sharding
 from .. import parameter_groups
 from ..actions import Kept
 from ..commits import Committer, FollowingCommitter, KeptCheckpoints
@@ -75,7 +77,13 @@ class LiveTraining:
         call = f"Rollback(to={to!r})"
         access.refuse_to_undo_averaging(self._trainer, call)
         place = self._find(to, state, call)
-        content = self._kept(call).load(place.path, self._module.device)
+        in_place = sharding.shards(self._trainer)
+        checkpoints = self._kept(call)
+        content = (
+            checkpoints.load_rest(place.path)
+            if in_place
+            else checkpoints.load(place.path, self._module.device)
+        )
         if KEY not in content:
             raise NoCheckpointError(
                 f"{call}: {place.path} holds the weights alone. Leave out Checkpoints(save_weights_only_best="
@@ -83,6 +91,9 @@ class LiveTraining:
             )
         kept = content[KEY]
         parameter_groups.lay_out(self._trainer, self._module, kept.get("groups", []), self._run_id)
+        if in_place:
+            with sharding.room_for_states(self._trainer, self._module, kept.get("with_states")):
+                content = sharding.load_in_place(self._trainer, place.path)
         access.restore_training(self._trainer, content)
         loops.step_schedulers(self._trainer, kept["schedulers"] or [])
         set_frozen(self._module, kept["frozen"])
@@ -153,28 +164,38 @@ class LiveTraining:
         if self._committer is None:
             log.info("%s: Trainer(fast_dev_run=True) leaves no checkpoints, so nothing is done here.", call)
             return
-        kept = self._kept(call)
-        weights = kept.load(self._find("best", state, call).path, "cpu")["state_dict"]
+        kept, path = self._kept(call), self._find("best", state, call).path
         if load:
-            self._load(weights)
+            self._load(kept, path, "cpu")
         if export is not None and self._ranks.leads:
-            write_weights(kept.root / export, weights)
+            write_weights(kept.root / export, kept.load(path, "cpu")["state_dict"])
 
     @contextmanager
     def _weights(self, best_of: State[Any] | None, call: str) -> Any:
         if best_of is None:
             yield
             return
-        content = self._kept(call).load(self._find("best", best_of, call).path, self._module.device)
-        own = {name: value.clone() for name, value in self._module.state_dict().items()}
-        self._load(content["state_dict"])
+        kept, path = self._kept(call), self._find("best", best_of, call).path
+        in_parts = sharding.shards(self._trainer)
+        state = self._module.state_dict
+        own = sharding.own_weights(self._trainer) if in_parts else {n: v.clone() for n, v in state().items()}
+        self._load(kept, path, self._module.device)
         try:
             yield
         finally:
-            self._load(own)
+            self._put(own)
 
-    def _load(self, weights: dict[str, Any]) -> None:
-        self._module.load_state_dict(weights, strict=self._module.strict_loading)
+    def _load(self, checkpoints: KeptCheckpoints, path: Path, device: Any) -> None:
+        if path.is_dir():
+            sharding.load_weights(self._trainer, path)
+        else:
+            self._put(checkpoints.load(path, device)["state_dict"], whole=True)
+
+    def _put(self, weights: dict[str, Any], *, whole: bool = False) -> None:
+        if sharding.shards(self._trainer):
+            sharding.put_weights(self._trainer, weights, whole=whole)
+        else:
+            self._module.load_state_dict(weights, strict=self._module.strict_loading)
 
     def _find(self, which: Kept, state: State[Any], call: str) -> KeptPlace:
         """A checkpoint that is whole: one that was being written when the action began is, by now."""
