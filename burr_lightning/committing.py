@@ -19,6 +19,7 @@ from .burr_access import position_of
 from .commits import Committer, FollowingCommitter
 from .commits.committer import Content
 from .commits.folders import WrittenFolder, begin_folder
+from .rank_buffers import differing_buffers
 from .ranks import Ranks
 from .training_state import KEY, training_state
 
@@ -255,6 +256,8 @@ class RunCommits:
         own = training_state(self._trainer, self._module) | self._kept() | place
         if self._ranks.size > 1:
             own["loader_states"] = data.loader_states(self._trainer)
+        if sharding.shards(self._trainer):  # it may hold those of any rank
+            own["buffers"] = differing_buffers(self._module, self._ranks)
         of_all = self._ranks.collected(own)
         if of_all is not None:
             content[KEY] = own | ({"other_ranks": of_all[1:]} if len(of_all) > 1 else {})

@@ -15,6 +15,7 @@ from .lightning_data import take_loader_states
 from .lightning_sharding import LateRestore, restores_late, room_for_states
 from .opening import OpenRun
 from .parameter_groups import lay_out
+from .rank_buffers import put_buffers
 from .training_state import KEY, kept_of, ranks_of
 
 
@@ -89,6 +90,8 @@ class Restoring:
         states = self.kept.get("with_states") if self.kept is not None else None
         with room_for_states(self._trainer, self._module, states):
             access.preload_checkpoint(self._trainer, self._path)
+        if self._late is not None and self.kept is not None:
+            put_buffers(self._module, self.kept.get("buffers", {}))
 
     def _take(self, kept: dict[str, Any]) -> None:
         if holds_enough(kept, self._run.settings.run_id, goes_on=not self._run.standing.finished):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from torch.distributed.tensor import DTensor
 
 from burr_lightning import BurrCallback
 
@@ -120,13 +121,15 @@ def digest(value: Any) -> str:
 
 
 def _feed(hashed: Any, value: Any) -> None:
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, DTensor):
+        _feed(hashed, value.to_local())
+    elif isinstance(value, torch.Tensor):
         hashed.update(str((value.dtype, tuple(value.shape))).encode())
         hashed.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     elif isinstance(value, np.ndarray):
         hashed.update(str((value.dtype, value.shape)).encode() + value.tobytes())
     elif isinstance(value, Mapping):
-        for key in value:
+        for key in sorted(value, key=str):  # optimizers have states in the order in which they began
             hashed.update(repr(key).encode())
             _feed(hashed, value[key])
     elif isinstance(value, (list, tuple)):

@@ -22,7 +22,7 @@ _LEAVE_SOME_OUT = (CASES["two_optimizers_by_hand"], CASES["staged_by_methods_and
 """Those with passes backward that do not come to every parameter."""
 
 
-def ending(name, seed, interrupted, by, home):
+def ending(name, seed, interrupted, by, home, spread=None):
     """Run a script on this rank, and tell how that ended.
 
     Args:
@@ -31,6 +31,7 @@ def ending(name, seed, interrupted, by, home):
         interrupted: An epoch in which the training is interrupted, ``None`` for none.
         by: Which rank interrupts it, and how.
         home: Where its runs are.
+        spread: Gives a script as it is on several processes; ``None`` is `on_two`.
     """
     rank, how = by
     here = int(os.environ["RANK"])
@@ -41,7 +42,7 @@ def ending(name, seed, interrupted, by, home):
     event = InterruptedAt(interrupted, how, nth=2) if interrupted is not None and here == rank else None
     # What torch raises where a process is gone is a RuntimeError.
     with suppress(*((Interrupted, RankFailedError, RankLostError, RuntimeError) if interrupted else ())):
-        tell("ended", run(on_two(CASES[name]), "run", seed=seed, interrupted=event))
+        tell("ended", run((spread or on_two)(CASES[name]), "run", seed=seed, interrupted=event))
         return
     tell("interrupted")
 
@@ -61,9 +62,9 @@ def on_two(case):
     return replace(case, write=write)
 
 
-def ends(name, home, seed=SEED, interrupted=None, by=(0, "exception")):
+def ends(name, home, seed=SEED, interrupted=None, by=(0, "exception"), spread=None):
     """How a script ends on two processes, on each; ``None`` where it is interrupted."""
-    ranks = Ranked(2, ending, name, seed, interrupted, by, str(home))
+    ranks = Ranked(2, ending, name, seed, interrupted, by, str(home), spread)
     statuses, told = ranks.ended()
     killed = interrupted is not None and by[1] == "SIGKILL"
     expected = [-signal.SIGKILL if killed and rank == by[0] else 0 for rank in range(2)]

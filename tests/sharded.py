@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from dataclasses import replace
+from functools import partial
 
 import torch
 from digits import DigitNet, digit_loaders
@@ -92,5 +94,38 @@ def _digest(content):
     add("", content)
     return digest.hexdigest()
 
+
+def spread(case, in_parts):
+    """A script as it is, with its module sharded over two processes."""
+
+    def write():
+        script = case.write()
+        module = script.module
+
+        def configure_model():
+            mesh = module.device_mesh["data_parallel"]
+            for part in module.children():
+                for layer in part.children():
+                    _shard(layer, mesh)
+                _shard(part, mesh)
+
+        module.configure_model = configure_model
+        strategy = ModelParallelStrategy(2, 1, save_distributed_checkpoint=in_parts)
+        script.trainer |= {"strategy": strategy, "devices": 2}
+        log = module.log
+        # A schedule that looks at a metric needs the same one on each rank, with Lightning alone too.
+        module.log = lambda *given, **options: log(*given, **{"sync_dist": True, **options})
+        return script
+
+    return replace(case, write=write)
+
+
+def _shard(part, mesh):
+    if any(True for _ in part.parameters()):
+        fully_shard(part, mesh=mesh)
+
+
+spread_in_parts = partial(spread, in_parts=True)
+spread_in_one_file = partial(spread, in_parts=False)
 
 SHARDED = Training(module=ShardedNet)

@@ -64,7 +64,7 @@ LAYERS = [
             "lightning_signals",
             "lightning_testing",
         ),
-        *("ranks", "following", "running_metrics"),
+        *("ranks", "rank_buffers", "following", "running_metrics"),
         *("parameter_groups", "training_state", "acting", "fingerprint", "going_on", "committing", "reports"),
         *(
             "asking",

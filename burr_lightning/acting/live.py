@@ -21,6 +21,7 @@ from ..commits import Committer, FollowingCommitter, KeptCheckpoints
 from ..commits.kept import KeptPlace, write_weights
 from ..errors import NoCheckpointError
 from ..lightning_testing import evaluate
+from ..rank_buffers import put_buffers
 from ..ranks import Ranks
 from ..training_state import KEY, kept_of, random_state, set_frozen, set_random_state
 from . import freezing, swapping
@@ -94,13 +95,14 @@ class LiveTraining:
         if in_place:
             with sharding.room_for_states(self._trainer, self._module, kept.get("with_states")):
                 content = sharding.load_in_place(self._trainer, place.path)
+        own = kept_of(kept, self._ranks.rank)
         access.restore_training(self._trainer, content)
+        put_buffers(self._module, own.get("buffers", {}))
         loops.step_schedulers(self._trainer, kept["schedulers"] or [])
         set_frozen(self._module, kept["frozen"])
         for optimizer in self._trainer.optimizers:
             optimizer.zero_grad()
         if not skip_data:
-            own = kept_of(kept, self._ranks.rank)
             set_random_state(self._trainer, self._module, own["random"])
         self._told.rolled_back()
         return {"to": place.epoch, "checkpoint": place.relative}
@@ -188,6 +190,8 @@ class LiveTraining:
     def _load(self, checkpoints: KeptCheckpoints, path: Path, device: Any) -> None:
         if path.is_dir():
             sharding.load_weights(self._trainer, path)
+            own = kept_of(checkpoints.load_rest(path)[KEY], self._ranks.rank)
+            put_buffers(self._module, own["buffers"])
         else:
             self._put(checkpoints.load(path, device)["state_dict"], whole=True)
 

@@ -14,6 +14,9 @@ from ..layout import RunFolder
 from .checkpoints import CheckpointName, of_epoch
 from .shards import rest_of, weights_of
 
+_OURS = "burr_lightning"
+"""Where in a checkpoint is what is ours: of what differs between processes, what the first one has."""
+
 
 @dataclass(frozen=True)
 class KeptPlace:
@@ -94,7 +97,9 @@ class KeptCheckpoints:
         Of a folder, that is all but the optimizers.
         """
         if path.is_dir():
-            return {**self._loaded(rest_of(path), device), "state_dict": weights_of(path, device)}
+            rest = self._loaded(rest_of(path), device)
+            buffers = rest[_OURS].get("buffers", {})
+            return {**rest, "state_dict": weights_of(path, device) | buffers}
         return self._loaded(path, device)
 
     def load_rest(self, path: Path) -> dict[str, Any]:
