@@ -1,8 +1,22 @@
-"""A module that is sharded over processes: its commits are whole, and a resume is exact."""
+"""A module that is sharded over processes: its commits are whole, and a run goes on from them exactly."""
+
+import json
+import os
+import shutil
+import signal
 
 import pytest
+import torch
+from click.testing import CliRunner
+from digits import DigitNet
 from ranked import Ranked
-from sharded import SHARDED, train_sharded
+from sharded import SHARDED, digest_of, train_and_die, train_sharded
+
+from burr_lightning import Checkpoints, Run
+from burr_lightning.cli.app import main
+from burr_lightning.commits.files import sha256
+from burr_lightning.desk.kept_commits import kept_commits
+from burr_lightning.desk.store import RunStore
 
 
 def trained(size, training, in_parts):
@@ -13,17 +27,192 @@ def trained(size, training, in_parts):
     return [ending for _, ending in told]
 
 
-@pytest.mark.parametrize("in_parts", [False, True], ids=["one-file", "in-parts"])
-def test_thin(in_parts, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "whole"))
-    whole = trained(2, SHARDED, in_parts)
-    print(whole)
-    import subprocess
+def killed(training, in_parts, rank, touch):
+    """Train until one of two ranks dies at a touch of its checkpoints."""
+    ranks = Ranked(2, train_and_die, training, in_parts, rank, touch)
+    statuses, _ = ranks.ended()
+    assert statuses[rank] == -signal.SIGKILL, ranks.printed
+    assert statuses[1 - rank] == 1, ranks.printed
 
-    print(subprocess.run("find . -path '*checkpoints*'", shell=True, capture_output=True, text=True).stdout)
-    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "a"))
-    for epochs in (1, 2, 3):
-        trained(2, SHARDED.but(epochs=epochs), in_parts)
-    again = trained(2, SHARDED, in_parts)
-    assert again == whole
+
+def saves_inside_epochs():
+    return {"checkpoints": Checkpoints(every_n_steps=100)}
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory):
+    """Goes to a new folder, and has runs kept there."""
+
+    def go(patch):
+        folder = tmp_path_factory.mktemp("sharded")
+        patch.chdir(folder)
+        patch.setenv("BURR_LIGHTNING_HOME", str(folder))
+        return folder
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def undisturbed(at):
+    """How trainings end that nothing happens to, each trained once; the form of checkpoints is no matter."""
+    known = {}
+
+    def ends(size, training):
+        key = (size, repr(training))
+        if key not in known:
+            with pytest.MonkeyPatch.context() as patch:
+                at(patch)
+                known[key] = trained(size, training, True)
+        return known[key]
+
+    return ends
+
+
+SHORT = SHARDED.but(epochs=3)
+INSIDE = SHARDED.but(
+    callback=saves_inside_epochs, stateful=True, trainer={"accumulate_grad_batches": 2}, epochs=3
+)
+
+
+@pytest.fixture(scope="module")
+def gone_on(at):
+    """A run with one file, gone on with in parts; a rank dies as those are written. How it ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = at(patch)
+        trained(2, SHORT.but(epochs=1), False)
+        killed(SHORT, True, 0, 9)
+        torn = [path.name for path in folder.rglob(".*.tmp")]
+        return folder, torn, trained(2, SHORT, True)
+
+
+class TestGoneOn:
+    @pytest.fixture(autouse=True)
+    def stored(self, gone_on, tmp_path, monkeypatch):
+        """A copy of the run, to do anything to."""
+        home = tmp_path / "home"
+        shutil.copytree(gone_on[0], home)
+        monkeypatch.setenv("BURR_LIGHTNING_HOME", str(home))
+        return home
+
+    @pytest.fixture
+    def folders(self, stored):
+        return sorted((stored / "lightning" / "ranked" / "checkpoints").iterdir())
+
+    def test_it_ends_as_one_that_was_not_interrupted(self, gone_on, undisturbed, folders):
+        _, torn, endings = gone_on
+        assert torn == [".shards.tmp"]
+        assert endings == undisturbed(2, SHORT)
+        assert [path.is_dir() for path in folders] == [True, True]
+        assert Run.open("ranked").verify().sound
+
+    @pytest.mark.parametrize("harm", ["a byte is another", "a part is gone", "it is gone"])
+    def test_a_damaged_folder_is_told_of_and_the_one_before_is_used(self, harm, folders):
+        part = folders[-1] / "__1_0.distcp"
+        if harm == "a byte is another":
+            content = bytearray(part.read_bytes())
+            content[len(content) // 2] ^= 1
+            part.write_bytes(content)
+        elif harm == "a part is gone":
+            part.unlink()
+        else:
+            shutil.rmtree(folders[-1])
+        checked = Run.open("ranked").verify()
+        assert checked.commits[-1].verdict == ("missing" if harm == "it is gone" else "damaged")
+        assert checked.resume.checkpoint == f"checkpoints/{folders[0].name}"
+
+    def test_weights_are_exported_whole(self, gone_on, tmp_path):
+        done = CliRunner().invoke(main, ["export", "ranked", "--weights", str(tmp_path / "weights.pt")])
+        assert done.exit_code == 0, done.output
+        weights = torch.load(tmp_path / "weights.pt", weights_only=True)
+        DigitNet().load_state_dict(weights)
+        assert digest_of(weights) == gone_on[2][0]["weights"]
+
+    def test_a_fork_shares_the_files(self, folders):
+        fork = Run.open("ranked").fork(epoch=1, run_id="forked")
+        [theirs] = (fork.folder / "checkpoints").iterdir()
+        assert sha256(theirs) == sha256(folders[0])
+        assert os.path.samefile(theirs / "__0_0.distcp", folders[0] / "__0_0.distcp")
+        assert fork.verify().sound
+
+    def test_pruning_removes_whole_folders_and_says_what_that_frees(self, folders):
+        size = sum(path.stat().st_size for path in folders[0].iterdir())
+        done = CliRunner().invoke(
+            main, ["prune", "ranked", "--keep-last", "1", "--keep-best", "1", "--yes", "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.output)["bytes"] == size
+        assert not folders[0].exists()
+        assert Run.open("ranked").verify().sound
+
+    def test_what_is_torn_is_told_of_and_pruned(self, folders):
+        torn = folders[0].with_name(".shards.tmp")
+        shutil.copytree(folders[0], torn)
+        done = CliRunner().invoke(main, ["doctor"])
+        assert "1 torn file of the run ranked" in " ".join(done.output.split())
+        assert CliRunner().invoke(main, ["prune", "ranked", "--yes"]).exit_code == 0
+        assert not torn.exists()
+        assert all(path.exists() for path in folders)
+
+    def test_it_is_deleted_with_the_run(self, stored, folders):
+        assert CliRunner().invoke(main, ["delete", "ranked", "--yes"]).exit_code == 0
+        assert not (stored / "lightning" / "ranked").exists()
+
+    def test_the_page_tells_its_size(self, stored, folders):
+        kept = kept_commits(RunStore(stored).one("lightning", "ranked"))[0]
+        assert kept.size == sum(path.stat().st_size for path in folders[1].iterdir())
+
+
+@pytest.mark.long
+class TestAnyInterruption:
+    @pytest.fixture(autouse=True)
+    def home(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path))
+
+    @pytest.mark.parametrize("in_parts", [False, True], ids=["one-file", "in-parts"])
+    def test_after_each_epoch(self, in_parts, undisturbed):
+        for epochs in (1, 2, 3):
+            trained(2, SHARDED.but(epochs=epochs), in_parts)
+        assert trained(2, SHARDED, in_parts) == undisturbed(2, SHARDED)
+
+    @pytest.mark.parametrize("in_parts", [False, True], ids=["one-file", "in-parts"])
+    def test_inside_an_epoch_where_gradients_wait(self, in_parts, undisturbed):
+        told_to_end = INSIDE.but(event=([1], 1, 2, "SIGTERM"))
+        ranks = Ranked(2, train_sharded, told_to_end, in_parts)
+        statuses, _ = ranks.ended()
+        assert statuses == [128 + signal.SIGTERM] * 2, ranks.printed
+        [checkpoint] = Run.open("ranked").folder.glob("checkpoints/epoch=00001-*-batch=0000003.ckpt")
+        assert checkpoint.is_dir() == in_parts
+        assert trained(2, INSIDE, in_parts) == undisturbed(2, INSIDE)
+
+    @pytest.mark.parametrize(
+        ("rank", "touch"),
+        [(0, 4), (1, 6), (0, 20), (0, 22), (0, 24), (0, 27), (0, 32), (0, 33), (0, 48), (0, 49), (0, 50)],
+    )
+    def test_by_the_death_of_a_rank_at_a_touch_of_the_disk(self, rank, touch, undisturbed):
+        killed(SHARDED, True, rank, touch)
+        assert trained(2, SHARDED, True) == undisturbed(2, SHARDED)
+        run = Run.open("ranked")
+        assert run.verify().sound
+        assert len(list((run.folder / "checkpoints").iterdir())) == 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("in_parts", [False, True], ids=["one-file", "in-parts"])
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (2, 4), (4, 2)])
+def test_another_number_of_processes_goes_on_from_the_end_of_an_epoch(
+    first, then, in_parts, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path))
+    [before, *_] = trained(first, SHARDED.but(epochs=2), in_parts)
+    ranks = Ranked(then, train_sharded, SHARDED.but(epochs=2), in_parts)
+    statuses, told = ranks.ended()
+    assert statuses == [0] * then, ranks.printed
+    assert told[0][1]["weights"] == before["weights"]  # nothing is trained, and everything is put together
+    assert told[0][1]["optimizer"] == before["optimizer"]
+    ranks = Ranked(then, train_sharded, SHARDED, in_parts)
+    statuses, told = ranks.ended()
+    assert statuses == [0] * then, ranks.printed
+    assert f"goes on with {then}" in ranks.printed
+    assert told[0][1]["epoch"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,5 +35,7 @@ def weights_of(folder: Path, device: Any) -> dict[str, Any]:
         parts[key] = None
         if isinstance(kind, TensorStorageMetadata):
             parts[key] = torch.empty(kind.size, dtype=kind.properties.dtype, device=device)
-    load(parts, checkpoint_id=folder, no_dist=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as it is asked for
+        load(parts, checkpoint_id=folder, no_dist=True)
     return {name: parts[key] for key, name in names.items()}

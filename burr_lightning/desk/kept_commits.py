@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..commits.checkpoints import CheckpointName
+from ..storage.sizes import size_of
 from .store import StoredRun
 
 
@@ -63,7 +64,7 @@ def _kept(path: Path, best: str | None, last: str | None) -> KeptCommit | None:
         name.batch,
         name.weights,
         name.acted,
-        status.st_size,
+        size_of(path),
         status.st_mtime,
         relative == best,
         relative == last,

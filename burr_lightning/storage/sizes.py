@@ -36,6 +36,12 @@ def files_in(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in [*names, *links])
 
 
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    files = files_in(path) if path.is_dir() else (path,)
+    return sum(status.st_size for file in files if (status := _status(file)) is not None)
+
+
 def _status(path: Path) -> os.stat_result | None:
     try:
         return os.lstat(path)

@@ -12,6 +12,7 @@ from burr.tracking import LocalTrackingClient
 from ...amounts import file_size
 from ...layout import run_folders
 from ...scheduling.jobs import QUEUE
+from ...storage.sizes import size_of
 from .finding import Finding, about, count
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "lustre", "gpfs", "beegfs", "ceph", "9p")
@@ -118,7 +119,9 @@ def _sizes(root: Path) -> tuple[int, int, int]:
     """The largest checkpoint, the bytes of all files (of those that runs share, once), and how many runs."""
     seen: dict[tuple[int, int], int] = {}
     largest = 0
-    for place, _, names in os.walk(root):
+    for place, folders, names in os.walk(root):
+        sharded = (Path(place, name) for name in folders if name.endswith(".ckpt"))
+        largest = max([largest, *map(size_of, sharded)])
         for name in names:
             try:
                 status = os.lstat(os.path.join(place, name))
