@@ -24,7 +24,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
-from lightning.pytorch.strategies import DeepSpeedStrategy
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import is_lazy
@@ -36,12 +36,15 @@ from .module_metrics import kept_directions
 
 log = logging.getLogger(__name__)
 
+_OF_THEIR_OWN = (DeepSpeedStrategy, FSDPStrategy)
+"""They do not run without an accelerator, so nobody has seen a run go on exactly from their checkpoints."""
+
 
 def refuse_other_trainers(trainer: object) -> None:
     """Accept `lightning.pytorch.Trainer`.
 
     Raises:
-        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or one with DeepSpeed.
+        TrainerError: If it is another, as `pytorch_lightning.Trainer`, or one with such a strategy.
     """
     if not isinstance(trainer, Trainer):
         kind = f"{type(trainer).__module__}.{type(trainer).__qualname__}"
@@ -49,7 +52,7 @@ def refuse_other_trainers(trainer: object) -> None:
             f"BurrCallback was given to a {kind}. It works with lightning.pytorch.Trainer: write "
             f"'from lightning.pytorch import Trainer, LightningModule' in place of pytorch_lightning."
         )
-    if isinstance(trainer.strategy, DeepSpeedStrategy):
+    if isinstance(trainer.strategy, _OF_THEIR_OWN):
         raise _of_its_own(trainer)
 
 
@@ -232,8 +235,8 @@ def checkpoint_content(trainer: Trainer) -> dict[str, Any]:
 def _of_its_own(trainer: Trainer) -> TrainerError:
     return TrainerError(
         f"Trainer(strategy={type(trainer.strategy).__name__}): it writes checkpoints in a form of its own, "
-        f"which cannot be committed. Use ModelParallelStrategy or FSDPStrategy to shard the module, else "
-        f"strategy='ddp', or 'auto' on one device."
+        f"which cannot be committed. To shard the module, use ModelParallelStrategy, with torch's "
+        f"fully_shard in configure_model; else strategy='ddp', or 'auto' on one device."
     )
 
 

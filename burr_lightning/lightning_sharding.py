@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -27,20 +27,16 @@ from torch.distributed.tensor import DTensor
 from .commits import Checkpoints
 from .errors import TrainerError
 
-_ONE_FILE = "save_distributed_checkpoint=False"
-
 
 def shards(trainer: Trainer) -> bool:
     """Whether each process has a part of the module's parameters only."""
-    return isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy))
+    return isinstance(trainer.strategy, ModelParallelStrategy)
 
 
 def writes_folders(trainer: Trainer) -> bool:
     """Whether its checkpoints are folders, into which each process writes its part."""
     strategy = trainer.strategy
-    if isinstance(strategy, ModelParallelStrategy):
-        return strategy._save_distributed_checkpoint
-    return isinstance(strategy, FSDPStrategy) and strategy._state_dict_type == "sharded"
+    return isinstance(strategy, ModelParallelStrategy) and strategy._save_distributed_checkpoint
 
 
 def refuse_other_policies(trainer: Trainer, keep: Checkpoints) -> None:
@@ -52,12 +48,10 @@ def refuse_other_policies(trainer: Trainer, keep: Checkpoints) -> None:
     wanted = [name for name in ("asynchronous", "save_weights_only_best") if getattr(keep, name)]
     if not wanted or not writes_folders(trainer):
         return
-    kind = type(trainer.strategy).__name__
-    whole = "state_dict_type='full'" if isinstance(trainer.strategy, FSDPStrategy) else _ONE_FILE
     raise TrainerError(
-        f"Checkpoints({wanted[0]}=True): {kind} writes checkpoints as folders, each process its part, and "
-        f"this is there for checkpoints that one process writes. Leave it out, or have one file: "
-        f"{kind}({whole})."
+        f"Checkpoints({wanted[0]}=True): ModelParallelStrategy writes checkpoints as folders, each process "
+        f"its part, and this is there for checkpoints that one process writes. Leave it out, or have one file: "
+        f"ModelParallelStrategy(save_distributed_checkpoint=False)."
     )
 
 
@@ -95,7 +89,7 @@ def reshard(module: LightningModule) -> None:
 
 def with_states(trainer: Trainer, module: LightningModule) -> list[str] | None:
     """The parameters of which optimizers have a state; ``None`` where that is no matter."""
-    if not isinstance(trainer.strategy, ModelParallelStrategy):
+    if not shards(trainer):
         return None
     known = {id(parameter) for optimizer in trainer.optimizers for parameter in optimizer.state}
     return [name for name, parameter in module.named_parameters() if id(parameter) in known]
@@ -152,10 +146,9 @@ def put_weights(trainer: Trainer, weights: dict[str, Any], *, whole: bool = Fals
 
 def load_weights(trainer: Trainer, folder: Path) -> None:
     """Put the weights of a checkpoint into the module, on all processes; each reads its part."""
-    key = "model" if isinstance(trainer.strategy, FSDPStrategy) else "state_dict"
-    weights = {key: get_model_state_dict(_model(trainer))}
+    weights = {"state_dict": get_model_state_dict(_model(trainer))}
     load(weights, checkpoint_id=folder)
-    put_weights(trainer, weights[key])
+    put_weights(trainer, weights["state_dict"])
 
 
 def local_part(tensor: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer import call
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
@@ -19,11 +19,13 @@ from lightning.pytorch.trainer.connectors.logger_connector.result import _Metada
 from torchmetrics import SumMetric
 from torchmetrics.wrappers import MinMaxMetric, Running
 
+from burr_lightning import Checkpoints
 from burr_lightning.burr_access import PRIOR_STEP, local_tracker
 from burr_lightning.errors import TrainerError
 from burr_lightning.lightning_access import refuse_other_trainers
 from burr_lightning.lightning_leaving import Leaving, ToldBeforeData, leave_fit
 from burr_lightning.lightning_limits import can_stop, reached_limit
+from burr_lightning.lightning_sharding import refuse_other_policies
 from burr_lightning.steps import read_steps
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
@@ -37,6 +39,9 @@ def plain_action(state):
     ("owner", "name"),
     [
         (_CheckpointConnector, "resume_start"),
+        (_CheckpointConnector, "dump_checkpoint"),
+        (ModelParallelStrategy(), "_save_distributed_checkpoint"),
+        (ModelParallelStrategy(), "restore_checkpoint_after_setup"),
         (_CheckpointConnector, "restore_model"),
         (_CheckpointConnector, "restore_precision_plugin_state"),
         (_CheckpointConnector, "restore_optimizers_and_schedulers"),
@@ -156,12 +161,25 @@ def test_the_tracker_is_burrs_own_in_burrs_own_place(own_home):
     assert local_tracker("digits").storage_dir == str(own_home / "home" / ".burr" / "digits")
 
 
-def test_strategies_that_shard_their_checkpoints_are_refused_before_they_train(make_trainer):
-    trainer = make_trainer(devices=2, strategy=ModelParallelStrategy())
+class OnCpu(FSDPStrategy):
+    """Lightning refuses to make a trainer with the strategy itself where there is no GPU."""
+
+
+def test_strategies_that_nobody_has_seen_go_on_are_refused_before_they_train(make_trainer):
     with pytest.raises(
-        TrainerError, match=r"ModelParallelStrategy\): it writes checkpoints in a form of its own"
+        TrainerError, match=r"OnCpu\): it writes checkpoints in a form of its own.*fully_shard"
     ):
-        refuse_other_trainers(trainer)
+        refuse_other_trainers(make_trainer(devices=2, strategy=OnCpu()))
+
+
+@pytest.mark.parametrize("wanted", ["asynchronous", "save_weights_only_best"])
+def test_folders_are_refused_what_one_process_would_have_to_write(make_trainer, wanted):
+    keep = Checkpoints(**{wanted: True})
+    refuse_other_policies(make_trainer(devices=2, strategy="ddp"), keep)
+    one_file = ModelParallelStrategy(save_distributed_checkpoint=False)
+    refuse_other_policies(make_trainer(devices=2, strategy=one_file), keep)
+    with pytest.raises(TrainerError, match=rf"{wanted}=True.*save_distributed_checkpoint=False"):
+        refuse_other_policies(make_trainer(devices=2, strategy=ModelParallelStrategy()), keep)
 
 
 class Leaves(ToldBeforeData, Checkpoint):

@@ -8,8 +8,8 @@ from typing import Any
 
 _REST = "meta.pt"
 """What Lightning calls the file of all that is neither weights nor optimizers."""
-_WEIGHTS = ("state_dict", "model")
-"""What `ModelParallelStrategy` and `FSDPStrategy` call the weights."""
+_WEIGHTS = "state_dict"
+"""What Lightning calls the weights among the parts."""
 
 
 def rest_of(folder: Path) -> Path:
@@ -29,7 +29,7 @@ def weights_of(folder: Path, device: Any) -> dict[str, Any]:
     names: dict[str, str] = {}
     for key, kind in facts.state_dict_metadata.items():
         place = (facts.planner_data or {}).get(key, ())
-        if not place or place[0] not in _WEIGHTS:
+        if not place or place[0] != _WEIGHTS:
             continue
         names[key] = str(place[1])
         parts[key] = None

@@ -144,6 +144,8 @@ class _Replay:
     def _take(self, checkpoint: dict[str, Any], to: Path) -> None:
         """Link or copy a checkpoint, so that it stays when the run, which may be training, prunes it."""
         path = self._run.folder / checkpoint["path"]
+        if path.is_dir():
+            raise self._refusal(f"{path.name} is a folder of parts, and those are not compared")
         try:
             _link_or_copy(path, to)
         except FileNotFoundError:
