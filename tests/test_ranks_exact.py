@@ -19,13 +19,24 @@ IN_THE_GATE = {
     "name", [name if name in IN_THE_GATE else pytest.param(name, marks=pytest.mark.long) for name in CASES]
 )
 def test_a_run_interrupted_in_an_epoch_ends_as_the_uninterrupted_one(name, tmp_path):
+    goes_on_exactly(name, tmp_path)
+
+
+def goes_on_exactly(name, tmp_path, spread=None):
+    """See that a script ends as it does uninterrupted, on both ranks.
+
+    Args:
+        name: The script.
+        tmp_path: Where its runs are.
+        spread: Gives it as it is on two processes; ``None`` is with DDP.
+    """
     case = CASES[name]
-    whole = ends(name, tmp_path / "whole")
+    whole = ends(name, tmp_path / "whole", spread=spread)
     if not all(isinstance(each, dict) for each in whole):
         pytest.fail(str(whole[0]), pytrace=False)
     for epoch, by in ((1, (1, "exception")), (case.epochs - 1, (0, "SIGKILL"))):
         home = tmp_path / f"interrupted-in-{epoch}"
-        ends(name, home, interrupted=epoch, by=by)
-        again = ends(name, home, seed=SEED + (not case.draws_its_data))
+        ends(name, home, interrupted=epoch, by=by, spread=spread)
+        again = ends(name, home, seed=SEED + (not case.draws_its_data), spread=spread)
         for rank in range(2):
             refuse_differences(whole[rank], {f"rank {rank}, interrupted in epoch {epoch}": again[rank]})

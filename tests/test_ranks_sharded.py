@@ -9,10 +9,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 from digits import DigitNet
+from exact_machines import with_actions
 from ranked import Ranked
-from sharded import SHARDED, digest_of, train_and_die, train_sharded
+from sharded import (
+    SHARDED,
+    ShardedNet,
+    digest_of,
+    spread_in_one_file,
+    spread_in_parts,
+    train_and_die,
+    train_sharded,
+)
+from test_ranks_exact import goes_on_exactly
 
 from burr_lightning import Checkpoints, Run
+from burr_lightning.actions import BestModel
 from burr_lightning.cli.app import main
 from burr_lightning.commits.files import sha256
 from burr_lightning.desk.kept_commits import kept_commits
@@ -195,6 +206,49 @@ class TestAnyInterruption:
         run = Run.open("ranked")
         assert run.verify().sound
         assert len(list((run.folder / "checkpoints").iterdir())) == 2
+
+
+def gives_the_best():
+    return {"machine": with_actions(BestModel(load_weights=True, export="best.pt"))}
+
+
+class WorseAtLast(ShardedNet):
+    """Epoch 1 is its best."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", float(abs(self.current_epoch - 1)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("in_parts", [False, True], ids=["one-file", "in-parts"])
+def test_the_best_weights_are_given_to_the_module_and_exported(in_parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path))
+    training = SHORT.but(callback=gives_the_best, module=WorseAtLast)
+    [first, _] = trained(2, training, in_parts)
+    exported = torch.load(Run.open("ranked").folder / "best.pt", weights_only=True)
+    assert first["weights"] == digest_of(exported)
+    [at_epoch_1, _] = trained(2, SHORT.but(run_id="two", epochs=2, module=WorseAtLast), in_parts)
+    assert first["weights"] == at_epoch_1["weights"]
+
+
+IN_BOTH_FORMS = {"two_optimizers_by_hand", "rolled_back_to_other_groups", "frozen_and_unfrozen", "evaluated"}
+CASES_IN_PARTS = IN_BOTH_FORMS | {
+    *("batch_norm", "accumulated_gradients", "plateau_lr_by_step", "a_module_that_unfreezes_a_layer"),
+    *("changed_beside_commits_inside_epochs", "staged_by_methods", "changed_hparams", "finetuned_in_stages"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        *((name, spread_in_parts) for name in sorted(CASES_IN_PARTS)),
+        *((name, spread_in_one_file) for name in sorted(IN_BOTH_FORMS)),
+    ],
+)
+def test_what_a_resume_can_get_wrong_is_right(name, spread, tmp_path):
+    goes_on_exactly(name, tmp_path, spread)
 
 
 @pytest.mark.long
