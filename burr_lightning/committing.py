@@ -251,8 +251,7 @@ class RunCommits:
     def _content(self, **place: Any) -> Content:
         """The checkpoint, with what each rank has of its own; it is whole on the first one."""
         in_parts = sharding.writes_folders(self._trainer)
-        dump = sharding.part_of_checkpoint if in_parts else access.checkpoint_content
-        content = self._ranks.together(lambda: dump(self._trainer))
+        content = self._ranks.together(self._part if in_parts else self._whole)
         own = training_state(self._trainer, self._module) | self._kept() | place
         if self._ranks.size > 1:
             own["loader_states"] = data.loader_states(self._trainer)
@@ -262,6 +261,15 @@ class RunCommits:
         if of_all is not None:
             content[KEY] = own | ({"other_ranks": of_all[1:]} if len(of_all) > 1 else {})
         return self._written(content) if in_parts else content
+
+    def _part(self) -> dict[str, Any]:
+        return sharding.part_of_checkpoint(self._trainer)
+
+    def _whole(self) -> dict[str, Any]:
+        content = access.checkpoint_content(self._trainer)
+        return (
+            sharding.whole_checkpoint(self._trainer, content) if sharding.shards(self._trainer) else content
+        )
 
     def _written(self, part: dict[str, Any]) -> WrittenFolder:
         """Have all ranks write their parts of a checkpoint into one folder."""

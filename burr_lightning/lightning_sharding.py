@@ -124,6 +124,22 @@ def room_for_states(trainer: Trainer, module: LightningModule, names: list[str] 
             parameter.requires_grad_(name in trained)
 
 
+def whole_checkpoint(trainer: Trainer, content: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint that is put together on the first process, if it can be gone on from.
+
+    Raises:
+        TrainerError: If an optimizer has no state: neither Lightning nor torch can load one from such a file.
+    """
+    for optimizer, states in zip(trainer.optimizers, content.get("optimizer_states", []), strict=False):
+        if not states["state"]:
+            raise TrainerError(
+                f"ModelParallelStrategy(save_distributed_checkpoint=False): {type(optimizer).__name__} has no "
+                f"state, and Lightning cannot load one from a file that is put together. Leave the argument "
+                f"out, so that each process writes its part, or use an optimizer that has (as SGD with momentum)."
+            )
+    return content
+
+
 def own_weights(trainer: Trainer) -> dict[str, Any]:
     """A copy of this process's part of the weights."""
     weights = get_model_state_dict(_model(trainer))

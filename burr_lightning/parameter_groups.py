@@ -64,8 +64,12 @@ def lay_out(trainer: Trainer, module: LightningModule, layout: Layout, run_id: s
         templates = optimizer.param_groups
         like = [min(group["like"], len(templates) - 1) for group in groups]
         optimizer.param_groups = [
-            {**templates[number], "params": [parameters[name] for name in group["names"]]}
-            for number, group in zip(like, groups, strict=True)
+            {
+                **templates[number],
+                "params": [parameters[name] for name in group["names"]],
+                **({_LIKE: group["like"]} if group["like"] != index else {}),
+            }
+            for index, (number, group) in enumerate(zip(like, groups, strict=True))
         ]
         _fit_schedulers(trainer, optimizer, like)
 

@@ -232,6 +232,25 @@ def test_the_best_weights_are_given_to_the_module_and_exported(in_parts, tmp_pat
     assert first["weights"] == at_epoch_1["weights"]
 
 
+class WithoutStates(ShardedNet):
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.long
+def test_an_optimizer_without_a_state_goes_on_in_parts_and_is_refused_in_one_file(
+    undisturbed, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path))
+    training = SHORT.but(module=WithoutStates)
+    trained(2, training.but(epochs=1), True)
+    assert trained(2, training, True) == undisturbed(2, training)
+    ranks = Ranked(2, train_sharded, training.but(run_id="one-file"), False)
+    assert ranks.ended()[0] == [1, 1]
+    assert "SGD has no state" in ranks[1].printed
+
+
 IN_BOTH_FORMS = {"two_optimizers_by_hand", "rolled_back_to_other_groups", "frozen_and_unfrozen", "evaluated"}
 CASES_IN_PARTS = IN_BOTH_FORMS | {
     *("batch_norm", "accumulated_gradients", "plateau_lr_by_step", "a_module_that_unfreezes_a_layer"),
