@@ -267,9 +267,9 @@ class RunCommits:
 
     def _whole(self) -> dict[str, Any]:
         content = access.checkpoint_content(self._trainer)
-        return (
-            sharding.whole_checkpoint(self._trainer, content) if sharding.shards(self._trainer) else content
-        )
+        if sharding.shards(self._trainer):
+            sharding.refuse_without_states(self._trainer, content)
+        return content
 
     def _written(self, part: dict[str, Any]) -> WrittenFolder:
         """Have all ranks write their parts of a checkpoint into one folder."""

@@ -124,8 +124,8 @@ def room_for_states(trainer: Trainer, module: LightningModule, names: list[str] 
             parameter.requires_grad_(name in trained)
 
 
-def whole_checkpoint(trainer: Trainer, content: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint that is put together on the first process, if it can be gone on from.
+def refuse_without_states(trainer: Trainer, content: dict[str, Any]) -> None:
+    """See that a checkpoint which is put together on the first process can be gone on from.
 
     Raises:
         TrainerError: If an optimizer has no state: neither Lightning nor torch can load one from such a file.
@@ -133,11 +133,11 @@ def whole_checkpoint(trainer: Trainer, content: dict[str, Any]) -> dict[str, Any
     for optimizer, states in zip(trainer.optimizers, content.get("optimizer_states", []), strict=False):
         if not states["state"]:
             raise TrainerError(
-                f"ModelParallelStrategy(save_distributed_checkpoint=False): {type(optimizer).__name__} has no "
-                f"state, and Lightning cannot load one from a file that is put together. Leave the argument "
-                f"out, so that each process writes its part, or use an optimizer that has (as SGD with momentum)."
+                f"ModelParallelStrategy(save_distributed_checkpoint=False): {type(optimizer).__name__} has "
+                f"no state, and Lightning cannot load one from a file that is put together. Leave the "
+                f"argument out, so that each process writes its part, or use an optimizer that has one, as "
+                f"SGD with momentum does."
             )
-    return content
 
 
 def own_weights(trainer: Trainer) -> dict[str, Any]:
