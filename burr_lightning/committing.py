@@ -255,7 +255,9 @@ class RunCommits:
         own = training_state(self._trainer, self._module) | self._kept() | place
         if self._ranks.size > 1:
             own["loader_states"] = data.loader_states(self._trainer)
-        if sharding.shards(self._trainer):  # it may hold those of any rank
+        if sharding.shards(self._trainer):
+            own["with_states"] = sharding.with_states(self._trainer, self._module)
+            # The checkpoint holds those of one rank, be it the first or another.
             own["buffers"] = differing_buffers(self._module, self._ranks)
         of_all = self._ranks.collected(own)
         if of_all is not None:

@@ -87,10 +87,8 @@ def reshard(module: LightningModule) -> None:
             part.reshard()
 
 
-def with_states(trainer: Trainer, module: LightningModule) -> list[str] | None:
-    """The parameters of which optimizers have a state; ``None`` where that is no matter."""
-    if not shards(trainer):
-        return None
+def with_states(trainer: Trainer, module: LightningModule) -> list[str]:
+    """The parameters of which optimizers have a state."""
     known = {id(parameter) for optimizer in trainer.optimizers for parameter in optimizer.state}
     return [name for name, parameter in module.named_parameters() if id(parameter) in known]
 
@@ -105,7 +103,8 @@ def room_for_states(trainer: Trainer, module: LightningModule, names: list[str] 
     Args:
         trainer: The trainer.
         module: The module in training.
-        names: What `with_states` told when the checkpoint was written.
+        names: What `with_states` told when the checkpoint was written; ``None`` where it was by a strategy
+            that does not shard, and all that trains is taken to have one.
     """
     if names is None:
         yield

@@ -13,7 +13,7 @@ from . import lightning_data as data
 from . import lightning_loops as loops
 from . import running_metrics as running
 from .commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
-from .lightning_sharding import part_like, with_states
+from .lightning_sharding import part_like
 from .parameter_groups import layout_of
 
 _ELSEWHERE = (Trainer, Logger, Application)
@@ -37,7 +37,6 @@ def training_state(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "frozen": frozen(module),
         "groups": layout_of(trainer, module),
         "lasting_workers": data.lasting_workers(trainer),
-        "with_states": with_states(trainer, module),
     }
 
 
