@@ -23,6 +23,7 @@ from torch.distributed.fsdp import fully_shard
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback
+from burr_lightning.commits.folders import remove_checkpoint
 
 _TOUCHES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
@@ -81,6 +82,17 @@ def train_and_die(training, in_parts, rank, last):
     if os.environ["RANK"] == str(rank):
         sys.addaudithook(touched)
     train_sharded(training, in_parts)
+
+
+def remove_and_die(folder):
+    """Remove a checkpoint, and die by SIGKILL as the first of its files goes."""
+
+    def touched(event, arguments):
+        if event == "os.remove":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(touched)
+    remove_checkpoint(folder)
 
 
 def ending(module, trainer, burr):

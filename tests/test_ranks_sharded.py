@@ -10,11 +10,13 @@ import torch
 from click.testing import CliRunner
 from digits import DigitNet
 from exact_machines import with_actions
+from forks import Child
 from ranked import Ranked
 from sharded import (
     SHARDED,
     ShardedNet,
     digest_of,
+    remove_and_die,
     spread_in_one_file,
     spread_in_parts,
     train_and_die,
@@ -25,7 +27,7 @@ from test_ranks_exact import goes_on_exactly
 from burr_lightning import Checkpoints, Run
 from burr_lightning.actions import BestModel
 from burr_lightning.cli.app import main
-from burr_lightning.commits.files import sha256
+from burr_lightning.commits.files import remove_torn_files, sha256
 from burr_lightning.desk.kept_commits import kept_commits
 from burr_lightning.desk.store import RunStore
 
@@ -154,6 +156,13 @@ class TestGoneOn:
         assert json.loads(done.output)["bytes"] == size
         assert not folders[0].exists()
         assert Run.open("ranked").verify().sound
+
+    def test_one_whose_deletion_is_cut_off_is_no_checkpoint_any_more(self, folders):
+        assert Child(remove_and_die, folders[0]).ended() == -signal.SIGKILL
+        assert not folders[0].exists()
+        assert Run.open("ranked").verify().sound
+        remove_torn_files(folders[0].parent)
+        assert list(folders[0].parent.iterdir()) == [folders[1]]
 
     def test_what_is_torn_is_told_of_and_pruned(self, folders):
         torn = folders[0].with_name(".shards.tmp")
