@@ -22,7 +22,7 @@ from .commits import Committer, FollowingCommitter
 from .committing import RunCommits
 from .ending import Ending
 from .fingerprint import fingerprint, refuse_other_data
-from .going_on import GoingOn, tell_of_other_ranks, tell_of_workers
+from .going_on import GoingOn, tell_of_what_differs, tell_of_workers
 from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
@@ -131,7 +131,7 @@ class Driver:
         self._commits.training_started()
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
-            tell_of_other_ranks(kept, self._ranks)
+            tell_of_what_differs(kept, self._ranks)
             self._wrapping.go_on(kept.get("buckets"))
         if not access.reloads_data(self._trainer):
             refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])

@@ -75,7 +75,7 @@ class LiveTraining:
         call = f"Rollback(to={to!r})"
         access.refuse_to_undo_averaging(self._trainer, call)
         place = self._find(to, state, call)
-        content = self._kept(call).load(place.path, self._module.device)
+        content = self._kept(call).load(place.path)
         if KEY not in content:
             raise NoCheckpointError(
                 f"{call}: {place.path} holds the weights alone. Leave out Checkpoints(save_weights_only_best="
@@ -154,7 +154,7 @@ class LiveTraining:
             log.info("%s: Trainer(fast_dev_run=True) leaves no checkpoints, so nothing is done here.", call)
             return
         kept = self._kept(call)
-        weights = kept.load(self._find("best", state, call).path, "cpu")["state_dict"]
+        weights = kept.load(self._find("best", state, call).path)["state_dict"]
         if load:
             self._load(weights)
         if export is not None and self._ranks.leads:
@@ -165,7 +165,7 @@ class LiveTraining:
         if best_of is None:
             yield
             return
-        content = self._kept(call).load(self._find("best", best_of, call).path, self._module.device)
+        content = self._kept(call).load(self._find("best", best_of, call).path)
         own = {name: value.clone() for name, value in self._module.state_dict().items()}
         self._load(content["state_dict"])
         try:

@@ -87,14 +87,17 @@ class KeptCheckpoints:
             )
         return KeptPlace(path, best["checkpoint"], best["epoch"])
 
-    def load(self, path: Path, device: Any) -> dict[str, Any]:
-        """What a checkpoint holds. It was written by this run, so that it may hold any object."""
+    def load(self, path: Path) -> dict[str, Any]:
+        """What a checkpoint holds, in the memory of the CPU: on a GPU it may find no room beside what trains.
+
+        It was written by this run, so that it may hold any object.
+        """
         import torch  # here, for a run's files can be looked at without it
 
         try:
-            content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:
-            content = torch.load(path, map_location=device, weights_only=False)
+            content = torch.load(path, map_location="cpu", weights_only=False)
         return content
 
     def _relative(self, path: Path) -> str:

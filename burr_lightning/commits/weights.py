@@ -57,7 +57,7 @@ class StoredWeights:
             FileNotFoundError: If it was pruned meanwhile.
             NotPlainError: If it could not be loaded with ``weights_only=True``.
         """
-        weights = dict(KeptCheckpoints(self._folder).load(self.paths[name], "cpu")["state_dict"])
+        weights = dict(KeptCheckpoints(self._folder).load(self.paths[name])["state_dict"])
         _refuse_objects(weights)
         return weights
 
