@@ -28,6 +28,22 @@ def detached(outputs: Any) -> Any:
     return outputs
 
 
+def as_numbers(logged: Mapping[str, Any]) -> dict[str, float]:
+    """Logged values as Python's numbers.
+
+    A device is waited for once for all that lie on it in one type, not once for each: float64, which could
+    hold them all, is a type that not every device has.
+    """
+    alike: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
+    for name, value in logged.items():
+        if isinstance(value, torch.Tensor):
+            alike.setdefault((value.device, value.dtype), {})[name] = value.detach().reshape(())
+    numbers: dict[str, Any] = dict(logged)
+    for values in alike.values():
+        numbers.update(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+    return {name: float(number) for name, number in numbers.items()}
+
+
 class LoggedMetrics:
     """Tells what was logged since it was last asked: Lightning keeps the newest value of everything.
 
@@ -132,9 +148,9 @@ def phase_report(
         last_batch=feed.last_batch,
         global_step=trainer.global_step,
         seconds=seconds,
-        metrics={name: float(value) for name, value in logged.items()},
+        metrics=as_numbers(logged),
         directions=access.declared_directions(trainer) if is_check else {},
-        checked={name: float(value) for name, value in (checked or {}).items()},
+        checked=as_numbers(checked or {}),
         is_check=is_check,
         ends_epoch=ends_epoch,
         validation_due=validation_due,
