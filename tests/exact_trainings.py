@@ -147,10 +147,10 @@ def double_precision() -> Script:
     return Script(Net(nn.Dropout(0.5)), data(), trainer={"precision": "64-true"})
 
 
-def half_precision() -> dict[str, Any]:
+def half_precision(device: str = "cpu") -> dict[str, Any]:
     """Of the Trainer's arguments: gradients are scaled up every two steps, until they overflow."""
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**18, growth_interval=2)
-    return {"plugins": [MixedPrecision("16-mixed", "cpu", scaler=scaler)]}
+    scaler = torch.amp.GradScaler(device, init_scale=2.0**18, growth_interval=2)
+    return {"plugins": [MixedPrecision("16-mixed", device, scaler=scaler)]}
 
 
 @case(scales=True)
