@@ -118,17 +118,16 @@ def burr(folder: Path, **options: Any) -> BurrCallback:
 def fit(callbacks: list[Callback], batches: int, epochs: int, accelerator: str, **options: Any) -> None:
     """Train."""
     x = torch.randn(4 * batches, 8)
-    train = DataLoader(TensorDataset(x, x.sum(dim=1, keepdim=True)), batch_size=4)
-    validation = DataLoader(TensorDataset(x[:8], x[:8, :1]), batch_size=4)
+    loader = DataLoader(TensorDataset(x, x.sum(dim=1, keepdim=True)), batch_size=4)
     quiet = {**QUIET, "enable_checkpointing": bool(callbacks), "gradient_clip_val": 0.5}
     chosen: dict[str, Any] = {"accelerator": accelerator, "devices": 1, "max_epochs": epochs, **options}
-    Trainer(callbacks=callbacks, **{**quiet, **chosen}).fit(Regression(), train, validation)
+    Trainer(callbacks=callbacks, **{**quiet, **chosen}).fit(Regression(), loader, loader)
 
 
 def by_batch_and_epoch(
     callbacks: Callable[[], list[Callback]], accelerator: str = "cpu", batches: int = 3, **options: Any
 ) -> tuple[Counter[str], Counter[str]]:
-    """What waits in each batch of training, and in each epoch beside its batches.
+    """What waits in each batch, one of training and one of validation, and in each epoch beside its batches.
 
     Of two trainings the longer one has all that happens once as well, so it drops out.
     """
