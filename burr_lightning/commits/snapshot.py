@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+_Kind = tuple[int, bool]
+"""How many bytes a buffer has, and whether a GPU copies to it."""
+
 
 class Snapshot:
     """Copies checkpoints, each into the memory of the one before.
@@ -18,7 +21,7 @@ class Snapshot:
     """
 
     def __init__(self) -> None:
-        self._buffers: list[tuple[tuple[int, bool], torch.UntypedStorage]] = []
+        self._buffers: list[tuple[_Kind, torch.UntypedStorage]] = []
 
     def take(self, content: Any) -> Any:
         """A copy of a nested structure that later changes to its tensors do not reach.
@@ -29,11 +32,12 @@ class Snapshot:
         memo: dict[int, Any] = {}
         gpus: set[torch.device] = set()
         for tensor in _tensors(content):
-            source = tensor.untyped_storage()
-            if source.data_ptr() not in copies:
-                copies[source.data_ptr()] = self._buffer(len(copies), source).copy_(source, source.is_cuda)
-            memo[id(tensor)] = _view(copies[source.data_ptr()], tensor)
-            if source.is_cuda:
+            source, on_gpu = tensor.untyped_storage(), tensor.is_cuda
+            place = source.data_ptr()
+            if place not in copies:
+                copies[place] = self._buffer(len(copies), (source.nbytes(), on_gpu)).copy_(source, on_gpu)
+            memo[id(tensor)] = _view(copies[place], tensor)
+            if on_gpu:
                 gpus.add(tensor.device)
         del self._buffers[len(copies) :]
         copied = copy.deepcopy(content, memo)
@@ -43,8 +47,7 @@ class Snapshot:
             torch.cuda.current_stream(gpu).synchronize()
         return copied
 
-    def _buffer(self, index: int, source: torch.UntypedStorage) -> torch.UntypedStorage:
-        kind = source.nbytes(), source.is_cuda
+    def _buffer(self, index: int, kind: _Kind) -> torch.UntypedStorage:
         if index == len(self._buffers):
             self._buffers.append((kind, _storage(*kind)))
         elif self._buffers[index][0] != kind:
