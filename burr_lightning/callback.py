@@ -44,6 +44,7 @@ from .lightning_access import (
     waits_to_be_restored,
 )
 from .lightning_data import take_loader_states
+from .lightning_slurm import leave_out_own_choice
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
@@ -181,7 +182,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         self._opened = OpenRun(settings, trainer, pl_module, ranks)
         standing = self._opened.standing
         change_again(pl_module, standing.state["changed_hparams"] or {})
-        for line in messages.opened(self._opened):
+        for line in messages.opened(self._opened, leave_out_own_choice(trainer)):
             rank_zero_info(line)
         if standing.checkpoint is not None:
             self._resumed_from = standing.checkpoint
@@ -198,7 +199,8 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         return self.only_for is None or self.only_for is pl_module
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore the commit again where a finder has restored a checkpoint of its own."""
+        """Hear signals together; restore the commit again where a finder has restored one of its own."""
+        self._fitting.driver.sigterm.begin()
         if self._resumed_from is not None and not waits_to_be_restored(trainer):
             preload_checkpoint(trainer, self._resumed_from)
         if self._kept is not None:
@@ -223,10 +225,6 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         if self._kept["ranks"] > 1:
             take_loader_states(checkpoint, self._kept.get("loader_states", []))
         self._fitting.driver.loaders_made.make_again(self._kept)
-
-    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on SIGTERM is heard on all ranks together."""
-        self._fitting.driver.sigterm.begin()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
@@ -263,6 +261,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
         if isinstance(exception, SIGTERMException):
             exception.code = _TERMINATED
+            run.driver.requeue.ask()
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

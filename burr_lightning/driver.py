@@ -31,6 +31,7 @@ from .lightning_ddp import Wrapping
 from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
 from .lightning_signals import SharedSigterm
+from .lightning_slurm import Requeue
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
 from .ranks import Ranks
@@ -76,7 +77,8 @@ class Driver:
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
         self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
-        self.sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
+        self.requeue = Requeue(trainer, ranks, lambda: self._walk.is_in_batches, self._commit_before_requeue)
+        self.sigterm, self._wrapping = SharedSigterm(trainer, ranks, self.requeue), Wrapping(trainer)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
@@ -118,7 +120,6 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
-        self.sigterm.begin()
         self._wrapping.training_started()
         self._walk.clock.start()
         self.loaders_made.training_started()
@@ -182,10 +183,9 @@ class Driver:
         due = self._commits.is_due_inside_epoch()
         asks = self.asking.may_ask and self._walk.is_in_validation and loops.epoch_goes_on(self._trainer)
         if (due or asks) and not self._cut_short:
-            with self._commits.between_batches(self._walk.logged.recorded):
-                self._walk.leave_validation()
-                if due:
-                    self._commit_inside_epoch()
+            self._walk.commit_inside_epoch(is_due=due)
+        if loops.epoch_goes_on(self._trainer):
+            self.requeue.between_batches()
         if self.ended or self.asking.paused:
             self._stop_lightning()
 
@@ -230,6 +230,7 @@ class Driver:
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
         self._walk.boundary()
         self.sigterm.share()
+        self.requeue.between_batches()
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
@@ -259,8 +260,7 @@ class Driver:
         try:
             if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
                 self._count_batch()
-                with self._commits.between_batches(self._walk.logged.recorded):
-                    self._commit_inside_epoch()
+                self._walk.commit_inside_epoch()
         finally:
             phase, self._walk.phase = self._walk.phase, None
             if phase is not None:
@@ -288,12 +288,12 @@ class Driver:
         if self._going_on is not None:
             self._going_on.batch_completed()
 
-    def _commit_inside_epoch(self) -> None:
-        self._walk.leave_validation()
-        if self.asking.paused:
-            return  # which has made this commit
-        first_batch = self._walk.phase.feed.first_batch if self._walk.phase is not None else None
-        self._commits.commit_inside_epoch(first_batch, self._walk.logged.recorded())
+    def _commit_before_requeue(self) -> None:
+        if not self._commits.can_commit_inside_epoch():
+            self._commits.training_ends()
+        elif not self._cut_short:
+            self._walk.commit_inside_epoch()
+        self._commits.settle()
 
     def _kept(self) -> dict[str, Any]:
         """What every checkpoint holds of the driver's own."""

@@ -132,12 +132,25 @@ class Walk:
         """Whether a validation is open, though Lightning may have left it behind."""
         return self.phase is not None and isinstance(self.phase.action, Validate)
 
+    @property
+    def is_in_batches(self) -> bool:
+        """Whether batches are being trained, so that one of them ends soon."""
+        return self._trainer.training and self.phase is not None and not self.is_in_validation
+
     def leave_validation(self) -> None:
         """Close a validation that Lightning has left behind, and be at the boundary after it."""
         if self.is_in_validation:
             self.close(self.report(self.logged.of_validation))
             self.logged.validation_recorded()
             self.boundary()
+
+    def commit_inside_epoch(self, *, is_due: bool = True) -> None:
+        """Between two batches, leave a validation that Lightning has left, and commit where that is due."""
+        with self._commits.between_batches(self.logged.recorded):
+            self.leave_validation()
+            if is_due and not self._ordinary.paused:  # which has made this commit
+                first_batch = self.phase.feed.first_batch if self.phase is not None else None
+                self._commits.commit_inside_epoch(first_batch, self.logged.recorded())
 
     def would_leave_training(self) -> bool:
         """Whether the machine leaves the training with what the validation that is open has logged."""

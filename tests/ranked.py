@@ -32,7 +32,7 @@ class Training:
     stateful: bool = False
     """Whether the training data can be gone on with in the middle of an epoch."""
     event: tuple | None = None
-    """Ranks, an epoch, a batch, and what happens there: ``waits``, ``raises`` or ``SIGTERM``."""
+    """Ranks, an epoch, a batch, and what happens there: ``waits``, ``raises`` or a signal."""
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -42,7 +42,7 @@ class Ranked:
     """The processes of one training."""
 
     def __init__(self, size, function, *arguments):
-        port, self.size = _free_port(), size
+        port, self.size = free_port(), size
         self.children = [
             Child(_as_rank, (rank, size, port), function, arguments, log=f"rank-{rank}.log")
             for rank in range(size)
@@ -69,7 +69,7 @@ def train(training):
     burr = BurrCallback(training.run_id, **{"monitor": "val_loss", "tracker": False, **configured})
     callbacks = [burr, *([Happens(*training.event)] if training.event else [])]
     options = {"strategy": "ddp", "accelerator": "cpu", **QUIET, **(training.trainer or {})}
-    options.setdefault("devices", int(os.environ["WORLD_SIZE"]))
+    options.setdefault("devices", int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"]))
     trainer = Trainer(max_epochs=training.epochs, callbacks=callbacks, **options)
     module = training.module()
     loader, validation = digit_loaders(512)
@@ -107,7 +107,7 @@ class Happens(Callback):
             signal.pause()
         if self._what == "raises":
             raise ValueError("the disk of this one is full")
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), getattr(signal, self._what))
 
 
 def _as_rank(place, function, arguments):
@@ -125,7 +125,7 @@ def _as_rank(place, function, arguments):
     function(*arguments)
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

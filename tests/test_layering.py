@@ -61,6 +61,7 @@ LAYERS = [
             "lightning_loops",
             "lightning_order",
             "lightning_signals",
+            "lightning_slurm",
             "lightning_testing",
         ),
         *("ranks", "following", "running_metrics"),
