@@ -16,6 +16,7 @@ from lightning.pytorch.trainer import call
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from torchmetrics import SumMetric
 from torchmetrics.wrappers import MinMaxMetric, Running
 
@@ -37,6 +38,9 @@ def plain_action(state):
     ("owner", "name"),
     [
         (_CheckpointConnector, "resume_start"),
+        (_CheckpointConnector, "_parse_ckpt_path"),
+        (_SignalConnector, "_slurm_sigusr_handler_fn"),
+        (_SignalConnector, "_sigterm_notifier_fn"),
         (_CheckpointConnector, "restore_model"),
         (_CheckpointConnector, "restore_precision_plugin_state"),
         (_CheckpointConnector, "restore_optimizers_and_schedulers"),
