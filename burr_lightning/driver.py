@@ -253,12 +253,13 @@ class Driver:
         """An exception ends the run: the open phase fails with it, and the state stays as it was.
 
         A wish of the system to end the process comes between two batches: what they have done is
-        committed, where it can be gone on with.
+        committed, where it can be gone on with. Half a validation cannot.
         """
         self.leave_loops()
         self.asking.failed(error)
         try:
-            if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
+            between = self._commits.can_commit_inside_epoch() and not self._walk.logged.inside_validation
+            if isinstance(error, SIGTERMException) and between:
                 self._count_batch()
                 self._walk.commit_inside_epoch()
         finally:

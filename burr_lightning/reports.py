@@ -57,6 +57,8 @@ class LoggedMetrics:
         self._before_validation: dict[str, Any] = {}
         self.of_validation: dict[str, Any] = {}
         """What the newest validation logged."""
+        self.inside_validation = False
+        """Whether a validation has begun and not ended; one that an exception ends never does."""
 
     def epoch_started(self) -> None:
         """All that was logged before belongs to other epochs."""
@@ -65,9 +67,11 @@ class LoggedMetrics:
     def validation_started(self) -> None:
         """What is logged from here on is the validation's."""
         self._before_validation = access.logged_metrics(self._trainer)
+        self.inside_validation = True
 
     def validation_ended(self) -> None:
         """What was logged up to here is the validation's."""
+        self.inside_validation = False
         logged = access.logged_metrics(self._trainer)
         self.of_validation = {n: v for n, v in logged.items() if self._before_validation.get(n) is not v}
 

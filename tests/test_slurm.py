@@ -72,6 +72,13 @@ class TestQueuedAgain:
         assert [*Path().glob("hpc_ckpt_*")] == [Path(left_by_lightning.name)]
         assert job.printed.count(LEFT_OUT) == 1
 
+    def test_after_sigterm_in_a_validation_it_goes_on_to_the_same_bits(self, undisturbed):
+        job = Job(1, INSIDE.but(module=ToldInValidation))
+        job.starts()
+        assert job.ends()[0] == [TERMINATED], job.printed
+        assert "ended in validate" in job.printed
+        assert job.finishes() == undisturbed(1)
+
     @pytest.mark.long
     @pytest.mark.parametrize("tasks", [1, 2])
     @pytest.mark.parametrize("by_lightning", [True, False], ids=["auto-requeue", "by-the-scheduler"])
@@ -95,6 +102,16 @@ class TestQueuedAgain:
         for key in ("weights", "optimizer", "history", "epoch", "stop_reason"):
             assert [ending[key] for ending in endings] == [ending[key] for ending in undisturbed(tasks)]
         assert not [*Path().glob("hpc_ckpt_*")]
+
+
+class ToldInValidation(DigitNet):
+    """Is told to end in the first of two batches of a validation, the first time that it is trained."""
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        if self.current_epoch == 1 and not Path("told").exists():
+            Path("told").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class TellsOfTraining(DigitNet):
