@@ -44,6 +44,7 @@ from .lightning_access import (
     waits_to_be_restored,
 )
 from .lightning_data import take_loader_states
+from .lightning_leaving import tell_of_exceptions
 from .lightning_slurm import leave_out_own_choice
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
@@ -200,6 +201,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hear signals together; restore the commit again where a finder has restored one of its own."""
+        tell_of_exceptions(trainer, lambda error: self.on_exception(trainer, pl_module, error))
         self._fitting.driver.sigterm.begin()
         if self._resumed_from is not None and not waits_to_be_restored(trainer):
             preload_checkpoint(trainer, self._resumed_from)

@@ -69,7 +69,8 @@ def train(training):
     burr = BurrCallback(training.run_id, **{"monitor": "val_loss", "tracker": False, **configured})
     callbacks = [burr, *([Happens(*training.event)] if training.event else [])]
     options = {"strategy": "ddp", "accelerator": "cpu", **QUIET, **(training.trainer or {})}
-    options.setdefault("devices", int(os.environ.get("WORLD_SIZE") or os.environ["SLURM_NTASKS"]))
+    size = os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or "1"
+    options.setdefault("devices", int(size))
     trainer = Trainer(max_epochs=training.epochs, callbacks=callbacks, **options)
     module = training.module()
     loader, validation = digit_loaders(512)

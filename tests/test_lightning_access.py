@@ -7,7 +7,7 @@ import pytest
 import torch
 from burr.core.action import StreamingResultContainer, action, create_action
 from burr.tracking import LocalTrackingClient
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
@@ -39,6 +39,7 @@ def plain_action(state):
     [
         (_CheckpointConnector, "resume_start"),
         (_CheckpointConnector, "_parse_ckpt_path"),
+        (Trainer, "_run_stage"),
         (_SignalConnector, "_slurm_sigusr_handler_fn"),
         (_SignalConnector, "_sigterm_notifier_fn"),
         (_CheckpointConnector, "restore_model"),

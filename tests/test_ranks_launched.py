@@ -2,14 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forks import Child, tell
+from ranked import Training, train
 from scripts import run_script
+from torch.multiprocessing import ProcessExitedException
 
-from burr_lightning import Run
+from burr_lightning import Checkpoints, Run
 
 SCRIPT = Path(__file__).parent / "ranked_script.py"
 
@@ -34,6 +38,27 @@ def test_after_ddp_fork_the_callback_tells_what_the_processes_have_trained(forke
     assert forked["losses"] == [float(value) for value in run.history["val_loss"]]
     assert (forked["stop_reason"], run.status) == ("max_epochs=4 was reached", "finished")
     assert forked["best"] == run.best_checkpoint.name
+
+
+def saves_inside_epochs():
+    return {"checkpoints": Checkpoints(every_n_steps=100)}
+
+
+def train_in_forks(training):
+    try:
+        train(training)
+    except ProcessExitedException as error:
+        tell("ended", error.exit_code)
+
+
+def test_after_sigterm_to_one_of_ddp_fork_all_end_with_a_commit_and_fit_raises():
+    training = Training(callback=saves_inside_epochs, stateful=True, event=([1], 1, 2, "SIGTERM"))
+    child = Child(train_in_forks, training.but(trainer={"strategy": "ddp_fork", "devices": 2}))
+    assert child.waits_for("ended") == ("ended", 128 + signal.SIGTERM)
+    assert child.ended() == 0
+    run = Run.open("ranked")
+    assert run.status == "interrupted"
+    assert [*(run.folder / "checkpoints").glob("epoch=00001-*-batch=0000003.ckpt")]
 
 
 @pytest.mark.long
