@@ -6,11 +6,13 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from digits import DigitNet, digit_loaders, weights_hash
 from forks import Child, tell
 from lightning.pytorch import Callback, Trainer, seed_everything
+from pools import by_and_by
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback
@@ -32,7 +34,7 @@ class Training:
     stateful: bool = False
     """Whether the training data can be gone on with in the middle of an epoch."""
     event: tuple | None = None
-    """Ranks, an epoch, a batch, and what happens there: ``waits``, ``raises`` or a signal."""
+    """Ranks, an epoch, a batch, and what happens: ``waits``, ``waits for go``, ``raises`` or a signal."""
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -106,6 +108,10 @@ class Happens(Callback):
         if self._what == "waits":
             tell("there")
             signal.pause()
+        if self._what == "waits for go":
+            tell("there")
+            by_and_by(Path("go").exists)
+            return
         if self._what == "raises":
             raise ValueError("the disk of this one is full")
         os.kill(os.getpid(), getattr(signal, self._what))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ from ranked import Ranked, Training, train
 
 from burr_lightning import Checkpoints, Run
 from burr_lightning.conditions import max_epochs, plateau
+from burr_lightning.errors import RankFailedError, RankLostError
+from burr_lightning.ranks import Ranks
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -164,6 +168,36 @@ class TestFaultsInWhatAllDo:
     def test_sigterm_in_the_sanity_check_ends_all_of_them(self):
         ranks = Ranked(2, train, Training(module=ToldToEndEarly))
         assert ranks.ended()[0] == [TERMINATED] * 2, ranks.printed
+
+
+def fail(rank):
+    if rank == 1:
+        raise ValueError("the disk of this one is full")
+
+
+def speaks_after_it_has_failed():
+    """Both ranks do something, in which the second fails; each speaks again, and after its run is closed."""
+    torch.distributed.init_process_group("gloo")
+    rank = torch.distributed.get_rank()
+    ranks = Ranks(SimpleNamespace(global_rank=rank, world_size=2))
+    for speak in (partial(ranks.together, partial(fail, rank)), partial(ranks.any, True)):
+        with pytest.raises((ValueError, RankFailedError)) as raised:
+            speak()
+        tell(raised.type.__name__, str(raised.value))
+    ranks.close()
+    with pytest.raises((RankFailedError, RankLostError)):
+        ranks.of_all(rank)
+
+
+def test_a_rank_that_has_left_is_not_heard_in_lightning_s_own_group():
+    ranks = Ranked(2, speaks_after_it_has_failed)
+    first, second = [child.rest() for child in ranks.children]
+    assert [child.ended() for child in ranks.children] == [0, 0], ranks.printed
+    there = (
+        "Rank 1 failed, and the training ends on all of them. There: ValueError: the disk of this one is full"
+    )
+    assert first == [("RankFailedError", there)] * 2
+    assert second == [("ValueError", "the disk of this one is full"), ("RankFailedError", there)]
 
 
 class TestOtherNumbersOfRanks:
