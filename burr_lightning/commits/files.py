@@ -112,7 +112,7 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
     Returns:
         The SHA-256 of the file, in hexadecimal digits.
     """
-    temporary = path.with_name(f".{path.name}{_TEMPORARY}")
+    temporary = temporary_of(path)
     try:
         stream = Stream(temporary)
         try:
@@ -130,6 +130,28 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
 
 
 _TEMPORARY = ".tmp"
+
+
+def temporary_of(path: Path) -> Path:
+    """What a file is called in its folder until it is whole."""
+    return path.with_name(f".{path.name}{_TEMPORARY}")
+
+
+def place_durably(temporary: Path, path: Path, digest: str | None) -> bool:
+    """Flush and rename a file that came from elsewhere, if it is what it has to be.
+
+    Args:
+        temporary: The file, in the same folder.
+        path: What it is to be called.
+        digest: The SHA-256 that it has to have; ``None`` takes any.
+    """
+    if digest is not None and sha256(temporary) != digest:
+        return False
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _flush_folder(path.parent)
+    return True
 
 
 def remove_torn_files(folder: Path) -> None:
