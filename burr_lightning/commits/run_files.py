@@ -12,7 +12,7 @@ from ..persisters import retrying
 from ..rows import StateRows
 from .checkpoints import CheckpointName, Checkpoints
 from .deletions import Deletions
-from .files import is_whole
+from .files import is_whole, temporary_of
 from .partial import PARTIAL, read_partial, temporarily_written
 from .remote import RemoteFiles, joined
 
@@ -211,7 +211,7 @@ class RunFiles:
         """
         found = [read_partial(self.folder.path)]
         if self.remote is not None and not self._looks:
-            fetched = self.folder.path / f".{PARTIAL}-copy"
+            fetched = temporary_of(self.folder.path / f"{PARTIAL}-copy")
             try:
                 if self.remote.get(PARTIAL, fetched):
                     found.append(read_partial(self.folder.path, fetched.name))
