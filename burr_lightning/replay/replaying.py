@@ -19,6 +19,7 @@ from ..layout import DATABASE, REPLAY_VARIABLE, RUN_ID_VARIABLE, RunFolder, RunI
 from ..persisters.sqlite import open_sqlite
 from ..rows import Row, StateRows, StoredRow
 from ..runs import Run
+from ..storage.weights import folder_of
 from .compare import Comparison, compare, load
 from .task import ReplayFolder, ReplayTask
 
