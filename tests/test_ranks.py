@@ -1,6 +1,7 @@
 """A training on several processes is one machine: one decision, one set of rows, and an exact resume."""
 
 import os
+import shutil
 import signal
 from functools import partial
 from types import SimpleNamespace
@@ -99,6 +100,16 @@ class TestGoingOn:
     def test_from_the_end_of_an_epoch(self, size, undisturbed):
         trained(size, Training(epochs=2))
         assert trained(size, Training()) == undisturbed(size, Training())
+
+    @pytest.mark.long
+    def test_from_a_copy_of_what_is_gone_from_the_disk(self, undisturbed):
+        trained(2, Training(epochs=2, callback=copies))
+        shutil.rmtree(Run.open("ranked").folder)
+        assert trained(2, Training(callback=copies)) == undisturbed(2, Training())
+
+
+def copies():
+    return {"checkpoints": Checkpoints(copy_to=f"file://{os.getcwd()}/copy")}
 
 
 def saves_inside_epochs():
