@@ -36,7 +36,8 @@ class Checkpoints:
             more.
         copy_to: A URL that fsspec opens, as ``s3://bucket/runs`` or ``file:///mnt/share/runs``, to which
             each checkpoint is copied, below the project's and the run's name; its commit counts when the
-            copy is there as well, and another machine can go on with the run. ``None`` for none.
+            copy is there as well. Another machine that reaches the rows, as ``postgresql://`` is reached,
+            can go on with the run. ``None`` for no copy.
         storage_options: What fsspec is given beside the URL, as ``{"endpoint_url": ...}``; ``None`` leaves
             it to the environment. It is written down nowhere.
 
