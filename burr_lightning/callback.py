@@ -230,6 +230,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
+        self.hear_what_is_needed()
         self._fitting.driver.training_started(self._kept)
         self._kept = None
 

@@ -12,15 +12,16 @@ from lightning.pytorch import Trainer
 from . import lightning_limits as limits
 from . import lightning_loops as loops
 from .actions import PhaseAction, TrainEpoch, Validate
-from .burr_access import OpenPhase, position_of
+from .burr_access import OpenPhase, hears_items, position_of
 from .committing import RunCommits
 from .errors import MachineError
 from .following import Agreement, follow_together
 from .graphs import is_terminal, leads_at_once_to, leaves_training
 from .ordinary import OrdinaryActions
 from .ranks import Ranks
-from .reports import LoggedMetrics, TrainingClock, phase_report
-from .shadow import Shadows, would_stop
+from .reports import LoggedMetrics, TrainingClock, detached, phase_report
+from .settings import RunSettings
+from .shadow import would_stop
 from .state import PhaseReport, recorded
 
 
@@ -32,7 +33,7 @@ class Walk:
         app: The run's application.
         commits: Told of every step.
         ordinary: Runs the ordinary actions.
-        shadow: Conditions that are watched.
+        settings: What the user configured.
         clock: How long the run has been in training.
         ranks: The processes that walk together: what was logged, and where it leads, the first one says.
     """
@@ -43,12 +44,13 @@ class Walk:
         app: Application[Any],
         commits: RunCommits,
         ordinary: OrdinaryActions,
-        shadow: Shadows,
+        settings: RunSettings,
         clock: TrainingClock,
         ranks: Ranks,
     ) -> None:
         self._trainer, self._app, self._ranks = trainer, app, ranks
-        self._commits, self._ordinary, self._shadow = commits, ordinary, shadow
+        self._commits, self._ordinary = commits, ordinary
+        self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self.logged = LoggedMetrics(trainer)
         self._agreement = Agreement(trainer, ranks)
         self.clock = clock
@@ -108,6 +110,21 @@ class Walk:
             )
         self.phase = OpenPhase(self._app, name)
         self.phase.feed.first_batch, self.first_batch = self.first_batch, None
+
+    @property
+    def gives_items(self) -> bool:
+        """Whether somebody listens to the items of the phases' streams."""
+        return hears_items(self._app)
+
+    def batch_ended(self, batch_idx: int) -> None:
+        """A batch of the phase that is open is done."""
+        if self.phase is not None:
+            self.phase.feed.saw(batch_idx)
+
+    def batch_has_outputs(self, batch_idx: int, outputs: Any) -> None:
+        """A batch of the phase that is open is an item of its stream, unless it is one of those left out."""
+        if self.phase is not None and (batch_idx + 1) % self._stream_every == 0:
+            self.phase.streamed(batch_idx, detached(outputs))
 
     def close(self, report: PhaseReport) -> None:
         """Close the phase that is open, with its report."""

@@ -56,6 +56,7 @@ LAYERS = [
             "settings",
             "lightning_access",
             "lightning_data",
+            "lightning_hooks",
             "lightning_ddp",
             "lightning_limits",
             "lightning_loops",
