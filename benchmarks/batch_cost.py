@@ -1,7 +1,7 @@
 """What a batch costs more with a `BurrCallback` that nobody listens to.
 
-Run it as ``python benchmarks/batch_cost.py``. Batches of one number, in the processor's time of the thread
-that trains, the fastest of several epochs: what is measured is a hundredth of what a batch costs in
+Run it as ``python benchmarks/bench.py batch_cost``. Batches of one number, in the processor's time of the
+thread that trains, the fastest of several epochs: what is measured is a hundredth of what a batch costs in
 Lightning. Beside it stands a callback that does nothing, for Lightning calls the hooks of any.
 """
 

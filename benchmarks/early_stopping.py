@@ -1,6 +1,6 @@
 """Comparing 10 stop conditions on many recorded runs, beside Lightning's `EarlyStopping` in a loop over them.
 
-Run it as ``python benchmarks/early_stopping.py``. The loop asks ten settings of `EarlyStopping` for its
+Run it as ``python benchmarks/bench.py early_stopping``. The loop asks ten settings of `EarlyStopping` for its
 decision after every epoch until it stops, by the method that decides and without a Trainer around it, on some
 of the histories; what it takes for all of them is that many times as much.
 """

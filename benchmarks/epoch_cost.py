@@ -1,7 +1,7 @@
 """What an epoch costs beside its training, with all that a `BurrCallback` does, and with Lightning's own.
 
-Run it as ``python benchmarks/epoch_cost.py``. A tiny network, one batch of training and one of validation, so
-that what is beside the training is most of the epoch. The ways take turns in one process.
+Run it as ``python benchmarks/bench.py epoch_cost``. A tiny network, one batch of training and one of
+validation, so that what is beside the training is most of the epoch. The ways take turns in one process.
 """
 
 from __future__ import annotations

@@ -73,6 +73,12 @@ def medians(found: Mapping[str, list[float]], unit: str, scale: float = 1.0) -> 
     return {f"{name} [{unit}]": statistics.median(values) * scale for name, values in found.items()}
 
 
+def ratios(found: Mapping[str, list[float]]) -> tuple[float, ...]:
+    """How many times the first of two ways the second one is, each repeat."""
+    first, second = found.values()
+    return tuple(after / before for before, after in zip(first, second, strict=True))
+
+
 def machine() -> dict[str, Any]:
     """What the numbers depend on."""
     versions = {}
@@ -100,9 +106,14 @@ def quiet() -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder on a disk, for a time: a folder in memory would make flushing free."""
+    """A folder for a time; with ``BENCH_FOLDER`` on another disk than that of the temporary files."""
+    before = os.environ.get("HOME", "")
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
-        yield Path(folder)
+        os.environ["HOME"] = folder  # where Burr's tracker writes
+        try:
+            yield Path(folder)
+        finally:
+            os.environ["HOME"] = before
 
 
 def write(path: Path, rows: list[Measured]) -> None:

@@ -1,6 +1,6 @@
 """What starting costs: a resumed run until its first batch, an import, and the command line.
 
-Run it as ``python benchmarks/starting.py``. Each is a Python process of its own, and they take turns.
+Run it as ``python benchmarks/bench.py starting``. Each is a Python process of its own, and they take turns.
 """
 
 from __future__ import annotations
