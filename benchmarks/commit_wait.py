@@ -1,9 +1,9 @@
 """How long training waits for a commit of 200 MB, and how much memory it takes.
 
 Run it as ``python benchmarks/bench.py commit_wait``. A network of 67 MB with Adam's state; every fit is a
-process of its own, forked from one that has imported everything, and the ways take turns. The wait is what comes
-between the end of an epoch's validation and the beginning of the next epoch, less what it is without any
-checkpoint.
+process of its own, forked from one that has imported everything, and the ways take turns. The wait is what
+comes between the end of an epoch's validation and the beginning of the next epoch, less what it is without
+any checkpoint.
 
 Beside Lightning's own stands what the machine could do: ``torch.save`` and a flush, and one copy of the bytes
 in memory into a buffer that is there already.

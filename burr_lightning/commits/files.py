@@ -26,6 +26,7 @@ class Stream:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._waiting = bytearray()
         self._size = 0
         self._digest = hashlib.sha256()
         self._follower: _Follower | None = None
@@ -33,8 +34,23 @@ class Stream:
         """What kept it from being written: torch.save raises an error of its own over it."""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append bytes to the file."""
+        """Append bytes to the file; small pieces, of which torch.save writes many, go there together."""
         view = memoryview(data).cast("B")
+        if len(self._waiting) + len(view) > _BLOCK:
+            self.flush()
+        if len(view) > _BLOCK:
+            self._put(view)
+        else:
+            self._waiting += view
+        return len(view)
+
+    def flush(self) -> None:
+        """Let the system have what was written so far, as torch.save asks for when it has ended."""
+        waiting, self._waiting = self._waiting, bytearray()
+        if waiting:
+            self._put(memoryview(waiting))
+
+    def _put(self, view: memoryview) -> None:
         left = view
         try:
             while left:
@@ -49,14 +65,15 @@ class Stream:
             self._follower.follow_to(self._size)
         else:
             self._digest.update(view)
-        return len(view)
 
-    def flush(self) -> None:
+    def sync(self) -> None:
         """Have the system put what was written so far on the disk."""
+        self.flush()
         os.fsync(self._descriptor)
 
     def digest(self) -> str:
         """The SHA-256 of the whole file, in hexadecimal digits, once all of it is written."""
+        self.flush()
         if self._follower is not None:
             self._follower.end()
         return self._digest.hexdigest()
@@ -117,7 +134,7 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
         stream = Stream(temporary)
         try:
             write(stream)
-            stream.flush()
+            stream.sync()
             digest = stream.digest()
         finally:
             stream.close()
