@@ -35,15 +35,23 @@ def metrics_of(epoch: int) -> dict[str, float]:
     return {f"metric_{number}": 1 + abs(math.sin(10 * epoch + number)) for number in range(10)}
 
 
-@action(reads=["history", "metrics", "monitor", "best", "shadow"], writes=["history", "metrics", "epoch"])
-def epoch_of_ours(state: State[Any], number: int) -> State[Any]:
-    """One epoch as `burr_lightning` records it."""
-    report = PhaseReport(
-        number, 0, 9, 10 * number, metrics_of(number), ends_epoch=True, seconds=float(number)
-    )
-    state = recorded(state, report)
-    plateau("metric_1", 10).run(state)
-    return state
+def recording(logged: Callable[[int], dict[str, float]]) -> Any:
+    """An action that is one epoch as `burr_lightning` records it.
+
+    Args:
+        logged: The metrics of an epoch.
+    """
+
+    @action(reads=["history", "metrics", "monitor", "best", "shadow"], writes=["history", "metrics", "epoch"])
+    def epoch_of_ours(state: State[Any], number: int) -> State[Any]:
+        report = PhaseReport(
+            number, 0, 9, 10 * number, logged(number), ends_epoch=True, seconds=float(number)
+        )
+        state = recorded(state, report)
+        plateau("metric_1", 10).run(state)
+        return state
+
+    return epoch_of_ours
 
 
 @action(reads=["history"], writes=["history"])
@@ -61,7 +69,7 @@ def walk(
     persister.initialize()
     rows = StateRows(persister, "p", "r")
     state = {"history": []} if naive else initial_state({}, "metric_1", "min")
-    step = epoch_in_a_list if naive else epoch_of_ours
+    step = epoch_in_a_list if naive else recording(metrics_of)
     app = (
         ApplicationBuilder()
         .with_actions(step=step)
