@@ -175,7 +175,7 @@ class Driver:
         asks = self.asking.may_ask and self.walk.is_in_validation and loops.epoch_goes_on(self._trainer)
         if (due or asks) and not self._cut_short:
             self.walk.commit_inside_epoch(is_due=due)
-        if loops.epoch_goes_on(self._trainer):
+        if self.requeue.is_due and loops.epoch_goes_on(self._trainer):
             self.requeue.between_batches()
         if self.ended or self.asking.paused:
             self._stop_lightning()

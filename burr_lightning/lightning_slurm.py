@@ -60,9 +60,14 @@ class Requeue:
         """Leave the next training its own handler."""
         self._trainer._signal_connector.__dict__.pop("_slurm_sigusr_handler_fn", None)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether all processes know that the job is to be queued again."""
+        return self.is_known or (self.heard and self._ranks.size == 1)
+
     def between_batches(self) -> None:
         """Between two batches, or at the end of an epoch: commit, and have the job queued again."""
-        if self.is_known or (self.heard and self._ranks.size == 1):
+        if self.is_due:
             self._commit()
             self.ask()
             self.heard = self.is_known = False
