@@ -14,7 +14,8 @@ from burr.core import State
 from ..recording import Recording
 from .arguments import apart, check_count, check_number, shown
 from .base import StopCondition
-from .truths import FALSE, TRUE, UNKNOWN, Truths
+from .columns import Columns
+from .truths import Truths, known, unknown
 
 
 def max_epochs(n: int) -> StopCondition:
@@ -127,12 +128,10 @@ def _limit(
         said = f"{value:.0f}" if isinstance(value, int) else apart(value, limit)[0]
         return value >= limit, f"{said} {_one(what) if value == 1 else what}"
 
-    def truths(recording: Recording) -> Truths:
-        values = over(recording)
+    def truths(columns: Columns) -> Truths:
+        values = over(columns.recording)
         if values is None:
-            return np.full(len(recording), UNKNOWN, dtype=np.int8)
-        found = np.where(values >= limit, TRUE, FALSE).astype(np.int8)
-        found[np.isnan(values)] = UNKNOWN
-        return found
+            return unknown(len(columns.recording))
+        return known(values >= limit, np.isnan(values))
 
     return StopCondition(call, [key], check, over=truths)

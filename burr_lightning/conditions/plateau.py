@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..metric import Mode, MonitoredMetric, SinceBest
+import numpy as np
+from numpy.typing import NDArray
+
+from ..improvements import SinceBest, improved, newest_of
+from ..logged import Logged
+from ..metric import Mode, MonitoredMetric
 from .arguments import check_count, check_metrics, check_mode, check_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
@@ -36,6 +41,12 @@ class EpochsSinceBest:
             elif best_epoch is None:
                 best_epoch = epoch - 1
             yield epoch - best_epoch
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The same numbers, over columns."""
+        (values,), epochs = logged.values, logged.epochs
+        best = newest_of(improved(self.metric, values, self.min_delta), len(values))
+        return epochs - np.where(best >= 0, epochs[best], epochs[:1] - 1)
 
 
 def plateau(
