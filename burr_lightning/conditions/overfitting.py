@@ -61,11 +61,11 @@ class SinceBestWhileTrainingImproved:
         if not len(trained) or not len(validated):
             return np.full(count, math.nan)
         best = newest_of(validated[improved(self.val, val[validated], self.min_delta)], count)
-        checks = np.cumsum(logged.there[1], dtype=np.float64)
+        checks: NDArray[np.int64] = np.cumsum(logged.there[1])
         since = checks - np.where(best >= 0, checks[best], 0)
         newest = train[newest_of(trained, count)]
         at_best = newest[np.maximum(best, trained[0])]
-        found: NDArray[np.float64] = np.where(self.train.is_worse(at_best, newest), since, -since)
+        found = np.array(np.where(self.train.is_worse(at_best, newest), since, -since), dtype=np.float64)
         found[: max(trained[0], validated[0])] = math.nan
         return found
 
