@@ -13,10 +13,10 @@ from burr_lightning.conditions.columns import Columns
 from burr_lightning.conditions.measured import Newest
 from burr_lightning.conditions.overfitting import SinceBestWhileTrainingImproved
 from burr_lightning.conditions.plateau import EpochsSinceBest
-from burr_lightning.conditions.prechelt import ConsecutiveIncreases, GeneralizationLoss, ProgressQuotient
 from burr_lightning.conditions.replayed import first_stop, first_stops
 from burr_lightning.conditions.slope import Improvement
 from burr_lightning.conditions.spike import ModifiedZScore
+from burr_lightning.conditions.strips import ConsecutiveIncreases, GeneralizationLoss, ProgressQuotient
 from burr_lightning.history import MetricHistory
 from burr_lightning.improvements import SinceBest
 from burr_lightning.metric import MonitoredMetric

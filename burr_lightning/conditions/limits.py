@@ -12,7 +12,7 @@ import numpy as np
 from burr.core import State
 
 from ..recording import Recording
-from .arguments import apart, check_count, check_number, shown
+from .arguments import apart, check_count, checked_number, shown
 from .base import StopCondition
 from .columns import Columns
 from .truths import Truths, known, unknown
@@ -105,8 +105,7 @@ def _seconds(time: object, call: str) -> float:
             time = timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
         except OverflowError as error:
             raise ValueError(f"{call}: a time is at most {timedelta.max.days} days.") from error
-    check_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
-    return float(time)  # type: ignore[arg-type]
+    return checked_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
 
 
 def _one(what: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..improvements import improved, newest_of
 from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
@@ -113,7 +113,7 @@ def overfitting(
     )
     check_metrics(call, *metrics)
     check_count(call, "patience", patience, 1, "validations")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
+    min_delta = checked_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
     check_mode(call, mode)
 
     def statistic(mode: Mode) -> SinceBestWhileTrainingImproved:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..improvements import SinceBest, improved, newest_of
 from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
@@ -100,7 +100,9 @@ def plateau(
     )
     check_metrics(call, metric)
     check_count(call, "patience", patience, 0, count if count == "epochs" else "checks")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more (the direction is mode's to say)")
+    min_delta = checked_number(
+        call, "min_delta", min_delta, at_least=0, rule="0 or more (the direction is mode's to say)"
+    )
     check_mode(call, mode)
     if count not in ("checks", "epochs"):
         raise ValueError(f"{call}: count must be 'checks' or 'epochs'.")

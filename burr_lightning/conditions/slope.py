@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 from .sums import total, totals
@@ -100,7 +100,7 @@ def slope_below(metric: str, slope: float, window: int = 10, mode: Mode | None =
     """
     call = written("slope_below", [str(metric)], mode, limits=[slope], window=window)
     check_metrics(call, metric)
-    check_number(call, "slope", slope, rule="a number, in the metric's unit per check")
+    slope = checked_number(call, "slope", slope, rule="a number, in the metric's unit per check")
     check_count(call, "window", window, 2, "checks")
     check_mode(call, mode)
 

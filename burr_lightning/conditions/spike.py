@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
@@ -143,9 +143,9 @@ def spike(
         "spike", [str(metric)], mode, threshold=threshold, window=window, min_delta=min_delta or None
     )
     check_metrics(call, metric)
-    check_number(call, "threshold", threshold, at_least=math.ulp(0), rule="more than 0")
+    threshold = checked_number(call, "threshold", threshold, at_least=math.ulp(0), rule="more than 0")
     check_count(call, "window", window, 3, "checks")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
+    min_delta = checked_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
     check_mode(call, mode)
 
     def say(found: Reading) -> str:
