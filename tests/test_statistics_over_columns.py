@@ -1,10 +1,12 @@
 """A statistic over the columns of a history has the bits of the one that ran along, whatever was logged."""
 
+import itertools
 import math
+import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from burr_lightning.conditions import max_epochs, not_finite, plateau, reached
@@ -19,6 +21,7 @@ from burr_lightning.conditions.spike import ModifiedZScore
 from burr_lightning.conditions.strips import ConsecutiveIncreases, GeneralizationLoss, ProgressQuotient
 from burr_lightning.history import MetricHistory
 from burr_lightning.improvements import SinceBest
+from burr_lightning.logged import Logged
 from burr_lightning.metric import MonitoredMetric
 
 DELTAS = [0.0, 0.1, 0.25, 1e-4, 1e-50, 1e39, math.inf]
@@ -71,6 +74,10 @@ def grown(checks):
         epoch += 1 + left_out if ends_epoch else 0
 
 
+def in_turn(*values):
+    return [({"val": value}, True, 0) for value in values]
+
+
 def bits(numbers):
     """Numbers by their bits; one NaN is like the other."""
     numbers = np.asarray(numbers, dtype=np.float64)
@@ -95,6 +102,8 @@ def assert_same(statistic, checks):
     delta=st.sampled_from(DELTAS),
     count=st.integers(1, 10),
 )
+@example(checks=in_turn(-math.inf, 0.1), mode="min", delta=1e39, count=1)
+@example(checks=in_turn(-0.05000000074505806, -0.750000000745058, -0.75), mode="min", delta=0.7, count=1)
 def test_it_has_the_bits_of_the_one_that_ran_along(statistic, checks, mode, delta, count):
     assert_same(statistic(mode, delta, count), checks)
 
@@ -109,6 +118,20 @@ def test_so_it_has_on_long_noisy_curves(statistic, mode, share):
     checks = [({"train": train, "val": val}, True, 0) for train, val in curves.tolist()]
     for delta, count in [(0.0, 1), (1e-4, 5), (0.01, 9), (0.0, 30)]:
         assert_same(statistic(mode, delta, count), checks)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("delta", [0.1, 1e-8])
+def test_values_at_the_edge_of_an_improvement_in_either_precision(mode, delta):
+    edges = [value + off for value in TIED[5:] + IN_32_BITS[5:] for off in (0.0, 1e-9, -1e-9)]
+    pairs = [list(pair) for pair in itertools.product(edges, repeat=2)]
+    draw = random.Random(5)
+    for values in pairs + [draw.choices(edges, k=30) for _ in range(500)]:
+        statistic = SinceBest(MonitoredMetric("val", mode), delta)
+        along = list(statistic.values(enumerate(values)))
+        column = np.array(values)
+        over = statistic.over(Logged(np.arange(len(values)), (column,), (column == column,)))
+        assert over.tolist() == along, values
 
 
 def test_windows_that_are_sorted_in_several_parts_have_the_same_scores():
