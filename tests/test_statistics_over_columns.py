@@ -103,6 +103,8 @@ def assert_same(statistic, checks):
     count=st.integers(1, 10),
 )
 @example(checks=in_turn(-math.inf, 0.1), mode="min", delta=1e39, count=1)
+@example(checks=in_turn(1.0, 1.0, 1.0, math.nan), mode="min", delta=0.0, count=1)
+@example(checks=in_turn(*[1.7e308] * 4, math.inf), mode="min", delta=0.0, count=2)
 @example(checks=in_turn(-0.05000000074505806, -0.750000000745058, -0.75), mode="min", delta=0.7, count=1)
 def test_it_has_the_bits_of_the_one_that_ran_along(statistic, checks, mode, delta, count):
     assert_same(statistic(mode, delta, count), checks)
