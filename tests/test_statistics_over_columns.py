@@ -110,16 +110,37 @@ def test_it_has_the_bits_of_the_one_that_ran_along(statistic, checks, mode, delt
     assert_same(statistic(mode, delta, count), checks)
 
 
+def noisy(share_in_32_bits):
+    """A training and a validation loss that fall."""
+    noise = np.random.default_rng(7)
+    curves = np.exp(-np.arange(400)[:, np.newaxis] / 90) + 0.1 + 0.02 * noise.random((400, 2))
+    in_32_bits = curves.astype(np.float32)
+    return np.where(noise.random((400, 2)) < share_in_32_bits, in_32_bits, curves).tolist()
+
+
 @EACH
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=lambda share: f"{share:.0%} in 32 bits")
 def test_so_it_has_on_long_noisy_curves(statistic, mode, share):
-    noise = np.random.default_rng(7)
-    curves = np.exp(-np.arange(400)[:, np.newaxis] / 90) + 0.1 + 0.02 * noise.random((400, 2))
-    curves = np.where(noise.random((400, 2)) < share, curves.astype(np.float32), curves)
-    checks = [({"train": train, "val": val}, True, 0) for train, val in curves.tolist()]
+    checks = [({"train": train, "val": val}, True, 0) for train, val in noisy(share)]
     for delta, count in [(0.0, 1), (1e-4, 5), (0.01, 9), (0.0, 30)]:
         assert_same(statistic(mode, delta, count), checks)
+
+
+@EACH
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("late", ["train", "val"])
+def test_so_it_has_where_one_metric_begins_late_and_both_have_gaps(statistic, mode, late):
+    draw, checks = random.Random(11), []
+    for number, values in enumerate(noisy(0.0)):
+        named = zip(("train", "val"), values, strict=True)
+        there = {name: value for name, value in named if draw.random() < 0.6}
+        if number < 12:
+            there.pop(late, None)
+        checks.append((there, draw.random() < 0.7, 0))
+    for delta, count in [(0.0, 1), (1e-4, 4), (0.01, 9)]:
+        assert_same(statistic(mode, delta, count), checks)
+        assert_same(statistic(mode, delta, count), checks[:40])
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
