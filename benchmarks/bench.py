@@ -37,16 +37,32 @@ def shown(row: Measured, value: float) -> str:
     return f"{value:.2f}" if row.unit == "times" else f"{value:.2f} {row.unit}"
 
 
+TITLES = ("what", "against", "median", "least to most", "must be", "")
+
+
+def cells(row: Measured) -> tuple[str, ...]:
+    """What was measured, and what must be, in words."""
+    spread = f"{shown(row, min(row.values))} to {shown(row, max(row.values))}"
+    bound = f"{'at least' if row.at_least else 'at most'} {row.bound:g}"
+    verdict = "reached" if row.is_reached else "missed"
+    return row.what, row.against, shown(row, row.median), spread, bound, verdict
+
+
 def table(rows: list[Measured]) -> Table:
-    """What was measured, and what must be."""
-    titles = ("what", "against", "median", "least to most", "must be", "")
-    made = Table(*titles, title="burr_lightning beside what one would use otherwise")
+    """The rows for a terminal."""
+    made = Table(*TITLES, title="burr_lightning beside what one would use otherwise")
     for row in rows:
-        spread = f"{shown(row, min(row.values))} to {shown(row, max(row.values))}"
-        bound = f"{'at least' if row.at_least else 'at most'} {row.bound:g}"
-        verdict = "reached" if row.is_reached else "[bold red]missed"
-        made.add_row(row.what, row.against, shown(row, row.median), spread, bound, verdict)
+        *told, verdict = cells(row)
+        made.add_row(*told, verdict if row.is_reached else f"[bold red]{verdict}")
     return made
+
+
+def markdown(rows: list[Measured]) -> str:
+    """The rows for a page, and below them the medians that they are made of."""
+    lines = [TITLES, ("---",) * len(TITLES), *(cells(row) for row in rows)]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    sides = {f"{row.what}: {name}": value for row in rows for name, value in row.sides.items()}
+    return text + "\n\n" + "\n".join(f"- {name}: {value:.3g}" for name, value in sides.items()) + "\n"
 
 
 def figure(rows: list[Measured], path: Path) -> None:
@@ -97,8 +113,9 @@ def main() -> None:
     console.print(table(rows))
     console.print(machine(), style="dim")
     write(asked.out / "bench.json", rows)
+    (asked.out / "bench.md").write_text(markdown(rows))
     figure(rows, asked.out / "bench.png")
-    console.print(f"{asked.out / 'bench.json'}, {asked.out / 'bench.png'}")
+    console.print(f"bench.json, bench.md and bench.png are in {asked.out}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --kills 1000` kills more than the gate does."""
-    parser.addoption("--kills", type=int, default=100, help="SIGKILLs in the kill campaign")
+    parser.addoption("--kills", type=int, default=60, help="SIGKILLs in the kill campaign")
     parser.addoption("--long", action="store_true", help="also the tests that the gate has no time for")
 
 

@@ -65,6 +65,9 @@ def test_a_table_and_a_figure_say_what_was_reached(tmp_path):
     table = bench.table(rows)
     assert list(table.columns[2].cells) == ["0.50", "35.00", "0.20 ms"]
     assert [cell.endswith("missed") for cell in table.columns[-1].cells] == [False, True, False]
+    page = bench.markdown(rows).splitlines()
+    assert "| cost | another | 0.50 | 0.40 to 0.70 | at most 0.6 | reached |" in page
+    assert page[-1] == "- cost: ours [ms]: 5"
     bench.figure(rows, tmp_path / "bench.png")
     measured.write(tmp_path / "bench.json", rows)
     stored = json.loads((tmp_path / "bench.json").read_text())
