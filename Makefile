@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment of its own, .venv, which `make clean` removes.
 PYTHON ?= python3
 
-.PHONY: demo test lint types unit coverage wheel clean
+.PHONY: demo test lint types unit coverage wheel bench clean
 
 demo: .venv/demo.stamp
 	.venv/bin/python examples/quickstart.py
@@ -30,6 +30,9 @@ unit: .venv/test.stamp
 
 coverage: .venv/test.stamp
 	.venv/bin/pytest --numprocesses 3 --dist loadfile --cov --cov-report=term
+
+bench: .venv/test.stamp
+	.venv/bin/python benchmarks/bench.py
 
 wheel: .venv/test.stamp
 	rm -rf dist .venv/fresh

@@ -9,6 +9,7 @@ smaller.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -19,6 +20,7 @@ from typing import Any
 from burr.core import ApplicationBuilder, State, action
 from burr.core.persistence import SQLitePersister
 from burr.tracking import LocalTrackingClient
+from measured import Measured, medians, ratios, scratch
 
 from burr_lightning.conditions import plateau
 from burr_lightning.rows import StateRows
@@ -29,19 +31,27 @@ WINDOW = 100
 
 
 def metrics_of(epoch: int) -> dict[str, float]:
-    """Ten metrics."""
-    return {f"metric_{number}": 1 / (epoch + number + 1) for number in range(10)}
+    """Ten metrics, each with all the digits of a float: how many there are must not change with the epoch."""
+    return {f"metric_{number}": 1 + abs(math.sin(10 * epoch + number)) for number in range(10)}
 
 
-@action(reads=["history", "metrics", "monitor", "best", "shadow"], writes=["history", "metrics", "epoch"])
-def epoch_of_ours(state: State[Any], number: int) -> State[Any]:
-    """One epoch as `burr_lightning` records it."""
-    report = PhaseReport(
-        number, 0, 9, 10 * number, metrics_of(number), ends_epoch=True, seconds=float(number)
-    )
-    state = recorded(state, report)
-    plateau("metric_1", 10).run(state)
-    return state
+def recording(logged: Callable[[int], dict[str, float]]) -> Any:
+    """An action that is one epoch as `burr_lightning` records it.
+
+    Args:
+        logged: The metrics of an epoch.
+    """
+
+    @action(reads=["history", "metrics", "monitor", "best", "shadow"], writes=["history", "metrics", "epoch"])
+    def epoch_of_ours(state: State[Any], number: int) -> State[Any]:
+        report = PhaseReport(
+            number, 0, 9, 10 * number, logged(number), ends_epoch=True, seconds=float(number)
+        )
+        state = recorded(state, report)
+        plateau("metric_1", 10).run(state)
+        return state
+
+    return epoch_of_ours
 
 
 @action(reads=["history"], writes=["history"])
@@ -50,14 +60,16 @@ def epoch_in_a_list(state: State[Any], number: int) -> State[Any]:
     return state.append(history={"epoch": number, **metrics_of(number)})
 
 
-def walk(folder: Path, epochs: int, *, naive: bool) -> list[tuple[float, int]]:
+def walk(
+    folder: Path, epochs: int, *, naive: bool, clock: Callable[[], float] = time.perf_counter
+) -> list[tuple[float, int]]:
     """The seconds and the bytes written of every epoch."""
     folder.mkdir()
     persister = SQLitePersister(str(folder / "rows.sqlite"))
     persister.initialize()
     rows = StateRows(persister, "p", "r")
     state = {"history": []} if naive else initial_state({}, "metric_1", "min")
-    step = epoch_in_a_list if naive else epoch_of_ours
+    step = epoch_in_a_list if naive else recording(metrics_of)
     app = (
         ApplicationBuilder()
         .with_actions(step=step)
@@ -77,10 +89,10 @@ def walk(folder: Path, epochs: int, *, naive: bool) -> list[tuple[float, int]]:
     measured = []
     for number in range(epochs):
         logged = log.stat().st_size if log.exists() else 0
-        started = time.perf_counter()
+        started = clock()
         _, _, now = app.step(inputs={"number": number})
         save(number, now)
-        spent = time.perf_counter() - started
+        spent = clock() - started
         measured.append((spent, log.stat().st_size - logged + _row_bytes(persister, number)))
     persister.cleanup()
     return measured
@@ -98,6 +110,30 @@ def early_and_late(measured: list[tuple[float, int]]) -> tuple[tuple[float, floa
     windows = measured[10 : 10 + WINDOW], measured[-WINDOW:]
     early, late = ([statistics.median(column) for column in zip(*window, strict=True)] for window in windows)
     return (early[0], early[1]), (late[0], late[1])
+
+
+def measure(*, full: bool) -> list[Measured]:
+    """Two rows."""
+    repeats = 5 if full else 2
+    walked = []
+    for _ in range(repeats):
+        with scratch() as folder:
+            walked.append(early_and_late(walk(folder / "ours", 10_000, naive=False)))
+    names = ("at epoch 10", "at epoch 10,000")
+    milliseconds, written = (
+        {
+            name: [pair[column] for pair in pairs]
+            for name, pairs in zip(names, zip(*walked, strict=True), strict=True)
+        }
+        for column in (0, 1)
+    )
+    return [
+        Measured(f"{what} per epoch at epoch 10,000", "at epoch 10", ratios(found), "times", 1.1, sides=sides)
+        for what, found, sides in (
+            ("cost", milliseconds, medians(milliseconds, "ms", 1e3)),
+            ("bytes", written, medians(written, "B")),
+        )
+    ]
 
 
 def main() -> None:

@@ -56,7 +56,9 @@ def curves(seed: int, length: int) -> dict[str, list[float]]:
     return {"train_loss": train.tolist(), "val_loss": val.tolist()}
 
 
-def evaluation_times(epochs: int, window: int = 300) -> dict[str, tuple[float, float]]:
+def evaluation_times(
+    epochs: int, window: int = 300, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, tuple[float, float]]:
     """For each condition, the median seconds to ask it after a new check: early, and at ``epochs``."""
     history, columns = MetricHistory(), curves(0, epochs)
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in CONDITIONS}
@@ -64,9 +66,9 @@ def evaluation_times(epochs: int, window: int = 300) -> dict[str, tuple[float, f
         history = history.append(epoch, {name: values[epoch] for name, values in columns.items()})
         state: State[Any] = State({"history": history, "epoch": epoch})
         for name, condition in CONDITIONS.items():
-            started = time.perf_counter()
+            started = clock()
             condition.run(state)
-            spent = time.perf_counter() - started
+            spent = clock() - started
             if 10 <= epoch < 10 + window:
                 taken[name][0].append(spent)
             elif epoch >= epochs - window:

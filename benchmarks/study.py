@@ -16,12 +16,15 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import optuna
+from measured import Measured, in_turn, medians, ratios, scratch
 from optuna.distributions import FloatDistribution
 
 from burr_lightning.tuning import Study, Trial
@@ -48,11 +51,12 @@ def first_parameter(trial: Trial) -> float:
     return float(trial.params["a"])
 
 
-def ours(trials: int) -> list[float]:
+def ours(trials: int, folder: Path) -> list[float]:
     """When each trial of a study began."""
     made = AtOnce()
     sampler = optuna.samplers.RandomSampler()
-    Study(first_parameter, SPACE, sampler=sampler, executor=made, n_trials=trials, run_id="cost").run()
+    options: dict[str, Any] = {"n_trials": trials, "run_id": "cost", "root_dir": folder}
+    Study(first_parameter, SPACE, sampler=sampler, executor=made, **options).run()
     return made.marks
 
 
@@ -107,6 +111,51 @@ def busy(trials: int, seconds: float, workers: int) -> tuple[float, float]:
     return ran / (workers * (until - began)), 1000 * sum(gaps) / len(gaps)
 
 
+def ray_tunes(trials: int) -> float:
+    """The milliseconds for a trial of Ray Tune's own that does nothing, each in an actor of its own."""
+    import ray
+    from ray import tune
+
+    def objective(config: dict[str, Any]) -> None:
+        tune.report({"value": config["a"]})
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        space = {name: tune.loguniform(1e-5, 1.0) for name in SPACE}
+        options = tune.TuneConfig(num_samples=trials, metric="value", mode="min")
+        quiet_run = tune.RunConfig(verbose=0)
+        began = time.perf_counter()
+        tune.Tuner(objective, param_space=space, tune_config=options, run_config=quiet_run).fit()
+        return 1000 * (time.perf_counter() - began) / trials
+    finally:
+        ray.shutdown()
+
+
+def measure(*, full: bool) -> list[Measured]:
+    """Two rows."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trials, repeats, of_ray = (1000, 3, 40) if full else (300, 2, 8)
+
+    def of(times: Callable[[Path], list[float]]) -> float:
+        with scratch() as folder:
+            return float(around(times(folder), trials))
+
+    found = in_turn(
+        repeats,
+        {
+            "Optuna, SQLite": lambda: of(partial(optunas, trials)),
+            "Study": lambda: of(partial(ours, trials)),
+        },
+    )
+    sides = medians(found, "ms") | {"Ray Tune [ms]": ray_tunes(of_ray)}
+    what = f"own cost per trial of a study, {trials:,} trials"
+    beside_ray = tuple(own / sides["Ray Tune [ms]"] for own in found["Study"])
+    return [
+        Measured(what, "Optuna's optimize, SQLite", ratios(found), "times", 1, sides=sides),
+        Measured(what, f"Ray Tune, {of_ray} trials", beside_ray, "times", 0.05, sides=sides),
+    ]
+
+
 def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -120,7 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, BURR_LIGHTNING_HOME=f"{home}/runs")
         if options.trials:
-            marks = {"burr_lightning": ours(options.trials)}
+            marks = {"burr_lightning": ours(options.trials, Path(home, "runs"))}
             if options.optuna:
                 marks["optuna, SQLite"] = optunas(options.optuna, Path(home))
             print(f"{'ms for a trial, at trial':26}", *(f"{at:>8,}" for at in (10, 100, 1000, 10_000)))

@@ -157,6 +157,11 @@ def position_of(app: Application[Any]) -> str | None:
     return position
 
 
+def hears_items(app: Application[Any]) -> bool:
+    """Whether one of an application's hooks is for the items of a stream."""
+    return "post_stream_item" in app._adapter_set.sync_hooks
+
+
 class OpenPhase:
     """A phase action that is open: its stream, held while Lightning is inside the phase.
 
@@ -173,17 +178,12 @@ class OpenPhase:
         self._items: Iterator[Any] = iter(container)
         self._started = False
 
-    def batch_ended(self, batch_idx: int) -> None:
-        """A batch is done that is no item of the stream."""
-        self.feed.saw(batch_idx)
-
     def streamed(self, batch_idx: int, outputs: Any) -> None:
         """Let the stream have an item; Burr looks one item ahead, so it gives out the one before.
 
         Raises:
             Exception: What a hook raised for that one; the action has then failed with it.
         """
-        self.feed.saw(batch_idx)
         self.feed.waiting.append({"batch": batch_idx, "outputs": outputs})
         if self._started or len(self.feed.waiting) > 1:
             self._started = True

@@ -39,7 +39,9 @@ from .lightning_access import (
     refuse_other_trainers,
     run_last,
 )
+from .lightning_leaving import tell_of_exceptions
 from .lightning_sharding import refuse_other_policies
+from .lightning_slurm import leave_out_own_choice
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
@@ -176,7 +178,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         self._opened = OpenRun(settings, trainer, pl_module, ranks)
         standing = self._opened.standing
         change_again(pl_module, standing.state["changed_hparams"] or {})
-        for line in messages.opened(self._opened):
+        for line in messages.opened(self._opened, leave_out_own_choice(trainer)):
             rank_zero_info(line)
         if standing.checkpoint is not None:
             self._restoring = Restoring(trainer, pl_module, self._opened, standing.checkpoint)
@@ -191,7 +193,9 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         return self.only_for is None or self.only_for is pl_module
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The optimizers are there: what goes on from a commit is restored after this."""
+        """Hear signals together; what goes on from a commit is restored after this."""
+        tell_of_exceptions(trainer, lambda error: self.on_exception(trainer, pl_module, error))
+        self._fitting.driver.sigterm.begin()
         if self._restoring is not None:
             self._restoring.fit_starts()
 
@@ -202,12 +206,9 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         if self._restoring is not None and trainer.state.fn == "fit":
             self._restoring.loaded(checkpoint)
 
-    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on SIGTERM is heard on all ranks together."""
-        self._fitting.driver.sigterm.begin()
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine starts, or goes on."""
+        self.hear_what_is_needed()
         kept = self._restoring.kept if self._restoring is not None else None
         self._restoring = None
         self._fitting.driver.training_started(kept)
@@ -243,6 +244,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         run.ended(Outcome("failed" if isinstance(exception, Exception) else "interrupted", error, action))
         if isinstance(exception, SIGTERMException):
             exception.code = _TERMINATED
+            run.driver.requeue.ask()
         rank_zero_info(messages.failed(run.settings.run_id, action, exception, run.driver.state))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -22,7 +22,7 @@ from .commits import Committer, FollowingCommitter
 from .committing import RunCommits
 from .ending import Ending
 from .fingerprint import fingerprint, refuse_other_data
-from .going_on import GoingOn, tell_of_other_ranks, tell_of_workers
+from .going_on import GoingOn, tell_of_what_differs, tell_of_workers
 from .graphs import leaves_training, refuse_unknown_metrics
 from .hparams import of_module, tell_of_fork
 from .layout import RunFolder
@@ -31,10 +31,11 @@ from .lightning_ddp import Wrapping
 from .lightning_leaving import Leaving
 from .lightning_loops import BetweenHooks
 from .lightning_signals import SharedSigterm
+from .lightning_slurm import Requeue
 from .ordinary import OrdinaryActions
 from .parameter_groups import schedules
 from .ranks import Ranks
-from .reports import TrainingClock, detached
+from .reports import TrainingClock
 from .settings import RunSettings
 from .shadow import tell_of_unknown_metrics
 from .state import is_at_fork
@@ -74,9 +75,10 @@ class Driver:
     ) -> None:
         self.app, self._ranks = app, ranks
         self._trainer, self._module, self._built_with = trainer, module, of_module(module)
-        self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
+        self._shadow = settings.shadow
         self._commits = RunCommits(trainer, module, app, committer, self._kept, ranks)
-        self.sigterm, self._wrapping = SharedSigterm(trainer, ranks), Wrapping(trainer)
+        self.requeue = Requeue(trainer, ranks, lambda: self.walk.is_in_batches, self._commit_before_requeue)
+        self.sigterm, self._wrapping = SharedSigterm(trainer, ranks, self.requeue), Wrapping(trainer)
         self._going_on: GoingOn | None = None
         self._between_hooks = BetweenHooks(trainer)
         self.loaders_made = LoadersMade(
@@ -89,9 +91,9 @@ class Driver:
         self._ordinary = OrdinaryActions(
             trainer, module, app, self._commits, training, asking, ranks, self._wrapping
         )
-        self._walk = Walk(trainer, app, self._commits, self._ordinary, settings.shadow, clock, ranks)
+        self.walk = Walk(trainer, app, self._commits, self._ordinary, settings, clock, ranks)
         self._leaving = Leaving(trainer)
-        self._ending = Ending(trainer, app, self._walk, self._ordinary, training, asking)
+        self._ending = Ending(trainer, app, self.walk, self._ordinary, training, asking)
         self._started = self._validated = self._cut_short = self._told_of_shadow = False
 
     @property
@@ -102,12 +104,12 @@ class Driver:
     @property
     def open_action(self) -> str | None:
         """The action that is under way: the open phase's, or an ordinary one."""
-        return self._walk.phase.action.name if self._walk.phase else self._ordinary.running
+        return self.walk.phase.action.name if self.walk.phase else self._ordinary.running
 
     @property
     def ended(self) -> bool:
         """Whether the machine has nothing more to do."""
-        return self._walk.ended
+        return self.walk.ended
 
     # What happens in Lightning's loop
 
@@ -118,29 +120,28 @@ class Driver:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
         """
         self._started = True
-        self.sigterm.begin()
         self._wrapping.training_started()
-        self._walk.clock.start()
+        self.walk.clock.start()
         self.loaders_made.training_started()
         if kept is not None:
             self._going_on = GoingOn(self._trainer, self._module, kept, self.app.uid, self._ranks)
         self._schedules = (kept or {}).get("schedules") or deepcopy(schedules(self._trainer))
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
-        self._between_hooks.after_every_batch(self.batch_completed)
-        self._between_hooks.before_validation(self._walk.takes_validation)
+        self._between_hooks.at_every_batch(self.walk.batch_ended, self.batch_completed)
+        self._between_hooks.before_validation(self.walk.takes_validation)
         self._commits.training_started()
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
-            tell_of_other_ranks(kept, self._ranks)
+            tell_of_what_differs(kept, self._ranks)
             self._wrapping.go_on(kept.get("buckets"))
         if not access.reloads_data(self._trainer):
             refuse_other_data(self._ranks, self._trainer, self.app.uid, self.state["data"])
         if self._going_on is not None:
-            self._walk.logged.go_on(self._going_on.recorded)
+            self.walk.logged.go_on(self._going_on.recorded)
         self._tell_of_fork()
-        self._walk.boundary()
+        self.walk.boundary()
         if self._going_on is not None:
-            self._walk.first_batch = self._going_on.first_batch
+            self.walk.first_batch = self._going_on.first_batch
             self._going_on.actions_ran()
             self._between_hooks.before_next_epoch(self._going_on.go_on)
         if self.ended or self.asking.paused:
@@ -152,47 +153,37 @@ class Driver:
             self._going_on.end()
             self._going_on = None
         self._commits.trainer_moves_on()
-        self._walk.logged.epoch_started()
+        self.walk.logged.epoch_started()
         self._wrapping.may_differ()
         self._cut_short = False
         if self.state["data_settings"] is not None and self.state["data"] is None:
             self.app.update_state(self.state.update(data=fingerprint(self._ranks, self._trainer)))
-        self._walk.open(TrainEpoch)
+        self.walk.open(TrainEpoch)
 
     def batch_started(self) -> None:
         """A batch of training begins: after a validation inside the epoch, its training goes on."""
         self._wrapping.batch_started()
         self._commits.trainer_moves_on()
-        self._walk.leave_validation()
-        if self._walk.phase is None:
-            self._walk.open(TrainEpoch)
-
-    def batch_ended(self, batch_idx: int, outputs: Any) -> None:
-        """A batch of the open phase is done."""
-        if self._walk.phase is None:
-            return
-        if (batch_idx + 1) % self._stream_every == 0:
-            self._walk.phase.streamed(batch_idx, detached(outputs))
-        else:
-            self._walk.phase.batch_ended(batch_idx)
+        self.walk.leave_validation()
+        if self.walk.phase is None:
+            self.walk.open(TrainEpoch)
 
     def batch_completed(self) -> None:
         """A batch of training is done with all that follows it, and the epoch goes on."""
         self._count_batch()
         due = self._commits.is_due_inside_epoch()
-        asks = self.asking.may_ask and self._walk.is_in_validation and loops.epoch_goes_on(self._trainer)
+        asks = self.asking.may_ask and self.walk.is_in_validation and loops.epoch_goes_on(self._trainer)
         if (due or asks) and not self._cut_short:
-            with self._commits.between_batches(self._walk.logged.recorded):
-                self._walk.leave_validation()
-                if due:
-                    self._commit_inside_epoch()
+            self.walk.commit_inside_epoch(is_due=due)
+        if self.requeue.is_due and loops.epoch_goes_on(self._trainer):
+            self.requeue.between_batches()
         if self.ended or self.asking.paused:
             self._stop_lightning()
 
     def validation_started(self) -> None:
         """Lightning validates."""
         self._validated = True
-        walk = self._walk
+        walk = self.walk
         walk.logged.validation_started()
         if walk.validates_by_itself or not walk.has(Validate):
             return
@@ -204,32 +195,33 @@ class Driver:
 
     def validation_ended(self) -> None:
         """Lightning has validated; if that ends the run in the middle of an epoch, it is told at once."""
-        self._walk.logged.validation_ended()
-        if self._walk.validates_by_itself or self._walk.phase is None or self._trainer.is_last_batch:
+        self.walk.logged.validation_ended()
+        if self.walk.validates_by_itself or self.walk.phase is None or self._trainer.is_last_batch:
             return
-        if self._walk.would_leave_training():
+        if self.walk.would_leave_training():
             self._cut_short = True
             self._stop_lightning()
 
     def epoch_ended(self) -> None:
         """An epoch of training is over, and all of its metrics are known."""
-        if self._walk.phase is None:
+        if self.walk.phase is None:
             return
         self.sigterm.share()
         epochs, steps = self._trainer.current_epoch + 1, self._trainer.global_step
         limit = limits.reached_limit(self._trainer, epochs, steps, asked_by_us=self._leaving.asked)
-        checked = self._walk.logged.of_validation if self._cut_short else {}
-        logged = self._walk.logged.unrecorded(but=checked)
-        self._walk.close(self._walk.report(logged, checked=checked, ends_epoch=True, limit=limit))
+        checked = self.walk.logged.of_validation if self._cut_short else {}
+        logged = self.walk.logged.unrecorded(but=checked)
+        self.walk.close(self.walk.report(logged, checked=checked, ends_epoch=True, limit=limit))
         if self._validated or not self._trainer.enable_validation:
             refuse_unknown_metrics(self.app.graph, self.state)
             if not self._told_of_shadow:
                 tell_of_unknown_metrics(self._shadow, self.state)
             self._told_of_shadow = True
         self._commits.settle()
-        self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self._walk.next()[0]))
-        self._walk.boundary()
+        self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self.walk.next()[0]))
+        self.walk.boundary()
         self.sigterm.share()
+        self.requeue.between_batches()
         if self.ended or self.asking.paused:
             self._stop_lightning()
         elif self._cut_short:
@@ -252,17 +244,17 @@ class Driver:
         """An exception ends the run: the open phase fails with it, and the state stays as it was.
 
         A wish of the system to end the process comes between two batches: what they have done is
-        committed, where it can be gone on with.
+        committed, where it can be gone on with. Half a validation cannot.
         """
         self.leave_loops()
         self.asking.failed(error)
         try:
-            if isinstance(error, SIGTERMException) and self._commits.can_commit_inside_epoch():
+            between = self._commits.can_commit_inside_epoch() and not self.walk.logged.inside_validation
+            if isinstance(error, SIGTERMException) and between:
                 self._count_batch()
-                with self._commits.between_batches(self._walk.logged.recorded):
-                    self._commit_inside_epoch()
+                self.walk.commit_inside_epoch()
         finally:
-            phase, self._walk.phase = self._walk.phase, None
+            phase, self.walk.phase = self.walk.phase, None
             if phase is not None:
                 phase.fail(error)
             self._commits.finish()
@@ -288,12 +280,12 @@ class Driver:
         if self._going_on is not None:
             self._going_on.batch_completed()
 
-    def _commit_inside_epoch(self) -> None:
-        self._walk.leave_validation()
-        if self.asking.paused:
-            return  # which has made this commit
-        first_batch = self._walk.phase.feed.first_batch if self._walk.phase is not None else None
-        self._commits.commit_inside_epoch(first_batch, self._walk.logged.recorded())
+    def _commit_before_requeue(self) -> None:
+        if not self._commits.can_commit_inside_epoch():
+            self._commits.training_ends()
+        elif not self._cut_short:
+            self.walk.commit_inside_epoch()
+        self._commits.settle()
 
     def _kept(self) -> dict[str, Any]:
         """What every checkpoint holds of the driver's own."""

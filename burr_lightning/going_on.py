@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from . import lightning_access as access
 from . import lightning_data as data
 from . import lightning_loops as loops
+from .commits.rng import cuda_devices
 from .errors import OlderCheckpointError, ResumeError
 from .fingerprint import draws_random_numbers
 from .lightning_sharding import reshard
@@ -115,9 +116,11 @@ class GoingOn:
             self._means.end()
 
 
-def tell_of_other_ranks(kept: dict[str, Any], ranks: Ranks) -> None:
-    """Say that a run goes on with more processes, or fewer, than have made its last commit."""
-    if ranks.leads and kept["ranks"] != ranks.size:
+def tell_of_what_differs(kept: dict[str, Any], ranks: Ranks) -> None:
+    """Say that a run goes on with other processes or devices than those that have made its last commit."""
+    if not ranks.leads:
+        return
+    if kept["ranks"] != ranks.size:
         log.warning(
             "The run was trained by %d process%s and goes on with %d: from here on each has another share of "
             "the data, and draws other random numbers, than if it had gone on as before.",
@@ -125,6 +128,19 @@ def tell_of_other_ranks(kept: dict[str, Any], ranks: Ranks) -> None:
             "" if kept["ranks"] == 1 else "es",
             ranks.size,
         )
+    state = kept["random"]["global"]
+    then, now = len(state["cuda"]), cuda_devices()
+    if "cuda_device" in state and then != now:
+        what = "what the one that trains draws goes on as before, what others draw may not"
+        if not then or not now:
+            what = "from here on it draws other random numbers, and rounds otherwise"
+        log.warning(
+            "The run was trained %s and goes on %s: %s.", _with_devices(then), _with_devices(now), what
+        )
+
+
+def _with_devices(count: int) -> str:
+    return f"with {count} CUDA device{'' if count == 1 else 's'}" if count else "without CUDA"
 
 
 def tell_of_workers(trainer: Trainer, going_on: GoingOn | None) -> None:

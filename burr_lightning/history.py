@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .errors import MissingExtraError, UnknownMetricError
 from .history_forms import as_dicts, as_recording, decoded, encoded, newer_checks
-from .metric import Mode, MonitoredMetric, SinceBest
+from .improvements import SinceBest
+from .metric import Mode, MonitoredMetric
 from .metric_log import Check, Column, MetricLog, Statistic
 from .recording import Recording
 

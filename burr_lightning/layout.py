@@ -140,6 +140,8 @@ class RunInfo:
     ``max_time`` in seconds, each ``None`` where there is none; ``None`` where an older version wrote it."""
     study: str | None = None
     """The study of the same project that it is a trial of, ``None`` for none."""
+    copied_to: str | None = None
+    """The URL of the copy of its checkpoints, without its password; ``None`` where there is none."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.plugins import DoublePrecision
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -119,6 +120,9 @@ def synced_metrics(trainer: Trainer) -> set[str]:
 def preload_checkpoint(trainer: Trainer, path: Path) -> None:
     """Have Lightning restore everything from a checkpoint of ours, from a callback's ``setup``."""
     connector = trainer._checkpoint_connector
+    if isinstance(trainer.precision_plugin, DoublePrecision):
+        # Lightning restores weights before it makes them double: they would be rounded on the way.
+        trainer.precision_plugin.convert_module(trainer.lightning_module)
     try:
         connector.resume_start(path, weights_only=True)
     except pickle.UnpicklingError as error:

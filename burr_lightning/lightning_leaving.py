@@ -1,14 +1,16 @@
-"""Ending a ``fit`` that waits for a human: what this library asks of Lightning for that.
+"""The end of a ``fit`` that waits for a human, or that an exception ends: what is asked of Lightning for it.
 
 Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a private name changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 
@@ -46,6 +48,26 @@ def leave_fit(trainer: Trainer) -> NoReturn:
     """
     _without_teardown(trainer)
     raise _TunerExitException
+
+
+def tell_of_exceptions(trainer: Trainer, tell: Callable[[BaseException], None]) -> None:
+    """Have it told of an exception that ends the training, where Lightning tells no callback of it.
+
+    It tells those of the process that has called ``fit``. One that was forked or spawned from it ends
+    without a word: with SIGTERM it would end as if it had trained, and the other wait for what it has.
+    """
+    if not isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        return
+    run = trainer._run_stage
+
+    def run_and_tell() -> Any:
+        try:
+            return run()
+        except BaseException as error:
+            tell(error)
+            raise
+
+    trainer._run_stage = run_and_tell  # type: ignore[method-assign]
 
 
 def _without_teardown(trainer: Trainer) -> None:

@@ -41,8 +41,13 @@ class BetweenHooks:
 
         self._fit_loop.on_advance_start = act_and_begin  # type: ignore[method-assign]
 
-    def after_every_batch(self, act: Callable[[], None]) -> None:
-        """Have something done after every batch of training."""
+    def at_every_batch(self, ended: Callable[[int], None], completed: Callable[[], None]) -> None:
+        """Have something done when a batch of training has ended, and when all that follows it is done.
+
+        Args:
+            ended: Called with the batch's number in the epoch; its hooks have run, its validation has not.
+            completed: Called after that.
+        """
         loop = self._epoch_loop
         end = loop.on_advance_end
 
@@ -51,12 +56,13 @@ class BetweenHooks:
                 # Resumed after a batch whose end had come: Lightning would come to it again.
                 loop._skip_next_val = False
                 return
+            ended(loop.batch_idx)
             self._batch_ends = True
             try:
                 end(data_fetcher)
             finally:
                 self._batch_ends = False
-            act()
+            completed()
 
         loop.on_advance_end = end_and_act  # type: ignore[method-assign]
 

@@ -45,13 +45,13 @@ def refuse_other_policies(trainer: Trainer, keep: Checkpoints) -> None:
     Raises:
         TrainerError: If they are folders, and one process would have to have them whole.
     """
-    wanted = [name for name in ("asynchronous", "save_weights_only_best") if getattr(keep, name)]
+    wanted = [name for name in ("asynchronous", "save_weights_only_best", "copy_to") if getattr(keep, name)]
     if not wanted or not writes_folders(trainer):
         return
     raise TrainerError(
-        f"Checkpoints({wanted[0]}=True): ModelParallelStrategy writes checkpoints as folders, each process "
-        f"its part, and this is there for checkpoints that one process writes. Leave it out, or have one "
-        f"file: ModelParallelStrategy(save_distributed_checkpoint=False)."
+        f"Checkpoints({wanted[0]}=...): ModelParallelStrategy writes checkpoints as folders, each process "
+        f"its part, and this is there for checkpoints that one process writes. Leave it out, or have one file: "
+        f"ModelParallelStrategy(save_distributed_checkpoint=False)."
     )
 
 

@@ -8,14 +8,12 @@ Read off Lightning 2.6; `tests/test_lightning_access.py` fails loudly when a pri
 
 from __future__ import annotations
 
-import signal
-import threading
 from types import FrameType
-from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from .lightning_slurm import Requeue
 from .ranks import Ranks
 
 
@@ -27,10 +25,11 @@ class SharedSigterm:
     Args:
         trainer: The trainer.
         ranks: Its processes.
+        requeue: Told at the same instants whether one of them has heard SLURM's signal.
     """
 
-    def __init__(self, trainer: Trainer, ranks: Ranks) -> None:
-        self._trainer, self._ranks = trainer, ranks
+    def __init__(self, trainer: Trainer, ranks: Ranks, requeue: Requeue) -> None:
+        self._trainer, self._ranks, self._requeue = trainer, ranks, requeue
         self._heard = False
 
     @property
@@ -39,21 +38,26 @@ class SharedSigterm:
         return self._heard or self._trainer.received_sigterm
 
     def begin(self) -> None:
-        """Take over from Lightning, whose handlers are in place; it puts back what was there before them."""
+        """Before Lightning sets its handlers, have it set these where it would set its own."""
+        self._requeue.begin()
         if self._ranks.size == 1:
             return
-        loop: Any = self._trainer.fit_loop.epoch_loop
-        loop._broadcast_sigterm_tensor = self._before_batch
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._hear)
+        loop, connector = self._trainer.fit_loop.epoch_loop, self._trainer._signal_connector
+        loop._broadcast_sigterm_tensor = self._before_batch  # type: ignore[method-assign]
+        connector._sigterm_notifier_fn = self._hear  # type: ignore[assignment, method-assign]
 
     def share(self) -> None:
-        """Have all ranks know whether one of them was told to end."""
-        if self._ranks.size > 1 and self._ranks.any(self.heard):
+        """Have all ranks know whether one of them was told to end, or has heard of the end of its job."""
+        if self._ranks.size == 1:
+            return
+        ends, self._requeue.is_known = self._ranks.any(self.heard, self._requeue.heard)
+        if ends:
             self._trainer._signal_connector.received_sigterm = True
 
     def end(self) -> None:
-        """Leave the loop as it was."""
+        """Leave the loop as it was, and the next training Lightning's own handlers."""
+        self._requeue.end()
+        self._trainer._signal_connector.__dict__.pop("_sigterm_notifier_fn", None)
         self._trainer.fit_loop.epoch_loop.__dict__.pop("_broadcast_sigterm_tensor", None)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
@@ -61,11 +65,9 @@ class SharedSigterm:
         if not self._heard and launcher is not None:
             launcher.kill(number)
         self._heard = True
-        before = self._trainer._signal_connector._original_handlers.get(signal.SIGTERM)
-        if callable(before):
-            before(number, frame)  # type: ignore[arg-type]
 
     def _before_batch(self) -> None:
         self.share()
         if self._trainer.received_sigterm:
             raise SIGTERMException
+        self._requeue.between_batches()

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def opened(run: OpenRun) -> Iterator[str]:
-    """What is said when a run is opened."""
+def opened(run: OpenRun, left_out: str | None = None) -> Iterator[str]:
+    """What is said when a run is opened.
+
+    Args:
+        run: The run.
+        left_out: A checkpoint that Lightning would have gone on from by itself.
+    """
     standing = run.standing
     name = f"Run {run.settings.run_id!r} of project {run.settings.project!r}"
     if run.set_aside is not None:
@@ -44,6 +49,11 @@ def opened(run: OpenRun) -> Iterator[str]:
         yield f"{name} goes on {place(standing.state)}{_forked(standing.state)}."
     else:
         yield f"{name} starts."
+    if left_out is not None:
+        yield (
+            f"{name}: the checkpoint {left_out}, which Lightning would take by itself, is left out. To start "
+            f"a new run from it, give BurrCallback a new run_id and trainer.fit(ckpt_path={left_out!r})."
+        )
 
 
 def _forked(state: State[Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,35 +93,3 @@ def checked_mode(mode: object, asked_by: str) -> Mode:
     if mode not in ("min", "max"):
         raise ValueError(f"{asked_by}: mode must be 'min' or 'max', not {mode!r}.")
     return mode
-
-
-@dataclass(frozen=True)
-class SinceBest:
-    """A statistic: how many checks of a metric lie after its best one, each without an improvement on it.
-
-    Args:
-        metric: The metric and its direction.
-        min_delta: By how much a value must be better to count, in the metric's unit, 0 or more.
-
-    Example:
-        >>> list(SinceBest(MonitoredMetric("val_loss")).values([(0, 0.9), (1, 0.5), (2, 0.6)]))
-        [0, 0, 1]
-    """
-
-    metric: MonitoredMetric
-    min_delta: float = 0.0
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metric that it is taken of."""
-        return (self.metric.name,)
-
-    def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
-        """One count for each epoch and value that was logged."""
-        best, since = self.metric.worst, 0
-        for _, value in logged:
-            if self.metric.improves(value, over=best, min_delta=self.min_delta):
-                best, since = value, 0
-            else:
-                since += 1
-            yield since

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any, NamedTuple, Protocol, overload
 
+from numpy.typing import NDArray
+
+from .logged import Logged
 from .metric import Mode
 
 Late = dict[int, list[tuple[int, float]]]
@@ -45,8 +48,8 @@ class Statistic(Protocol):
     Its `values` gets one tuple per check at which one of its metrics was logged: the epoch, and the
     value of each metric in the order of `metrics`, ``None`` for one that was not logged there. It yields
     one number for each, before it asks for the next; NaN where there is none yet. What it has to
-    remember is in its local variables. The same generator runs along while a run trains and over a
-    history that is over, so both give the same numbers.
+    remember is in its local variables. `over` gives the same numbers, to the last bit, of a history that
+    is over.
 
     A statistic is hashable: equal ones are kept once.
     """
@@ -58,6 +61,10 @@ class Statistic(Protocol):
 
     def values(self, logged: Iterator[tuple[Any, ...]]) -> Iterator[float]:
         """One number for each tuple."""
+        ...
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """One number for each check at which one of its metrics was logged."""
         ...
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from .burr_access import build_application, local_tracker
 from .commits import Committer, FollowingCommitter, StoredCommits
-from .commits.checkpoints import CheckpointName
+from .commits.run_files import RunFiles
 from .driver import Driver
 from .errors import BurrLightningError, LostRowsError, RunLockedError
 from .hooks import TrainerHook
@@ -94,19 +94,21 @@ class OpenRun:
 
     def _see(self, trainer: Trainer) -> Standing:
         """See where the run stands, and open its stores."""
-        settings, rows = self.settings, None
+        settings, rows, files = self.settings, None, None
         if self.folder is not None:
             self.folder.create()  # it may have been deleted while this process waited for the lock
             rows = self._rows()
-            self._refuse_lost_rows(self.folder, rows)
+            files = RunFiles.of_training(self.folder, rows, settings.checkpoints)
+            self._refuse_lost_rows(files, rows)
             self._tracks = self._tracker()
-        stored = StoredCommits(self.folder, rows) if self.folder and rows else None
+        stored = StoredCommits(files, rows) if rows is not None and files is not None else None
         self.standing = standing = standing_of(settings, stored, trainer, self.module, self._ranks.size)
-        if self.folder is not None and rows is not None:
-            self._write_info(self.folder, self._tracks, limits_of(trainer))
-            self._committer = Committer(self.folder, rows, settings.checkpoints, standing.sequence_id)
+        if self.folder is not None and rows is not None and files is not None:
+            self._write_info(files, self._tracks, limits_of(trainer))
+            self._committer = Committer(files, rows, settings.checkpoints, standing.sequence_id)
             if standing.checkpoint is not None and not standing.skipped:
                 self._committer.prune(standing.state)
+            files.put_missing(standing.checkpoint)
         return standing
 
     def _rows(self) -> StateRows:
@@ -115,18 +117,21 @@ class OpenRun:
         self._persister = connected(place, settings.run_id)
         return StateRows(self._persister, settings.project, settings.run_id)
 
-    def _refuse_lost_rows(self, folder: RunFolder, rows: StateRows) -> None:
+    def _refuse_lost_rows(self, files: RunFiles, rows: StateRows) -> None:
         """A run must not go on, nor a new one begin, where newer rows than those found here are elsewhere."""
-        found = rows.newest_sequence_id()
+        folder, found = files.folder, rows.newest_sequence_id()
         newest = -1 if found is None else found
-        names = [name for path in folder.checkpoints.iterdir() if (name := CheckpointName.parse(path))]
+        names = files.checkpoints()
         later = {name.commit: name.epoch for name in names if name.commit > newest and name.batch is None}
         # A process that was killed between a checkpoint and its row leaves one of which no row knows.
         if len(later) > 1 or (found is None and any(later.values())):
             known = folder.info()
             trained_with = known.persister if known else None
             epoch, store = max(later.values()), str(self._persister)
-            raise LostRowsError(folder.run_id, str(folder.path), epoch, store, trained_with)
+            where = str(folder.path) if files.remote is None else f"{folder.path} or {files.remote}"
+            raise LostRowsError(folder.run_id, where, epoch, store, trained_with)
+        if found is not None:
+            files.bring_info()
 
     def _tracker(self) -> LifecycleAdapter | None:
         tracker = self.settings.tracker
@@ -134,9 +139,8 @@ class OpenRun:
             return local_tracker(self.settings.project) if tracker else None
         return tracker
 
-    def _write_info(
-        self, folder: RunFolder, tracker: LifecycleAdapter | None, limits: dict[str, Any]
-    ) -> None:
+    def _write_info(self, files: RunFiles, tracker: LifecycleAdapter | None, limits: dict[str, Any]) -> None:
+        folder = files.folder
         known = folder.info()
         spawned_by = self.settings.spawned_by
         tracked = tracker_folder(tracker, self.settings.run_id)
@@ -155,8 +159,10 @@ class OpenRun:
                 known.parent if known else parent_of(self.standing.state),
                 limits,
                 spawned_by["run_id"] if spawned_by else None,
+                files.remote.url if files.remote else (known.copied_to if known else None),
             )
         )
+        files.put_info()
         if not self.standing.finished:
             folder.clear_outcome()
 
@@ -251,6 +257,8 @@ class OpenRun:
         for hook in self.settings.hooks:
             if isinstance(hook, TrainerHook):
                 hook.unbind(self.settings.project, self.settings.run_id)
+        if isinstance(self._committer, Committer):
+            self._committer.close()
         if self._persister is not None:
             self._persister.cleanup()
         if self._lock is not None:

@@ -61,6 +61,11 @@ class OrdinaryActions:
         self.running: str | None = None
         """The action that is under way."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether one of them waits for a human, and the run with it."""
+        return self._asking.paused is not None
+
     def run(self) -> None:
         """Run all that are due, up to the next phase, or to one that a human is waited for.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from .lightning_hooks import call, leave_out, leave_out_unused
 from .opening import OpenRun
 
 
@@ -14,8 +15,17 @@ class PhaseHooks(Callback):
 
     _opened: OpenRun | None
 
+    def hear_what_is_needed(self) -> None:
+        """Be called at every batch only for what there is to do."""
+        leave_out_unused(self)
+        call(self, "on_train_batch_start")
+        call(self, "on_train_batch_end")
+        if not self._fitting.driver.walk.gives_items:
+            leave_out(self, "on_train_batch_end", PhaseHooks)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` opens."""
+        call(self, "on_train_batch_start")
         self._fitting.driver.epoch_started()
 
     def on_train_batch_start(
@@ -23,16 +33,18 @@ class PhaseHooks(Callback):
     ) -> None:
         """After a validation inside the epoch, ``train_epoch`` opens again."""
         self._fitting.driver.batch_started()
+        leave_out(self, "on_train_batch_start", PhaseHooks)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """An item of the open phase."""
-        self._fitting.driver.batch_ended(batch_idx, outputs)
+        self._fitting.driver.walk.batch_has_outputs(batch_idx, outputs)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` closes and ``validate`` opens."""
         if _validates_in_fit(trainer):
+            call(self, "on_train_batch_start")
             self._fitting.driver.validation_started()
 
     def on_validation_batch_end(
@@ -46,7 +58,10 @@ class PhaseHooks(Callback):
     ) -> None:
         """An item of the open phase."""
         if _validates_in_fit(trainer):
-            self._fitting.driver.batch_ended(batch_idx, outputs)
+            walk = self._fitting.driver.walk
+            walk.batch_ended(batch_idx)
+            if walk.gives_items:
+                walk.batch_has_outputs(batch_idx, outputs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``validate`` stays open until the next batch, or the end of the epoch."""

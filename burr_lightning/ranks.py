@@ -33,7 +33,8 @@ class Ranks:
     They speak over a group of their own, on the CPU: what Lightning says over its group, in the handler of a
     signal too, is never taken for what is said here. Where there is one rank, nothing is said at all.
 
-    Every method has to be called by all of them, in the same order.
+    Every method has to be called by all of them, in the same order. One that has left, for it has failed in
+    what they did together or its run is closed, is refused: RankFailedError or RankLostError.
 
     Args:
         trainer: The trainer, whose processes know each other already.
@@ -44,6 +45,7 @@ class Ranks:
         self._group: Any = None
         self._patient: Any = None
         self._note = f"burr_lightning/failed/{next(_trainings)}"
+        self._left: BurrLightningError | None = None
         if self.size > 1:
             self._group = dist.new_group(backend="gloo")
             self._patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
@@ -114,14 +116,14 @@ class Ranks:
             dist.all_gather_object(values, value, group=self._group)
         return values
 
-    def any(self, value: bool) -> bool:
-        """Whether it is so on one of them."""
+    def any(self, *values: bool) -> list[bool]:
+        """Of each value, whether it is so on one of them."""
         if self.size == 1:
-            return value
-        found = torch.tensor([int(value)])
+            return [*values]
+        found = torch.tensor([int(value) for value in values])
         with _noticed(self):
             dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self._group)
-        return bool(found.item())
+        return [bool(value) for value in found.tolist()]
 
     def collected(self, value: Any) -> list[Any] | None:
         """What each of them has, by rank, its tensors in the memory of the CPU; ``None`` but on the first."""
@@ -140,7 +142,13 @@ class Ranks:
         """Write down why this one fails, where the others look once they hear that it has left."""
         with suppress(Exception):  # the process that keeps the notes may be the one that is gone
             _get_default_store().set(self._note, f"{self.rank} {why}")
+        self._left = RankFailedError(self.rank, why)
         self.close()
+
+    @property
+    def left(self) -> BurrLightningError | None:
+        """Why this one does not speak any more; ``None`` while it does."""
+        return self._left
 
     def failed(self) -> RankFailedError | None:
         """What the one that has left has written down; ``None`` where it had no time to."""
@@ -152,6 +160,7 @@ class Ranks:
 
     def close(self) -> None:
         """Speak no more; whoever still waits for this one hears that it has left."""
+        self._left = self._left or RankLostError(self.rank, self.size, RuntimeError("its run is closed"))
         groups, self._group, self._patient = (self._group, self._patient), None, None
         for group in groups:
             if group is not None and dist.is_initialized():
@@ -168,7 +177,12 @@ class Ranks:
 
 @contextmanager
 def _noticed(ranks: Ranks) -> Iterator[None]:
-    """Say in words that a process has ended, where torch speaks of a connection."""
+    """Say in words that a process has ended, where torch speaks of a connection.
+
+    Without a group of ours torch would take its own, in which Lightning may be saying something else.
+    """
+    if ranks.left is not None:
+        raise ranks.left
     try:
         yield
     except RuntimeError as error:

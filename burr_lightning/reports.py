@@ -28,6 +28,22 @@ def detached(outputs: Any) -> Any:
     return outputs
 
 
+def as_numbers(logged: Mapping[str, Any]) -> dict[str, float]:
+    """Logged values as Python's numbers.
+
+    A device is waited for once for all that lie on it in one type, not once for each: float64, which could
+    hold them all, is a type that not every device has.
+    """
+    alike: dict[tuple[torch.device, torch.dtype], dict[str, torch.Tensor]] = {}
+    for name, value in logged.items():
+        if isinstance(value, torch.Tensor):
+            alike.setdefault((value.device, value.dtype), {})[name] = value.detach().reshape(())
+    numbers: dict[str, Any] = dict(logged)
+    for values in alike.values():
+        numbers.update(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+    return {name: float(number) for name, number in numbers.items()}
+
+
 class LoggedMetrics:
     """Tells what was logged since it was last asked: Lightning keeps the newest value of everything.
 
@@ -41,6 +57,8 @@ class LoggedMetrics:
         self._before_validation: dict[str, Any] = {}
         self.of_validation: dict[str, Any] = {}
         """What the newest validation logged."""
+        self.inside_validation = False
+        """Whether a validation has begun and not ended; one that an exception ends never does."""
 
     def epoch_started(self) -> None:
         """All that was logged before belongs to other epochs."""
@@ -49,9 +67,11 @@ class LoggedMetrics:
     def validation_started(self) -> None:
         """What is logged from here on is the validation's."""
         self._before_validation = access.logged_metrics(self._trainer)
+        self.inside_validation = True
 
     def validation_ended(self) -> None:
         """What was logged up to here is the validation's."""
+        self.inside_validation = False
         logged = access.logged_metrics(self._trainer)
         self.of_validation = {n: v for n, v in logged.items() if self._before_validation.get(n) is not v}
 
@@ -132,9 +152,9 @@ def phase_report(
         last_batch=feed.last_batch,
         global_step=trainer.global_step,
         seconds=seconds,
-        metrics={name: float(value) for name, value in logged.items()},
+        metrics=as_numbers(logged),
         directions=access.declared_directions(trainer) if is_check else {},
-        checked={name: float(value) for name, value in (checked or {}).items()},
+        checked=as_numbers(checked or {}),
         is_check=is_check,
         ends_epoch=ends_epoch,
         validation_due=validation_due,

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from . import lightning_access as access
 from .commits import KeptCheckpoints
+from .commits.run_files import RunFiles
 from .errors import ResumeError
 from .going_on import holds_enough, refuse_other_module
 from .lightning_data import take_loader_states
@@ -46,7 +47,7 @@ class Restoring:
             refuse_other_module(trainer, module, run.settings.run_id)
         else:
             assert run.folder is not None
-            self._take(KeptCheckpoints(run.folder).load_rest(checkpoint)[KEY])
+            self._take(KeptCheckpoints(RunFiles(run.folder)).load_rest(checkpoint)[KEY])
 
     def fit_starts(self) -> None:
         """The optimizers are there: have them fit the checkpoint, and load it where that was too early.

@@ -12,15 +12,16 @@ from lightning.pytorch import Trainer
 from . import lightning_limits as limits
 from . import lightning_loops as loops
 from .actions import PhaseAction, TrainEpoch, Validate
-from .burr_access import OpenPhase, position_of
+from .burr_access import OpenPhase, hears_items, position_of
 from .committing import RunCommits
 from .errors import MachineError
 from .following import Agreement, follow_together
 from .graphs import is_terminal, leads_at_once_to, leaves_training
 from .ordinary import OrdinaryActions
 from .ranks import Ranks
-from .reports import LoggedMetrics, TrainingClock, phase_report
-from .shadow import Shadows, would_stop
+from .reports import LoggedMetrics, TrainingClock, detached, phase_report
+from .settings import RunSettings
+from .shadow import would_stop
 from .state import PhaseReport, recorded
 
 
@@ -32,7 +33,7 @@ class Walk:
         app: The run's application.
         commits: Told of every step.
         ordinary: Runs the ordinary actions.
-        shadow: Conditions that are watched.
+        settings: What the user configured.
         clock: How long the run has been in training.
         ranks: The processes that walk together: what was logged, and where it leads, the first one says.
     """
@@ -43,12 +44,13 @@ class Walk:
         app: Application[Any],
         commits: RunCommits,
         ordinary: OrdinaryActions,
-        shadow: Shadows,
+        settings: RunSettings,
         clock: TrainingClock,
         ranks: Ranks,
     ) -> None:
         self._trainer, self._app, self._ranks = trainer, app, ranks
-        self._commits, self._ordinary, self._shadow = commits, ordinary, shadow
+        self._commits, self._ordinary = commits, ordinary
+        self._shadow, self._stream_every = settings.shadow, settings.stream_every_n_batches
         self.logged = LoggedMetrics(trainer)
         self._agreement = Agreement(trainer, ranks)
         self.clock = clock
@@ -109,6 +111,21 @@ class Walk:
         self.phase = OpenPhase(self._app, name)
         self.phase.feed.first_batch, self.first_batch = self.first_batch, None
 
+    @property
+    def gives_items(self) -> bool:
+        """Whether somebody listens to the items of the phases' streams."""
+        return hears_items(self._app)
+
+    def batch_ended(self, batch_idx: int) -> None:
+        """A batch of the phase that is open is done."""
+        if self.phase is not None:
+            self.phase.feed.saw(batch_idx)
+
+    def batch_has_outputs(self, batch_idx: int, outputs: Any) -> None:
+        """A batch of the phase that is open is an item of its stream, unless it is one of those left out."""
+        if self.phase is not None and (batch_idx + 1) % self._stream_every == 0:
+            self.phase.streamed(batch_idx, detached(outputs))
+
     def close(self, report: PhaseReport) -> None:
         """Close the phase that is open, with its report."""
         assert self.phase is not None
@@ -132,12 +149,25 @@ class Walk:
         """Whether a validation is open, though Lightning may have left it behind."""
         return self.phase is not None and isinstance(self.phase.action, Validate)
 
+    @property
+    def is_in_batches(self) -> bool:
+        """Whether batches are being trained, so that one of them ends soon."""
+        return self._trainer.training and self.phase is not None and not self.is_in_validation
+
     def leave_validation(self) -> None:
         """Close a validation that Lightning has left behind, and be at the boundary after it."""
         if self.is_in_validation:
             self.close(self.report(self.logged.of_validation))
             self.logged.validation_recorded()
             self.boundary()
+
+    def commit_inside_epoch(self, *, is_due: bool = True) -> None:
+        """Between two batches, leave a validation that Lightning has left, and commit where that is due."""
+        with self._commits.between_batches(self.logged.recorded):
+            self.leave_validation()
+            if is_due and not self._ordinary.paused:  # which has made this commit
+                first_batch = self.phase.feed.first_batch if self.phase is not None else None
+                self._commits.commit_inside_epoch(first_batch, self.logged.recorded())
 
     def would_leave_training(self) -> bool:
         """Whether the machine leaves the training with what the validation that is open has logged."""

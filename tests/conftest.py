@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import servers
+import torch
 from lightning.pytorch import Trainer
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # at its import Ray reads it: it stays on loopback
@@ -22,12 +23,18 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`pytest --kills 1000` kills more than the gate does."""
-    parser.addoption("--kills", type=int, default=100, help="SIGKILLs in the kill campaign")
+    parser.addoption("--kills", type=int, default=60, help="SIGKILLs in the kill campaign")
     parser.addoption("--long", action="store_true", help="also the tests that the gate has no time for")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, and say how to have it."""
+    """Leave out what takes long, and say how to have it; and what needs a GPU, where there is none."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not torch.cuda.is_available():
+        for item in on_gpu:
+            item.add_marker(
+                pytest.mark.skip(reason="it needs an NVIDIA GPU: torch.cuda.is_available() is False")
+            )
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from exact_parts import Net, adam, data, loader, registered_in, scheduled, sgd
+from exact_parts import Net, adam, data, digits, loader, registered_in, scheduled, sgd
 from exactness import Case, Script
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import (
@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingWarmRestarts,
@@ -23,6 +24,9 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
     StepLR,
 )
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from burr_lightning import Checkpoints
 
 TRAININGS: dict[str, Case] = {}
 case = registered_in(TRAININGS)
@@ -131,6 +135,34 @@ def clipped_gradients() -> Script:
 @case()
 def mixed_precision() -> Script:
     return Script(Net(nn.Dropout(0.5)), data(), trainer={"precision": "bf16-mixed"})
+
+
+@case(epochs=2)
+def bfloat16_weights() -> Script:
+    return Script(Net(nn.Dropout(0.5)), data(), trainer={"precision": "bf16-true"})
+
+
+@case(epochs=2)
+def double_precision() -> Script:
+    return Script(Net(nn.Dropout(0.5)), data(), trainer={"precision": "64-true"})
+
+
+def half_precision(device: str = "cpu") -> dict[str, Any]:
+    """Of the Trainer's arguments: gradients are scaled up every two steps, until they overflow."""
+    scaler = torch.amp.GradScaler(device, init_scale=2.0**18, growth_interval=2)
+    return {"plugins": [MixedPrecision("16-mixed", device, scaler=scaler)]}
+
+
+@case(scales=True)
+def scaled_gradients() -> Script:
+    return Script(Net(nn.Dropout(0.5)), data(), trainer={"gradient_clip_val": 0.5, **half_precision()})
+
+
+@case(scales=True, epochs=2)
+def scaled_gradients_inside_epochs() -> Script:
+    given = data(StatefulDataLoader(digits(), batch_size=32, shuffle=True))
+    every = {"checkpoints": Checkpoints(every_n_steps=1)}
+    return Script(Net(nn.Dropout(0.5)), given, trainer=half_precision(), burr=every)
 
 
 class Adversaries(LightningModule):

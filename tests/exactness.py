@@ -55,6 +55,10 @@ class Case:
     """Whether the script's seed says what its data is; it is then resumed with that seed only."""
     schedules: bool = False
     """Whether its learning rate changes."""
+    scales: bool = False
+    """Whether its gradients are scaled, up and down."""
+    accelerator: str = "cpu"
+    """What it trains on."""
     epochs: int = 4
     """How many epochs it trains."""
     apart_from: tuple[str, ...] = ()
@@ -94,7 +98,10 @@ class Notes(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int):
         rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        self._write(epoch=trainer.current_epoch, batch=batch_idx, rates=rates, data=digest(batch))
+        scaler = trainer.precision_plugin.state_dict()
+        self._write(
+            epoch=trainer.current_epoch, batch=batch_idx, rates=rates, scaler=scaler, data=digest(batch)
+        )
 
     def _write(self, **note: Any) -> None:
         with open(self._path, "a") as file:
@@ -147,9 +154,8 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
     notes = Path(f"{run_id}.notes")
     burr = BurrCallback(**{"run_id": run_id, "monitor": None, **script.burr})
     callbacks = [*script.callbacks, Notes(notes), *([interrupted] if interrupted else []), burr]
-    trainer = Trainer(
-        callbacks=callbacks, accelerator="cpu", **{**QUIET, "max_epochs": case.epochs, **script.trainer}
-    )
+    options = {**QUIET, "accelerator": case.accelerator, "max_epochs": case.epochs, **script.trainer}
+    trainer = Trainer(callbacks=callbacks, **options)
     trainer.fit(script.module, **script.data)
     facts = {
         "machine path": [step.action for step in burr.run.path],
@@ -161,6 +167,7 @@ def run(case: Case, run_id: str, *, seed: int = SEED, interrupted: Callback | No
             {k: str(v) for k, v in row.items() if k != "seconds"} for row in burr.run.history.to_dicts()
         ],
         "schedulers": [_state_of(config.scheduler) for config in trainer.lr_scheduler_configs],
+        "scaler": trainer.precision_plugin.state_dict(),
         "optimizers": [digest(optimizer.state_dict()) for optimizer in trainer.optimizers],
         "weights": digest(script.module.state_dict()),
     }

@@ -6,11 +6,13 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from digits import DigitNet, digit_loaders, weights_hash
 from forks import Child, tell
 from lightning.pytorch import Callback, Trainer, seed_everything
+from pools import by_and_by
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback
@@ -32,7 +34,7 @@ class Training:
     stateful: bool = False
     """Whether the training data can be gone on with in the middle of an epoch."""
     event: tuple | None = None
-    """Ranks, an epoch, a batch, and what happens there: ``waits``, ``raises`` or ``SIGTERM``."""
+    """Ranks, an epoch, a batch, and what happens: ``waits``, ``waits for go``, ``raises`` or a signal."""
 
     def but(self, **changes):
         return replace(self, **changes)
@@ -42,7 +44,7 @@ class Ranked:
     """The processes of one training."""
 
     def __init__(self, size, function, *arguments):
-        port, self.size = _free_port(), size
+        port, self.size = free_port(), size
         self.children = [
             Child(_as_rank, (rank, size, port), function, arguments, log=f"rank-{rank}.log")
             for rank in range(size)
@@ -69,7 +71,8 @@ def train(training):
     burr = BurrCallback(training.run_id, **{"monitor": "val_loss", "tracker": False, **configured})
     callbacks = [burr, *([Happens(*training.event)] if training.event else [])]
     options = {"strategy": "ddp", "accelerator": "cpu", **QUIET, **(training.trainer or {})}
-    options.setdefault("devices", int(os.environ["WORLD_SIZE"]))
+    size = os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or "1"
+    options.setdefault("devices", int(size))
     trainer = Trainer(max_epochs=training.epochs, callbacks=callbacks, **options)
     module = training.module()
     loader, validation = digit_loaders(512)
@@ -105,9 +108,13 @@ class Happens(Callback):
         if self._what == "waits":
             tell("there")
             signal.pause()
+        if self._what == "waits for go":
+            tell("there")
+            by_and_by(Path("go").exists)
+            return
         if self._what == "raises":
             raise ValueError("the disk of this one is full")
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), getattr(signal, self._what))
 
 
 def _as_rank(place, function, arguments):
@@ -125,7 +132,7 @@ def _as_rank(place, function, arguments):
     function(*arguments)
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -282,7 +282,7 @@ class TestTakenForARun:
 
 
 class TestCutOff:
-    @pytest.mark.parametrize("options", [(), ("--keep-best",)])
+    @pytest.mark.parametrize("options", [(), pytest.param(("--keep-best",), marks=pytest.mark.long)])
     def test_a_kill_at_any_touch_leaves_what_the_same_command_removes(self, own_home, options):
         search(n_trials=2, tracker=bool(options)).run()
         (own_home / "home").mkdir(exist_ok=True)

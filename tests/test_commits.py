@@ -15,6 +15,7 @@ from burr_lightning.commits import Checkpoints, Committer, StoredCommits
 from burr_lightning.commits.checkpoints import CheckpointName, to_prune
 from burr_lightning.commits.files import is_whole, sha256, write_durably
 from burr_lightning.commits.rng import generator_states, rng_state, set_generator_states, set_rng_state
+from burr_lightning.commits.run_files import RunFiles
 from burr_lightning.commits.snapshot import Snapshot
 from burr_lightning.errors import CommitError, RunLockedError
 from burr_lightning.layout import RunFolder
@@ -162,14 +163,14 @@ class Run:
         self.folder.create()
         self.persister = InMemoryPersister()
         self.keep = keep or Checkpoints(keep_last=2, keep_best=0)
-        self.committer = Committer(self.folder, self.rows(), self.keep)
+        self.committer = Committer(RunFiles(self.folder), self.rows(), self.keep)
         self.state = State(initial_state({}, "val_loss", None))
 
     def rows(self):
         return StateRows(self.persister, "project", "run")
 
     def reopened(self):
-        return StoredCommits(self.folder, self.rows())
+        return StoredCommits(RunFiles(self.folder), self.rows())
 
     def epoch(self, epoch, loss, weights=None):
         report = PhaseReport(epoch, 0, 9, epoch, {"val_loss": loss}, ends_epoch=True)

@@ -9,7 +9,9 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from burr_lightning.conditions import (
     StopCondition,
+    diverged,
     explain,
+    generalization_loss,
     max_time,
     metrics_of,
     not_finite,
@@ -17,10 +19,13 @@ from burr_lightning.conditions import (
     plateau,
     reached,
     slope_below,
+    spike,
 )
-from burr_lightning.conditions.prechelt import ProgressQuotient
+from burr_lightning.conditions.replayed import first_stop, states
+from burr_lightning.conditions.strips import ProgressQuotient
 from burr_lightning.errors import ExpressionError
 from burr_lightning.history import MetricHistory
+from burr_lightning.recording import Recording
 
 
 def state_of(directions=None, **columns):
@@ -309,3 +314,22 @@ def test_numbers_of_numpy_are_numbers():
     assert plateau("a", np.int64(3), np.float32(0.5)).name == "plateau(a, patience=3, min_delta=0.5)"
     with pytest.raises(ValueError, match="not_finite"):
         not_finite(3)
+
+
+@pytest.mark.parametrize(
+    ("condition", "values", "truth"),
+    [
+        (reached("a", np.float32(0.5)), [0.5 + 1e-10], False),
+        (diverged("a", np.float32(0.5)), [0.5 + 1e-10], True),
+        (generalization_loss("a", np.float32(100)), [1.0, 2.0 + 1e-10], True),
+        (slope_below("a", np.float32(0.5), window=2), [1.0, 0.5 + 1e-10], True),
+        (plateau("a", 1, min_delta=np.float32(0.5)), [1.0, 0.5 - 1e-10], False),
+        (spike("a", np.float32(0.6745), window=3), [1.0, 2.0, 3.0, 3.0 + 1e-10], True),
+    ],
+    ids=lambda one: getattr(one, "name", None),
+)
+def test_limits_of_numpy_are_those_numbers_with_the_precision_of_the_metric(condition, values, truth):
+    recording = Recording.of_epochs({"a": values})
+    *_, state = states(recording)
+    assert condition.truth(state) is truth
+    assert first_stop(condition, recording) == (len(recording) - 1 if truth else None)

@@ -3,6 +3,7 @@
 import signal
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 
 import pytest
 from exact_data import DATA, Augmented
@@ -54,6 +55,9 @@ def test_a_run_interrupted_in_any_epoch_ends_as_the_uninterrupted_one(name):
     notes = whole["batches"].values()
     assert {note["epoch"] for note in notes} == set(range(case.epochs))
     assert len({str(note["rates"]) for note in notes}) > 1 or not case.schedules
+    scales = [note["scaler"]["scale"] for note in notes] if case.scales else []
+    moves = {now > before for before, now in pairwise(scales) if now != before}
+    assert moves == ({True, False} if case.scales else set())
     refuse_differences(whole, {when: forked.result() for when, forked in again.items()})
 
 

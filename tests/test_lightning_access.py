@@ -7,7 +7,7 @@ import pytest
 import torch
 from burr.core.action import StreamingResultContainer, action, create_action
 from burr.tracking import LocalTrackingClient
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loops.fit_loop import _FitLoop
 from lightning.pytorch.loops.loop import _Loop
@@ -16,6 +16,7 @@ from lightning.pytorch.trainer import call
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from torchmetrics import SumMetric
 from torchmetrics.wrappers import MinMaxMetric, Running
 
@@ -42,6 +43,11 @@ def plain_action(state):
         (_CheckpointConnector, "dump_checkpoint"),
         (ModelParallelStrategy(), "_save_distributed_checkpoint"),
         (ModelParallelStrategy(), "restore_checkpoint_after_setup"),
+        (_CheckpointConnector, "_parse_ckpt_path"),
+        (_CheckpointConnector, "_restore_modules_and_callbacks"),
+        (Trainer, "_run_stage"),
+        (_SignalConnector, "_slurm_sigusr_handler_fn"),
+        (_SignalConnector, "_sigterm_notifier_fn"),
         (_CheckpointConnector, "restore_model"),
         (_CheckpointConnector, "restore_precision_plugin_state"),
         (_CheckpointConnector, "restore_optimizers_and_schedulers"),
@@ -172,13 +178,15 @@ def test_strategies_that_nobody_has_seen_go_on_are_refused_before_they_train(mak
         refuse_other_trainers(make_trainer(devices=2, strategy=OnCpu()))
 
 
-@pytest.mark.parametrize("wanted", ["asynchronous", "save_weights_only_best"])
-def test_folders_are_refused_what_one_process_would_have_to_write(make_trainer, wanted):
-    keep = Checkpoints(**{wanted: True})
+@pytest.mark.parametrize(
+    "options", [{"asynchronous": True}, {"save_weights_only_best": True}, {"copy_to": "memory://copies"}]
+)
+def test_folders_are_refused_what_one_process_would_have_to_write(make_trainer, options):
+    [wanted], keep = options, Checkpoints(**options)
     refuse_other_policies(make_trainer(devices=2, strategy="ddp"), keep)
     one_file = ModelParallelStrategy(save_distributed_checkpoint=False)
     refuse_other_policies(make_trainer(devices=2, strategy=one_file), keep)
-    with pytest.raises(TrainerError, match=rf"{wanted}=True.*save_distributed_checkpoint=False"):
+    with pytest.raises(TrainerError, match=rf"{wanted}=.*save_distributed_checkpoint=False"):
         refuse_other_policies(make_trainer(devices=2, strategy=ModelParallelStrategy()), keep)
 
 

@@ -149,7 +149,7 @@ class TestRunning:
             gate.let_through(200)
             assert [each.result(DEADLINE) for each in calls] == list(range(200))
 
-    @pytest.mark.parametrize("start", ["forkserver", "spawn"])
+    @pytest.mark.parametrize("start", ["forkserver", pytest.param("spawn", marks=pytest.mark.long)])
     def test_much_can_be_given_and_returned(self, start):
         much = os.urandom(20_000_000)
         with light(2, start=start) as pool:

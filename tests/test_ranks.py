@@ -1,7 +1,10 @@
 """A training on several processes is one machine: one decision, one set of rows, and an exact resume."""
 
 import os
+import shutil
 import signal
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +18,8 @@ from ranked import Ranked, Training, train
 
 from burr_lightning import Checkpoints, Run
 from burr_lightning.conditions import max_epochs, plateau
+from burr_lightning.errors import RankFailedError, RankLostError
+from burr_lightning.ranks import Ranks
 
 TERMINATED = 128 + signal.SIGTERM
 
@@ -96,6 +101,16 @@ class TestGoingOn:
         trained(size, Training(epochs=2))
         assert trained(size, Training()) == undisturbed(size, Training())
 
+    @pytest.mark.long
+    def test_from_a_copy_of_what_is_gone_from_the_disk(self, undisturbed):
+        trained(2, Training(epochs=2, callback=copies))
+        shutil.rmtree(Run.open("ranked").folder)
+        assert trained(2, Training(callback=copies)) == undisturbed(2, Training())
+
+
+def copies():
+    return {"checkpoints": Checkpoints(copy_to=f"file://{os.getcwd()}/copy")}
+
 
 def saves_inside_epochs():
     return {"checkpoints": Checkpoints(every_n_steps=100)}
@@ -164,6 +179,36 @@ class TestFaultsInWhatAllDo:
     def test_sigterm_in_the_sanity_check_ends_all_of_them(self):
         ranks = Ranked(2, train, Training(module=ToldToEndEarly))
         assert ranks.ended()[0] == [TERMINATED] * 2, ranks.printed
+
+
+def fail(rank):
+    if rank == 1:
+        raise ValueError("the disk of this one is full")
+
+
+def speaks_after_it_has_failed():
+    """Both ranks do something, in which the second fails; each speaks again, and after its run is closed."""
+    torch.distributed.init_process_group("gloo")
+    rank = torch.distributed.get_rank()
+    ranks = Ranks(SimpleNamespace(global_rank=rank, world_size=2))
+    for speak in (partial(ranks.together, partial(fail, rank)), partial(ranks.any, True)):
+        with pytest.raises((ValueError, RankFailedError)) as raised:
+            speak()
+        tell(raised.type.__name__, str(raised.value))
+    ranks.close()
+    with pytest.raises((RankFailedError, RankLostError)):
+        ranks.of_all(rank)
+
+
+def test_a_rank_that_has_left_is_not_heard_in_lightning_s_own_group():
+    ranks = Ranked(2, speaks_after_it_has_failed)
+    first, second = [child.rest() for child in ranks.children]
+    assert [child.ended() for child in ranks.children] == [0, 0], ranks.printed
+    there = (
+        "Rank 1 failed, and the training ends on all of them. There: ValueError: the disk of this one is full"
+    )
+    assert first == [("RankFailedError", there)] * 2
+    assert second == [("ValueError", "the disk of this one is full"), ("RankFailedError", there)]
 
 
 class TestOtherNumbersOfRanks:

@@ -5,6 +5,7 @@ import torch
 from burr.core import Condition
 from exact_machines import Measured, with_actions
 from exact_parts import Net, data, scheduled, sgd
+from exact_trainings import half_precision
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from lightning.pytorch.plugins import Precision
@@ -118,6 +119,25 @@ def test_a_rollback_takes_the_state_of_the_precision_plugin_back(make_trainer):
     graph = with_actions(back=(Rollback(0), (2,)))
     fit(make_trainer, graph, Net(), Doubled(), trainer={"plugins": [Scale()]}, checkpoints=ALL)
     assert seen == [1, 2, 4, 2]
+
+
+def test_a_rollback_takes_the_scale_of_gradients_back(make_trainer):
+    class Scales(Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            began.append(trainer.precision_plugin.state_dict())
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            ended.append(trainer.precision_plugin.state_dict())
+
+    began, ended = [], []
+    graph = with_actions(back=(Rollback(0), (2,)))
+    fit(make_trainer, graph, Net(), Scales(), trainer=half_precision(), checkpoints=ALL)
+    assert began[:3] == [began[0], *ended[:2]]
+    assert began[3] == ended[0]
+    assert (ended[2]["scale"], ended[2]["_growth_tracker"]) != (
+        ended[0]["scale"],
+        ended[0]["_growth_tracker"],
+    )
 
 
 def test_a_plateau_schedule_goes_on_from_the_commit_and_is_not_told_of_the_lost_epoch(make_trainer):

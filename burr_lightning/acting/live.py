@@ -78,13 +78,8 @@ class LiveTraining:
         call = f"Rollback(to={to!r})"
         access.refuse_to_undo_averaging(self._trainer, call)
         place = self._find(to, state, call)
-        in_place = sharding.shards(self._trainer)
-        checkpoints = self._kept(call)
-        content = (
-            checkpoints.load_rest(place.path)
-            if in_place
-            else checkpoints.load(place.path, self._module.device)
-        )
+        in_place, checkpoints = sharding.shards(self._trainer), self._kept(call)
+        content = checkpoints.load_rest(place.path) if in_place else checkpoints.load(place.path)
         if KEY not in content:
             raise NoCheckpointError(
                 f"{call}: {place.path} holds the weights alone. Leave out Checkpoints(save_weights_only_best="
@@ -168,9 +163,9 @@ class LiveTraining:
             return
         kept, path = self._kept(call), self._find("best", state, call).path
         if load:
-            self._load(kept, path, "cpu")
+            self._load(kept, path)
         if export is not None and self._ranks.leads:
-            write_weights(kept.root / export, kept.load(path, "cpu")["state_dict"])
+            write_weights(kept.root / export, kept.load(path)["state_dict"])
 
     @contextmanager
     def _weights(self, best_of: State[Any] | None, call: str) -> Any:
@@ -181,19 +176,19 @@ class LiveTraining:
         in_parts = sharding.shards(self._trainer)
         state = self._module.state_dict
         own = sharding.own_weights(self._trainer) if in_parts else {n: v.clone() for n, v in state().items()}
-        self._load(kept, path, self._module.device)
+        self._load(kept, path)
         try:
             yield
         finally:
             self._put(own)
 
-    def _load(self, checkpoints: KeptCheckpoints, path: Path, device: Any) -> None:
+    def _load(self, checkpoints: KeptCheckpoints, path: Path) -> None:
         if path.is_dir():
             sharding.load_weights(self._trainer, path)
             own = kept_of(checkpoints.load_rest(path)[KEY], self._ranks.rank)
             put_buffers(self._module, own["buffers"])
         else:
-            self._put(checkpoints.load(path, device)["state_dict"], whole=True)
+            self._put(checkpoints.load(path)["state_dict"], whole=True)
 
     def _put(self, weights: dict[str, Any], *, whole: bool = False) -> None:
         if sharding.shards(self._trainer):

@@ -89,6 +89,7 @@ def run_facts(run: Doomed, *, deleted: bool) -> dict[str, Any]:
         "folder": run.folder.path,
         "files": run.files,
         "bytes": run.frees,
+        "copy": run.info.copied_to,
         "rows": run.rows,
         "store": str(run.store) if run.store is not None else None,
         "trackers": list(run.trackers),
@@ -108,6 +109,8 @@ def _print(to: Console, run: Doomed) -> None:
     for tracker in run.trackers:
         print_whole(to, "tracker's folder", str(tracker))
     print_whole(to, "files", f"{run.files}, which free {file_size(run.frees)}")
+    if run.info.copied_to is not None:
+        print_whole(to, "copy", run.info.copied_to)
     rows = f"{run.rows} in {run.store}" if run.store is not None else "stay where they are (--keep-rows)"
     print_whole(to, "rows", rows)
     for path, why in run.kept.items():

@@ -134,10 +134,9 @@ def _say(facts: dict[str, Any]) -> None:
 
 
 def _show(run: Run, as_json: bool) -> None:
-    from ..commits.weights import StoredWeights
-    from ..storage.weights import folder_of
+    from ..storage.weights import stored_weights
 
-    stored = StoredWeights(folder_of(run))
+    stored = stored_weights(run)
     newest, best = stored.newest(), run.best
     named = stored.named(best["checkpoint"]) if best else None
     epochs = [

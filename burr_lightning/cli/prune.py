@@ -104,7 +104,7 @@ def _print(to: Console, found: list[Pruning], *, deleted: bool) -> None:
         return
     print_table(to, _table(found))
     if not all(file.frees for run in found for file in run.files):
-        click.echo(f"{NONE} frees nothing: another run has the same file, or it is empty.")
+        click.echo(f"{NONE} frees nothing: another run has the same file, it is empty, or only in a copy.")
     size = file_size(sum(run.frees for run in found))
     count = f"{files} file{'' if files == 1 else 's'}"
     if deleted:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .snapshot import Snapshot
-from .writing import Digests, written
+from .writing import Digests, Then, written
 
 
 class BackgroundWriter:
@@ -18,6 +18,6 @@ class BackgroundWriter:
         self._snapshot = Snapshot()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
 
-    def __call__(self, contents: Mapping[Path, Any]) -> Future[Digests]:
-        """Copy the contents, and have the copy written."""
-        return self._thread.submit(written, self._snapshot.take(dict(contents)))
+    def __call__(self, contents: Mapping[Path, Any], then: Then) -> Future[Digests]:
+        """Copy the contents, and have the copy written, and then the rest done."""
+        return self._thread.submit(written, self._snapshot.take(dict(contents)), then)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..metric import MonitoredMetric
 
@@ -33,9 +34,15 @@ class Checkpoints:
         asynchronous: Whether training goes on while a checkpoint is written, from a copy in memory.
             Its commit counts when the file is whole on the disk: a kill before that costs one epoch
             more.
+        copy_to: A URL that fsspec opens, as ``s3://bucket/runs`` or ``file:///mnt/share/runs``, to which
+            each checkpoint is copied, below the project's and the run's name; its commit counts when the
+            copy is there as well. Another machine that reaches the rows, as ``postgresql://`` is reached,
+            can go on with the run. ``None`` for no copy.
+        storage_options: What fsspec is given beside the URL, as ``{"endpoint_url": ...}``; ``None`` leaves
+            it to the environment. It is written down nowhere.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or ``copy_to`` is no URL.
 
     Example:
         >>> Checkpoints(keep_last=1, keep_best=3).every_n_epochs
@@ -48,6 +55,8 @@ class Checkpoints:
     every_n_steps: int | None = None
     save_weights_only_best: bool = False
     asynchronous: bool = False
+    copy_to: str | None = field(default=None, repr=False)
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         if self.keep_last < 1:
@@ -58,6 +67,13 @@ class Checkpoints:
             raise ValueError(f"{self}: every_n_epochs must be 1 or more.")
         if self.every_n_steps is not None and self.every_n_steps < 1:
             raise ValueError(f"{self}: every_n_steps must be 1 or more, or None for no commits in an epoch.")
+        if self.copy_to is not None and "://" not in self.copy_to:
+            raise ValueError(
+                f"Checkpoints(copy_to={self.copy_to!r}): it must be a URL that fsspec opens, as "
+                f"s3://bucket/runs or file:///mnt/share/runs."
+            )
+        if self.storage_options is not None and self.copy_to is None:
+            raise ValueError("Checkpoints(storage_options=...): they are for copy_to, which is not given.")
         if self.save_weights_only_best and not self.keep_best:
             raise ValueError(
                 f"{self}: save_weights_only_best keeps the best, so keep_best must be 1 or more."

@@ -12,14 +12,14 @@ from burr.core import State
 
 from ..commit_times import CommitTimes
 from ..errors import CommitError
-from ..layout import RunFolder
 from ..rows import StateRows
 from ..state import committed
 from .checkpoints import CheckpointName, Checkpoints
-from .folders import WrittenFolder, remove_checkpoint
+from .folders import WrittenFolder
 from .kept import KeptCheckpoints
 from .partial import remove_partial, write_partial
 from .retention import unwanted
+from .run_files import RunFiles
 from .writing import Digests, Write, write_now
 
 _NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
@@ -44,18 +44,18 @@ class Committer:
     """Makes the commits of one run.
 
     Args:
-        folder: The run's folder.
+        files: The run's files.
         rows: The run's rows.
         keep: When commits are made, and which checkpoints are kept.
         newest_row: The newest step that has a row, ``None`` where the run is new.
     """
 
     def __init__(
-        self, folder: RunFolder, rows: StateRows, keep: Checkpoints, newest_row: int | None = None
+        self, files: RunFiles, rows: StateRows, keep: Checkpoints, newest_row: int | None = None
     ) -> None:
         self.keep = keep
-        self.times = CommitTimes(folder.path)
-        self._folder, self._rows = folder, rows
+        self.times = CommitTimes(files.folder.path)
+        self._files, self._folder, self._rows = files, files.folder, rows
         self._write: Write = write_now
         if keep.asynchronous:
             from .background import BackgroundWriter  # here, for it needs torch
@@ -79,7 +79,7 @@ class Committer:
     @property
     def kept_checkpoints(self) -> KeptCheckpoints:
         """The checkpoints that are there."""
-        return KeptCheckpoints(self._folder)
+        return KeptCheckpoints(self._files)
 
     def commit(
         self,
@@ -105,6 +105,7 @@ class Committer:
 
         Raises:
             CommitError: If this checkpoint, or the one before it, could not be written.
+            CopyError: If it could not be copied.
         """
         if content is not None:
             name = CheckpointName(sequence_id, state["epoch"], state["global_step"], acted=acted)
@@ -137,6 +138,7 @@ class Committer:
 
         Raises:
             CommitError: If this checkpoint, or the one before it, could not be written.
+            CopyError: If it could not be copied.
         """
         step = content.global_step if isinstance(content, WrittenFolder) else content["global_step"]
         name = CheckpointName(sequence_id, place["epoch"], step, place["batch"])
@@ -153,6 +155,7 @@ class Committer:
 
         Raises:
             CommitError: If the checkpoint could not be written. It is raised where that is waited for.
+            CopyError: If it could not be copied; likewise.
         """
         pending = self._pending
         if pending is None or not (wait or _succeeded(pending.written)):
@@ -162,7 +165,7 @@ class Committer:
             digests = pending.written.result()
         except OSError as error:
             raise CommitError(self._folder.run_id, pending.path, error) from error
-        facts = {**pending.facts, "sha256": digests[pending.path]}
+        facts = {**pending.facts, **self._digests_in(digests, pending.facts)}
         for sequence_id, position, state in pending.rows:
             self._save_row(sequence_id, position, committed(state, facts))
         # Only now: a checkpoint without its row is nothing that a run goes on from.
@@ -192,11 +195,30 @@ class Committer:
             contents[weights] = {key: value for key, value in content.items() if key not in _NOT_WEIGHTS}
             facts["weights"] = self._relative(weights)
         try:
-            written = self._write(contents)
+            written = self._write(contents, lambda digests: self._copy(digests, facts))
         except OSError as error:
             raise CommitError(self._folder.run_id, path, error) from error
         self._pending = _Commit(state, facts, path, written)
         return self._pending
+
+    def _copy(self, digests: Digests, facts: Mapping[str, Any]) -> None:
+        """Have at the URL what the row, or what stands for one inside an epoch, will name."""
+        if self._files.remote is None:
+            return
+        for path in digests:
+            self._files.put(path)
+        if "batch" in facts:
+            self._files.put_partial({**facts, **self._digests_in(digests, facts)})
+
+    def _digests_in(self, digests: Digests, facts: Mapping[str, Any]) -> dict[str, str]:
+        found = {"sha256": digests[self._folder.path / facts["path"]]}
+        if "weights" in facts and self._files.remote is not None:
+            found["weights_sha256"] = digests[self._folder.path / facts["weights"]]
+        return found
+
+    def close(self) -> None:
+        """Let the files go."""
+        self._files.close()
 
     def _keeps_weights_of(self, state: State[Any]) -> bool:
         best = state["best"]
@@ -207,12 +229,12 @@ class Committer:
         self._newest_row = sequence_id
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder.path).as_posix()
+        return self._files.relative(path)
 
     def prune(self, state: State[Any]) -> None:
         """Delete what the policy no longer wants; a kill may have come between a row and this."""
-        for path in unwanted(self._folder, self.keep, state):
-            remove_checkpoint(path)
+        for path in unwanted(self._files, self.keep, state):
+            self._files.remove(path)
 
 
 def _succeeded(written: Future[Digests]) -> bool:

@@ -28,6 +28,7 @@ class Stream:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._waiting = bytearray()
         self._size = 0
         self._digest = hashlib.sha256()
         self._follower: _Follower | None = None
@@ -35,8 +36,23 @@ class Stream:
         """What kept it from being written: torch.save raises an error of its own over it."""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Append bytes to the file."""
+        """Append bytes to the file; small pieces, of which torch.save writes many, go there together."""
         view = memoryview(data).cast("B")
+        if len(self._waiting) + len(view) > _BLOCK:
+            self.flush()
+        if len(view) > _BLOCK:
+            self._put(view)
+        else:
+            self._waiting += view
+        return len(view)
+
+    def flush(self) -> None:
+        """Let the system have what was written so far, as torch.save asks for when it has ended."""
+        waiting, self._waiting = self._waiting, bytearray()
+        if waiting:
+            self._put(memoryview(waiting))
+
+    def _put(self, view: memoryview) -> None:
         left = view
         try:
             while left:
@@ -51,14 +67,15 @@ class Stream:
             self._follower.follow_to(self._size)
         else:
             self._digest.update(view)
-        return len(view)
 
-    def flush(self) -> None:
+    def sync(self) -> None:
         """Have the system put what was written so far on the disk."""
+        self.flush()
         os.fsync(self._descriptor)
 
     def digest(self) -> str:
         """The SHA-256 of the whole file, in hexadecimal digits, once all of it is written."""
+        self.flush()
         if self._follower is not None:
             self._follower.end()
         return self._digest.hexdigest()
@@ -119,7 +136,7 @@ def write_durably(path: Path, write: Callable[[Stream], object]) -> str:
         stream = Stream(temporary)
         try:
             write(stream)
-            stream.flush()
+            stream.sync()
             digest = stream.digest()
         finally:
             stream.close()
@@ -135,8 +152,25 @@ _TEMPORARY = ".tmp"
 
 
 def temporary_of(path: Path) -> Path:
-    """The name under which a file or folder is, until it is whole."""
+    """What a file or folder is called until it is whole."""
     return path.with_name(f".{path.name}{_TEMPORARY}")
+
+
+def place_durably(temporary: Path, path: Path, digest: str | None) -> bool:
+    """Flush and rename a file that came from elsewhere, if it is what it has to be.
+
+    Args:
+        temporary: The file, in the same folder.
+        path: What it is to be called.
+        digest: The SHA-256 that it has to have; ``None`` takes any.
+    """
+    if digest is not None and sha256(temporary) != digest:
+        return False
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _flush_folder(path.parent)
+    return True
 
 
 def remove_torn_files(folder: Path) -> None:

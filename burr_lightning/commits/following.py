@@ -11,6 +11,7 @@ from ..layout import RunFolder
 from ..state import committed
 from .checkpoints import Checkpoints
 from .kept import KeptCheckpoints
+from .run_files import RunFiles
 
 
 class FollowingCommitter:
@@ -38,7 +39,7 @@ class FollowingCommitter:
     @property
     def kept_checkpoints(self) -> KeptCheckpoints:
         """The checkpoints that are there."""
-        return KeptCheckpoints(self._folder)
+        return KeptCheckpoints(RunFiles(self._folder))
 
     def named(self, state: State[Any]) -> State[Any]:
         """A state that names the newest checkpoint."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from burr.core import State
 
 from ..errors import NoCheckpointError
-from ..layout import RunFolder
-from .checkpoints import CheckpointName, of_epoch
+from .checkpoints import of_epoch
+from .run_files import RunFiles
 from .shards import rest_of, weights_of
 
 _OURS = "burr_lightning"
@@ -32,12 +32,12 @@ class KeptCheckpoints:
     """Finds and loads the checkpoints of one run.
 
     Args:
-        folder: The run's folder.
+        files: The run's files.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self.root = folder.path
+    def __init__(self, files: RunFiles) -> None:
+        self._files = files
+        self.root = files.folder.path
 
     def find(
         self,
@@ -57,11 +57,12 @@ class KeptCheckpoints:
 
         Raises:
             NoCheckpointError: If there is none.
+            CopyError: If it is only in the copy, and that cannot be read.
         """
         if which == "best":
             return self._best(state, call)
-        names = {CheckpointName.parse(path): path for path in self._folder.checkpoints.iterdir()}
-        ended = {n: p for n, p in names.items() if n and n.batch is None and not n.weights}
+        known = self._files.checkpoints()
+        ended = {name: path for name, path in known.items() if name.batch is None and not name.weights}
         before = state["epoch"] + inside_epoch
         if which == "last":
             name = max((name for name in ended if name.epoch < before), default=None)
@@ -73,7 +74,10 @@ class KeptCheckpoints:
                 f"{call}, after epoch {state['epoch']}: there is no such checkpoint. Kept are those of "
                 f"the epochs: {epochs}. More are kept with Checkpoints(keep_last=...)."
             )
-        return KeptPlace(ended[name], self._relative(ended[name]), name.epoch)
+        path = ended[name]
+        if not self._files.fetched(path):
+            raise NoCheckpointError(f"{call}: the checkpoint {path.name} {self._files.state_of(path)}.")
+        return KeptPlace(path, self._files.relative(path), name.epoch)
 
     def _best(self, state: State[Any], call: str) -> KeptPlace:
         best = state["best"]
@@ -83,40 +87,38 @@ class KeptCheckpoints:
             if monitor is None:
                 why = "no metric is monitored: give BurrCallback(monitor=...)"
             raise NoCheckpointError(f"{call}, after epoch {state['epoch']}: {why}.")
-        path = self._folder.path / best["checkpoint"]
-        if not path.exists():
+        path = self.root / best["checkpoint"]
+        if not self._files.fetched(path):
             raise NoCheckpointError(
                 f"{call}: the checkpoint of the best epoch, {best['checkpoint']}, is not there. The best are "
                 f"kept with Checkpoints(keep_best=1) or more."
             )
         return KeptPlace(path, best["checkpoint"], best["epoch"])
 
-    def load(self, path: Path, device: Any) -> dict[str, Any]:
-        """What a checkpoint holds. It was written by this run, so that it may hold any object.
+    def load(self, path: Path) -> dict[str, Any]:
+        """What a checkpoint holds, in the memory of the CPU: on a GPU it may find no room beside what trains.
 
-        Of a folder, that is all but the optimizers.
+        It was written by this run, so that it may hold any object. Of a folder, that is all but the
+        optimizers.
         """
         if path.is_dir():
-            rest = self._loaded(rest_of(path), device)
+            rest = self._loaded(rest_of(path))
             buffers = rest[_OURS].get("buffers", {})
-            return {**rest, "state_dict": weights_of(path, device) | buffers}
-        return self._loaded(path, device)
+            return {**rest, "state_dict": weights_of(path, "cpu") | buffers}
+        return self._loaded(path)
 
     def load_rest(self, path: Path) -> dict[str, Any]:
         """What a checkpoint holds beside weights and optimizers, which may be there or not."""
-        return self._loaded(rest_of(path) if path.is_dir() else path, "cpu", mmap=True)
+        return self._loaded(rest_of(path) if path.is_dir() else path, mmap=True)
 
-    def _loaded(self, path: Path, device: Any, **options: Any) -> dict[str, Any]:
+    def _loaded(self, path: Path, **options: Any) -> dict[str, Any]:
         import torch  # here, for a run's files can be looked at without it
 
         try:
-            content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True, **options)
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, **options)
         except pickle.UnpicklingError:
-            content = torch.load(path, map_location=device, weights_only=False, **options)
+            content = torch.load(path, map_location="cpu", weights_only=False, **options)
         return content
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder.path).as_posix()
 
 
 def write_weights(path: Path, weights: dict[str, Any]) -> None:

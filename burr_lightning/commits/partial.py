@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .files import write_durably
+from .files import temporary_of, write_durably
 
-_FILE = "partial.json"
+PARTIAL = "partial.json"
 
 
 def write_partial(folder: Path, facts: dict[str, Any]) -> None:
     """Name the newest checkpoint from inside an epoch, in one step and durably."""
-    write_durably(folder / _FILE, lambda stream: stream.write(json.dumps(facts).encode()))
+    write_durably(folder / PARTIAL, lambda stream: stream.write(json.dumps(facts).encode()))
 
 
-def read_partial(folder: Path) -> dict[str, Any] | None:
+@contextmanager
+def temporarily_written(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
+    """What `write_partial` would write, in a file that nobody reads and that is gone after the block."""
+    path = temporary_of(folder / f"{PARTIAL}-copy")
+    path.write_text(json.dumps(facts))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_partial(folder: Path, name: str = PARTIAL) -> dict[str, Any] | None:
     """What was written last; ``None`` where there is nothing, or nothing that can be read."""
     try:
-        facts = json.loads((folder / _FILE).read_bytes())
+        facts = json.loads((folder / name).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
     return facts if isinstance(facts, dict) else None
@@ -27,4 +40,4 @@ def read_partial(folder: Path) -> dict[str, Any] | None:
 
 def remove_partial(folder: Path) -> None:
     """Forget it: the epoch has ended."""
-    (folder / _FILE).unlink(missing_ok=True)
+    (folder / PARTIAL).unlink(missing_ok=True)

@@ -24,22 +24,49 @@ _MOST = 10_000
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of Python's, NumPy's and torch's global generators, on all devices."""
+    """The state of Python's, NumPy's and torch's global generators, on the CPU and on all CUDA devices."""
+    # Where nobody uses CUDA, it is not asked: that would start it, and forked processes could not use it.
+    in_use = cuda_devices() > 0
     return {
         "python": _python_state(random.getstate()),
         "numpy": _numpy_state(np.random.get_state(legacy=True)),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if in_use else [],
+        "cuda_device": torch.cuda.current_device() if in_use else None,
     }
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
-    """Put the global generators back into a state that `rng_state` gave."""
+    """Put the global generators back into a state that `rng_state` gave.
+
+    Where CUDA is not in use, what is kept of its devices is left out.
+    """
     random.setstate(_python_arguments(state["python"]))
     np.random.set_state(_numpy_arguments(state["numpy"]))
     torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([device.cpu() for device in state["cuda"]])
+    if devices := cuda_devices():
+        for index, of_device in cuda_states(state, devices, torch.cuda.current_device()).items():
+            torch.cuda.set_rng_state(of_device.cpu(), index)
+
+
+def cuda_states(state: Mapping[str, Any], devices: int, current: int) -> dict[int, torch.Tensor]:
+    """What is put back on which CUDA device: that of the device which trained goes to the one that trains.
+
+    Args:
+        state: What `rng_state` gave.
+        devices: How many devices there are.
+        current: The one that trains, 0-based.
+    """
+    kept: list[torch.Tensor] = state["cuda"]
+    then = state.get("cuda_device")
+    moved = {current: kept[then]} if then is not None else {}
+    return {**dict(enumerate(kept[:devices])), **moved}
+
+
+def cuda_devices() -> int:
+    """How many CUDA devices this process has, 0 where it does not use them."""
+    in_use: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.cuda.device_count() if in_use else 0
 
 
 def generator_states(owners: Mapping[str, Any], elsewhere: tuple[type, ...] = ()) -> dict[str, Any]:
@@ -137,7 +164,7 @@ def _numpy_state(state: Any) -> list[Any]:
 
 def _numpy_arguments(state: Any) -> tuple[Any, ...]:
     kind, keys, position, has_gauss, cached = state
-    return kind, keys.numpy().astype(np.uint32), position, has_gauss, cached
+    return kind, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached
 
 
 def _tensor(words: Any) -> torch.Tensor:

@@ -8,16 +8,20 @@ from typing import Any
 
 import torch
 
+_Kind = tuple[int, bool]
+"""How many bytes a buffer has, and whether a GPU copies to it."""
+
 
 class Snapshot:
     """Copies checkpoints, each into the memory of the one before.
 
     Every storage is copied once, so tensors that share one still do in the copy, as in what
-    ``torch.save`` writes. The copies lie in the CPU's memory.
+    ``torch.save`` writes. The copies lie in the CPU's memory; those of what lies on a GPU in page-locked
+    memory, to which the GPU copies by itself, one storage after the other.
     """
 
     def __init__(self) -> None:
-        self._buffers: list[torch.UntypedStorage] = []
+        self._buffers: list[tuple[_Kind, torch.UntypedStorage]] = []
 
     def take(self, content: Any) -> Any:
         """A copy of a nested structure that later changes to its tensors do not reach.
@@ -26,23 +30,34 @@ class Snapshot:
         """
         copies: dict[int, torch.UntypedStorage] = {}
         memo: dict[int, Any] = {}
+        gpus: set[torch.device] = set()
         for tensor in _tensors(content):
-            source = tensor.untyped_storage()
-            if source.data_ptr() not in copies:
-                copies[source.data_ptr()] = self._buffer(len(copies), source.nbytes()).copy_(source, False)
-            memo[id(tensor)] = _view(copies[source.data_ptr()], tensor)
+            source, on_gpu = tensor.untyped_storage(), tensor.is_cuda
+            place = source.data_ptr()
+            if place not in copies:
+                copies[place] = self._buffer(len(copies), (source.nbytes(), on_gpu)).copy_(source, on_gpu)
+            memo[id(tensor)] = _view(copies[place], tensor)
+            if on_gpu:
+                gpus.add(tensor.device)
         del self._buffers[len(copies) :]
-        return copy.deepcopy(content, memo)
+        copied = copy.deepcopy(content, memo)
+        for gpu in gpus:
+            # The copies are on the stream that trains: what it is given from here on comes after them. The
+            # thread that writes does not know of that, and reads what is there.
+            torch.cuda.current_stream(gpu).synchronize()
+        return copied
 
-    def _buffer(self, index: int, size: int) -> torch.UntypedStorage:
+    def _buffer(self, index: int, kind: _Kind) -> torch.UntypedStorage:
         if index == len(self._buffers):
-            self._buffers.append(_storage(size))
-        elif self._buffers[index].nbytes() != size:
-            self._buffers[index] = _storage(size)
-        return self._buffers[index]
+            self._buffers.append((kind, _storage(*kind)))
+        elif self._buffers[index][0] != kind:
+            self._buffers[index] = kind, _storage(*kind)
+        return self._buffers[index][1]
 
 
-def _storage(size: int) -> torch.UntypedStorage:
+def _storage(size: int, page_locked: bool) -> torch.UntypedStorage:
+    if page_locked:
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True).untyped_storage()
     return torch.UntypedStorage(size)  # type: ignore[no-untyped-call]
 
 

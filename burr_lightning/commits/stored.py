@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnreadableRowError
-from ..layout import RunFolder
 from ..rows import Row, StateRows
-from .checkpoints import CheckpointName, of_epoch
-from .files import is_whole, remove_torn_files
-from .folders import remove_checkpoint
+from .checkpoints import of_epoch
+from .files import remove_torn_files
 from .partial import read_partial, remove_partial
+from .run_files import RunFiles
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,12 @@ class StoredCommits:
     """The commits of one run, as they are stored.
 
     Args:
-        folder: The run's folder.
+        files: The run's files.
         rows: The run's rows.
     """
 
-    def __init__(self, folder: RunFolder, rows: StateRows) -> None:
-        self._folder, self._rows = folder, rows
+    def __init__(self, files: RunFiles, rows: StateRows) -> None:
+        self._files, self._folder, self._rows = files, files.folder, rows
 
     def resume_point(self, ranks: int | None = None) -> ResumePoint | None:
         """The newest commit whose row and checkpoint are whole, ``None`` where the run is new.
@@ -52,6 +51,7 @@ class StoredCommits:
 
         Raises:
             UnreadableRowError: If no commit can be used, and a row among them is damaged.
+            CopyError: If a checkpoint is only in the copy, and that cannot be read.
         """
         skipped: dict[str, None] = {}
         unreadable: list[UnreadableRowError] = []
@@ -74,9 +74,9 @@ class StoredCommits:
                 ] = None
                 continue
             path = self._folder.path / checkpoint["path"]
-            if is_whole(path, checkpoint["sha256"]):
+            if self._files.is_whole(path, checkpoint["sha256"]):
                 return ResumePoint(self._row(sequence_id, checkpoint), newest, path, tuple(skipped))
-            state = "is damaged" if path.exists() else "is missing"
+            state = self._files.state_of(path)
             skipped[f"epoch {checkpoint['epoch']}: {checkpoint['path']} {state}"] = None
         if unreadable:
             raise unreadable[0].with_older(len(unreadable) - 1) from unreadable[0].__cause__
@@ -84,11 +84,10 @@ class StoredCommits:
 
     def _candidates(self) -> Iterator[tuple[int, dict[str, Any] | UnreadableRowError | None]]:
         """The step of each commit and the checkpoint that goes with it, the newest first."""
-        inside = read_partial(self._folder.path)
         for index, (sequence_id, checkpoint) in enumerate(self._rows.checkpoints()):
-            readable = not isinstance(checkpoint, UnreadableRowError)
-            if index == 0 and readable and inside is not None and inside["commit"] == sequence_id:
-                yield sequence_id, inside
+            if index == 0 and not isinstance(checkpoint, UnreadableRowError):
+                inside = self._files.partials()
+                yield from ((sequence_id, facts) for facts in inside if facts["commit"] == sequence_id)
             yield sequence_id, checkpoint
 
     def _row(self, sequence_id: int, checkpoint: dict[str, Any]) -> Row | None:
@@ -103,28 +102,26 @@ class StoredCommits:
             row = self._rows.at(sequence_id)
             if row is not None and accept(row.position):
                 path = self._folder.path / facts["path"]
-                return (row, path) if is_whole(path, facts["sha256"]) else None
+                return (row, path) if self._files.is_whole(path, facts["sha256"]) else None
         return None
 
     def checkpoint_of(self, epoch: int) -> str | None:
-        """The checkpoint on disk of the end of an epoch, relative to the run's folder."""
-        paths = self._folder.checkpoints.iterdir()
-        found = {name: path for path in paths if (name := CheckpointName.parse(path))}
+        """The checkpoint that is there of the end of an epoch, relative to the run's folder."""
+        found = self._files.checkpoints()
         own = of_epoch(found, epoch)
-        return found[own].relative_to(self._folder.path).as_posix() if own is not None else None
+        return self._files.relative(found[own]) if own is not None else None
 
     def go_on_from(self, point: ResumePoint) -> None:
         """Remove what came after a commit and is named by no row; rows to come refer to this one."""
         remove_torn_files(self._folder.path)
         remove_torn_files(self._folder.checkpoints)
-        for path in self._folder.checkpoints.iterdir():
-            name = CheckpointName.parse(path)
-            if name is None or path == point.checkpoint:
+        for name, path in self._files.checkpoints().items():
+            if path == point.checkpoint:
                 continue
             if name.commit > point.newest_sequence_id or (
                 name.batch is not None and name.commit == point.newest_sequence_id
             ):
-                remove_checkpoint(path)
+                self._files.remove(path)
         inside = read_partial(self._folder.path)
         if inside is not None and inside["commit"] < point.newest_sequence_id:
             remove_partial(self._folder.path)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import UnreadableRowError
-from ..layout import RunFolder
 from ..rows import StateRows, StoredRow
 from .files import sha256
-from .partial import read_partial
+from .run_files import RunFiles
 from .stored import StoredCommits
 
 Verdict = Literal["whole", "pruned", "missing", "damaged", "incomplete", "unreadable"]
@@ -75,30 +74,31 @@ class Verification:
         return self.resume is not None and all(commit.sound for commit in self.commits)
 
 
-def verify(folder: RunFolder, rows: StateRows) -> Verification:
+def verify(files: RunFiles, rows: StateRows) -> Verification:
     """Check every commit of a run. Nothing is written, and no lock is taken.
 
     Args:
-        folder: The run's folder.
+        files: The run's files.
         rows: The run's rows.
     """
+    folder = files.folder
     try:
         rows.newest_sequence_id()
     except Exception as error:  # each kind of persister has errors of its own
         unreadable = f"the rows cannot be read: {_say(error)}"
         return Verification(folder.run_id, folder.project, (), None, unreadable)
     # The resume first: what a run that trains meanwhile commits then is in the list, or newer than it.
-    resume, problem = _resume(folder, rows)
-    return Verification(folder.run_id, folder.project, _Look(folder, rows).checks(), resume, problem)
+    resume, problem = _resume(files, rows)
+    return Verification(folder.run_id, folder.project, _Look(files, rows).checks(), resume, problem)
 
 
-def _resume(folder: RunFolder, rows: StateRows) -> tuple[ResumeCheck | None, str | None]:
+def _resume(files: RunFiles, rows: StateRows) -> tuple[ResumeCheck | None, str | None]:
     """What a resume would use, or why it could use nothing."""
     for _ in range(_LOOKS):
         newest = rows.newest_sequence_id()
         problem = None
         try:
-            point = StoredCommits(folder, rows).resume_point()
+            point = StoredCommits(files, rows).resume_point()
         except Exception as error:  # a resume would meet it too
             point, problem = None, f"a resume would fail: {_say(error)}"
         if rows.newest_sequence_id() == newest:
@@ -109,23 +109,23 @@ def _resume(folder: RunFolder, rows: StateRows) -> tuple[ResumeCheck | None, str
         return None, "no commit has been made yet"
     if point.row is None:
         return None, "no checkpoint that a commit names is whole"
-    named = point.checkpoint.relative_to(folder.path).as_posix() if point.checkpoint else None
+    named = files.relative(point.checkpoint) if point.checkpoint else None
     return ResumeCheck(point.row.sequence_id, point.row.state["epoch"], named), None
 
 
 class _Look:
     """A look at all commits of a run, as its rows stood when it began."""
 
-    def __init__(self, folder: RunFolder, rows: StateRows) -> None:
-        self._folder, self._rows = folder, rows
+    def __init__(self, files: RunFiles, rows: StateRows) -> None:
+        self._files, self._folder, self._rows = files, files.folder, rows
         self._unreadable: dict[int, str] = {}
         self._stored: dict[int, StoredRow] = {}
         newest = rows.newest_sequence_id()
         for sequence_id in range(newest if newest is not None else -1, -1, -1):
             self._read(sequence_id)
         self._incomplete = _incomplete(self._stored)
-        inside = read_partial(folder.path)
-        self._inside = inside if inside is not None and inside["commit"] == newest else None
+        inside = files.partials()
+        self._inside = next((facts for facts in inside if facts["commit"] == newest), None)
         self._verdicts: dict[tuple[str, str], tuple[Verdict, str | None]] = {}
 
     def _read(self, sequence_id: int) -> None:
@@ -177,14 +177,23 @@ class _Look:
         try:
             actual = sha256(self._folder.path / path)
         except FileNotFoundError:
+            if self._files.has(self._folder.path / path):
+                return self._only_there(path, digest, "only its copy is left, and is damaged")
             if self._is_newest(path):
                 return "missing", "the newest checkpoint is gone"
             return "pruned", None
         except OSError as error:
             return "damaged", f"the checkpoint cannot be read: {_say(error)}"
         if actual != digest:
-            return "damaged", f"the checkpoint's SHA-256 is {actual[:12]}…, its row says {digest[:12]}…"
+            wrong = f"the checkpoint's SHA-256 is {actual[:12]}…, its row says {digest[:12]}…"
+            return self._only_there(path, digest, wrong)
         return "whole", None
+
+    def _only_there(self, path: str, digest: str, wrong: str) -> tuple[Verdict, str | None]:
+        """A checkpoint that is not whole here: it may be so in the copy."""
+        if self._files.is_whole(self._folder.path / path, digest):
+            return "whole", f"in its copy at {self._files.remote}"
+        return "damaged", wrong
 
     def _is_newest(self, path: str) -> bool:
         """Whether no commit names a newer checkpoint, one that a run has made meanwhile included."""

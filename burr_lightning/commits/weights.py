@@ -7,10 +7,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from ..layout import RunFolder
 from .checkpoints import CheckpointName, of_epoch
 from .files import Stream, save_tensors
 from .kept import KeptCheckpoints
+from .run_files import RunFiles
 
 
 class NotPlainError(ValueError):
@@ -21,15 +21,13 @@ class StoredWeights:
     """The checkpoints of a run that hold the weights of the end of an epoch.
 
     Args:
-        folder: The run's folder.
+        files: The run's files.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        paths = folder.checkpoints.iterdir() if folder.checkpoints.is_dir() else ()
-        named = {name: path for path in paths if (name := CheckpointName.parse(path)) is not None}
-        self.paths = {name: path for name, path in named.items() if name.batch is None}
-        """Where each of them is."""
+    def __init__(self, files: RunFiles) -> None:
+        self.files = files
+        self.paths = {name: path for name, path in files.checkpoints().items() if name.batch is None}
+        """Where each of them is, or would be if it were brought from the copy."""
 
     @property
     def epochs(self) -> list[int]:
@@ -57,7 +55,7 @@ class StoredWeights:
             FileNotFoundError: If it was pruned meanwhile.
             NotPlainError: If it could not be loaded with ``weights_only=True``.
         """
-        weights = dict(KeptCheckpoints(self._folder).load(self.paths[name], "cpu")["state_dict"])
+        weights = dict(KeptCheckpoints(self.files).load(self.paths[name])["state_dict"])
         _refuse_objects(weights)
         return weights
 

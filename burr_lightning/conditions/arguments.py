@@ -41,8 +41,9 @@ def shown(value: object) -> str:
         return repr(value)
     if isinstance(value, numbers.Integral):
         return str(int(value))
-    short = f"{float(value):g}"
-    return short if float(short) == value or math.isnan(value) else repr(float(value))
+    number = float(value)
+    short = f"{number:g}"
+    return short if float(short) == number or math.isnan(number) else repr(number)
 
 
 def shown_metric(metric: object) -> str:
@@ -99,15 +100,19 @@ def check_count(call: str, name: str, value: object, at_least: int, counts: str)
         )
 
 
-def check_number(call: str, name: str, value: object, *, at_least: float = -math.inf, rule: str) -> None:
-    """See that an argument is a number that is large enough; NaN never is.
+def checked_number(call: str, name: str, value: object, *, at_least: float = -math.inf, rule: str) -> float:
+    """An argument as a number, when it is one that is large enough; NaN never is.
+
+    One of NumPy's would bring its precision along: a Python number is compared with 32 bits in 32 bits.
 
     Raises:
         ValueError: If it is not.
     """
-    if not _as_float(value) >= at_least:
+    number = _as_float(value)
+    if not number >= at_least:
         how = ": give its .item()" if hasattr(value, "item") and not isinstance(value, numbers.Real) else ""
         raise ValueError(f"{call}: {name} must be {rule}, not {shown(value)}{how}.")
+    return number
 
 
 def _as_float(value: object) -> float:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from burr.core import Condition, State
 
-from ..recording import Recording
+from .columns import Columns
 from .truths import Truths
 
 _IN_WORDS = {True: "true", False: "false", None: "not known yet"}
@@ -66,8 +66,8 @@ class StopCondition(Condition):
         check: From a state to whether the condition holds, ``None`` where that is not known yet, and
             the numbers behind that, in words.
         metrics: The metrics that it needs.
-        over: Its truth at every check of a recording at once; ``None`` where it can only be asked state
-            by state.
+        over: Its truth at every check of a recording at once, from the recording's columns; ``None`` where
+            it can only be asked state by state.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class StopCondition(Condition):
         keys: Iterable[str],
         check: Callable[[State[Any]], tuple[bool | None, str]],
         metrics: Iterable[str] = (),
-        over: Callable[[Recording], Truths] | None = None,
+        over: Callable[[Columns], Truths] | None = None,
     ) -> None:
         super().__init__(list(keys), lambda state: bool(self.truth(state)), name=name)
         self._check = check

@@ -12,9 +12,10 @@ import numpy as np
 from burr.core import State
 
 from ..recording import Recording
-from .arguments import apart, check_count, check_number, shown
+from .arguments import apart, check_count, checked_number, shown
 from .base import StopCondition
-from .truths import FALSE, TRUE, UNKNOWN, Truths
+from .columns import Columns
+from .truths import Truths, known, unknown
 
 
 def max_epochs(n: int) -> StopCondition:
@@ -104,8 +105,7 @@ def _seconds(time: object, call: str) -> float:
             time = timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds()
         except OverflowError as error:
             raise ValueError(f"{call}: a time is at most {timedelta.max.days} days.") from error
-    check_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
-    return float(time)  # type: ignore[arg-type]
+    return checked_number(call, "the time", time, at_least=math.ulp(0), rule="more than 0 seconds")
 
 
 def _one(what: str) -> str:
@@ -127,12 +127,10 @@ def _limit(
         said = f"{value:.0f}" if isinstance(value, int) else apart(value, limit)[0]
         return value >= limit, f"{said} {_one(what) if value == 1 else what}"
 
-    def truths(recording: Recording) -> Truths:
-        values = over(recording)
+    def truths(columns: Columns) -> Truths:
+        values = over(columns.recording)
         if values is None:
-            return np.full(len(recording), UNKNOWN, dtype=np.int8)
-        found = np.where(values >= limit, TRUE, FALSE).astype(np.int8)
-        found[np.isnan(values)] = UNKNOWN
-        return found
+            return unknown(len(columns.recording))
+        return known(values >= limit, np.isnan(values))
 
     return StopCondition(call, [key], check, over=truths)

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 from burr.core import State
+from numpy.typing import NDArray
 
 from ..history import MetricHistory
+from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
 from ..metric_log import Statistic
-from ..recording import Recording
 from .base import StopCondition
+from .columns import Columns
 from .direction import direction_of, hint
-from .truths import FALSE, TRUE, UNKNOWN, Truths, held, statistic_over
+from .truths import UNKNOWN, Truths, held, known, unknown
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Newest:
     def values(self, logged: Any) -> Any:
         """The value of each check."""
         return (value for _, value in logged)
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The values themselves."""
+        return logged.values[0]
 
 
 class Measured(StopCondition):
@@ -110,18 +116,18 @@ class Measured(StopCondition):
         number = history.statistic(self._statistic(mode))
         assumed_metric = MonitoredMetric(self._metric, mode)
         assert number is not None
-        known = self._nan_decides or not math.isnan(number)
-        holds = bool(self._holds(number, mode)) if known else None
+        decides = self._nan_decides or not math.isnan(number)
+        holds = bool(self._holds(number, mode)) if decides else None
         return Reading(history, assumed_metric, assumed, number, holds)
 
-    def _replayed(self, recording: Recording) -> Truths:
+    def _replayed(self, columns: Columns) -> Truths:
+        recording = columns.recording
         if any(metric not in recording.series for metric in self._needed):
-            return np.full(len(recording), UNKNOWN, dtype=np.int8)
+            return unknown(len(recording))
         mode, _ = direction_of(self._metric, self._mode, recording.directions, None)
-        at, numbers = statistic_over(self._statistic(mode), recording)
-        truths = np.where(self._holds(numbers, mode), TRUE, FALSE).astype(np.int8)
-        if not self._nan_decides:
-            truths[np.isnan(numbers)] = UNKNOWN
-        first = max(int(recording.series[metric].at[0]) for metric in self._needed)
-        truths[at < first] = UNKNOWN
+        at, numbers = columns.numbers(self._statistic(mode))
+        truths = known(self._holds(numbers, mode), None if self._nan_decides else np.isnan(numbers))
+        if len(self._needed) > 1:
+            first = max(int(recording.series[metric].at[0]) for metric in self._needed)
+            truths[at < first] = UNKNOWN
         return held(at, truths, len(recording))

@@ -7,8 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..improvements import improved, newest_of
+from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
@@ -46,6 +51,23 @@ class SinceBestWhileTrainingImproved:
                 yield math.nan
             else:
                 yield since if self.train.improves(newest_train, over=train_at_best) else -since
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The same counts, over columns."""
+        train, val = logged.values
+        count = len(train)
+        trained = np.flatnonzero(~np.isnan(train))
+        validated = np.flatnonzero(logged.there[1])
+        if not len(trained) or not len(validated):
+            return np.full(count, math.nan)
+        best = newest_of(validated[improved(self.val, val[validated], self.min_delta)], count)
+        checks: NDArray[np.int64] = np.cumsum(logged.there[1])
+        since = checks - np.where(best >= 0, checks[best], 0)
+        newest = train[newest_of(trained, count)]
+        at_best = newest[np.maximum(best, trained[0])]
+        found = np.array(np.where(self.train.is_worse(at_best, newest), since, -since), dtype=np.float64)
+        found[: max(trained[0], validated[0])] = math.nan
+        return found
 
 
 def overfitting(
@@ -91,7 +113,7 @@ def overfitting(
     )
     check_metrics(call, *metrics)
     check_count(call, "patience", patience, 1, "validations")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
+    min_delta = checked_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
     check_mode(call, mode)
 
     def statistic(mode: Mode) -> SinceBestWhileTrainingImproved:

@@ -6,8 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..metric import Mode, MonitoredMetric, SinceBest
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+import numpy as np
+from numpy.typing import NDArray
+
+from ..improvements import SinceBest, improved, newest_of
+from ..logged import Logged
+from ..metric import Mode, MonitoredMetric
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
@@ -36,6 +41,12 @@ class EpochsSinceBest:
             elif best_epoch is None:
                 best_epoch = epoch - 1
             yield epoch - best_epoch
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The same numbers, over columns."""
+        (values,), epochs = logged.values, logged.epochs
+        best = newest_of(improved(self.metric, values, self.min_delta), len(values))
+        return epochs - np.where(best >= 0, epochs[best], epochs[:1] - 1)
 
 
 def plateau(
@@ -89,7 +100,9 @@ def plateau(
     )
     check_metrics(call, metric)
     check_count(call, "patience", patience, 0, count if count == "epochs" else "checks")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more (the direction is mode's to say)")
+    min_delta = checked_number(
+        call, "min_delta", min_delta, at_least=0, rule="0 or more (the direction is mode's to say)"
+    )
     check_mode(call, mode)
     if count not in ("checks", "epochs"):
         raise ValueError(f"{call}: count must be 'checks' or 'epochs'.")

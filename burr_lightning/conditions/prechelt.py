@@ -3,106 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
-
-
-def _loss_over_best(value: float, best: float) -> float:
-    """``GL``: 100 times the relative distance of a loss to the best one; NaN where that means nothing."""
-    if not best >= 0 or math.isinf(best):
-        return math.nan
-    if value == best:
-        return 0.0
-    return 100 * (value / best - 1) if best else math.inf
-
-
-@dataclass(frozen=True)
-class GeneralizationLoss:
-    """A statistic: ``GL``, in percent of the lowest loss so far."""
-
-    metric: str
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metric that it is taken of."""
-        return (self.metric,)
-
-    def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
-        """``GL`` at each loss."""
-        loss = MonitoredMetric(self.metric)
-        best = loss.worst
-        for _, value in logged:
-            best = value if loss.improves(value, over=best) else best
-            yield math.nan if math.isnan(value) else _loss_over_best(value, best)
-
-
-@dataclass(frozen=True)
-class ProgressQuotient:
-    """A statistic: ``PQ``, the generalization loss over the progress of the training."""
-
-    train: str
-    val: str
-    strip: int
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that it is taken of."""
-        return (self.train, self.val)
-
-    def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
-        """``PQ`` at each check: that of the last strip that is over, NaN before the first is."""
-        loss = MonitoredMetric(self.val)
-        best, quotient, since = loss.worst, math.nan, 0
-        strip: deque[float] = deque(maxlen=self.strip)
-        for _, train, val in logged:
-            if train is not None:
-                strip.append(train)
-                since += 1
-            if val is not None:
-                best = val if loss.improves(val, over=best) else best
-                if since >= self.strip:
-                    quotient, since = self._quotient(val, best, strip), 0
-            yield quotient
-
-    def _quotient(self, val: float, best: float, strip: deque[float]) -> float:
-        lowest = min(strip)
-        if math.isnan(val) or not all(map(math.isfinite, strip)) or lowest <= 0:
-            return math.nan
-        # As differences: of equal losses the sum is 0 to the bit.
-        progress = 1000 * sum(loss - lowest for loss in strip) / (len(strip) * lowest)
-        loss = _loss_over_best(val, best)
-        if loss == 0:
-            return 0.0
-        return loss / progress if progress > 0 else math.inf
-
-
-@dataclass(frozen=True)
-class ConsecutiveIncreases:
-    """A statistic: at how many ends of a strip in a row a metric was worse than at the end before."""
-
-    metric: MonitoredMetric
-    strip: int
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metric that it is taken of."""
-        return (self.metric.name,)
-
-    def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
-        """The count at each value: that of the last strip that is over."""
-        times, last = 0, None
-        for number, (_, value) in enumerate(logged, start=1):
-            if number % self.strip == 0:
-                rose = last is not None and self.metric.is_worse(value, last)
-                times, last = times + 1 if rose else 0, value
-            yield times
+from .strips import ConsecutiveIncreases, GeneralizationLoss, ProgressQuotient
 
 
 def generalization_loss(metric: str, alpha: float = 5.0) -> StopCondition:
@@ -134,7 +40,7 @@ def generalization_loss(metric: str, alpha: float = 5.0) -> StopCondition:
     """
     call = written("generalization_loss", [str(metric)], alpha=alpha)
     check_metrics(call, metric)
-    check_number(call, "alpha", alpha, at_least=0, rule="0 or more, in percent")
+    alpha = checked_number(call, "alpha", alpha, at_least=0, rule="0 or more, in percent")
 
     def statistic(mode: Mode) -> GeneralizationLoss:
         _refuse_scores(call, metric, mode)
@@ -186,7 +92,7 @@ def progress_quotient(
     """
     call = written("progress_quotient", [str(train_metric), str(val_metric)], alpha=alpha, strip=strip)
     check_metrics(call, train_metric, val_metric)
-    check_number(call, "alpha", alpha, at_least=0, rule="0 or more")
+    alpha = checked_number(call, "alpha", alpha, at_least=0, rule="0 or more")
     check_count(call, "strip", strip, 2, "training losses")
 
     def statistic(mode: Mode) -> ProgressQuotient:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..metric import Mode, MonitoredMetric, in_precision_of
-from .arguments import apart, check_metrics, check_mode, check_number, written
+from .arguments import apart, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Newest, Reading
 
@@ -133,7 +133,7 @@ def _limit(
 ) -> StopCondition:
     call = written(function, [str(metric)], mode, limits=[limit])
     check_metrics(call, metric)
-    check_number(call, argument, limit, rule="a number, and not NaN")
+    limit = checked_number(call, argument, limit, rule="a number, and not NaN")
     check_mode(call, mode)
 
     def say(found: Reading) -> str:

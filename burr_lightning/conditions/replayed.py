@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..errors import BurrLightningError, ConditionError
 from ..history import MetricHistory
 from ..recording import Recording
 from .base import AllOf, AnyOf, Not, StopCondition, explain
+from .columns import Columns
 from .truths import FALSE, TRUE, UNKNOWN, Truths
 
 _ENCODED = {False: FALSE, None: UNKNOWN, True: TRUE}
@@ -34,24 +36,46 @@ def first_stop(condition: Condition, recording: Recording) -> int | None:
         >>> first_stop(plateau("val_loss", 2), Recording.of_epochs({"val_loss": [0.9, 0.5, 0.6, 0.7]}))
         3
     """
-    true = truths(condition, recording) == TRUE
-    return int(np.argmax(true)) if true.any() else None
+    return first_stops([condition], recording)[0]
+
+
+def first_stops(conditions: Iterable[Condition], recording: Recording) -> list[int | None]:
+    """What `first_stop` says of several conditions, which share what they compute of the recording.
+
+    Args:
+        conditions: The conditions.
+        recording: The history.
+    """
+    columns = Columns(recording)
+    found: list[int | None] = []
+    for condition in conditions:
+        true = _truths(condition, columns) == TRUE
+        first = int(true.argmax()) if len(true) else 0
+        found.append(first if len(true) and true[first] else None)
+    return found
 
 
 def truths(condition: Condition, recording: Recording) -> Truths:
     """The truth of a condition at every check of a recording."""
+    return _truths(condition, Columns(recording))
+
+
+def _truths(condition: Condition, columns: Columns) -> Truths:
     if not _has_columns(condition):
-        known = [_truth_at(condition, state) for state in states(recording)]
+        known = [_truth_at(condition, state) for state in states(columns.recording)]
         return np.array([_ENCODED[truth] for truth in known], dtype=np.int8)
+    return _over(condition, columns)
+
+
+def _over(condition: Condition, columns: Columns) -> Truths:
     if isinstance(condition, Not):
-        return np.subtract(TRUE, truths(condition.parts[0], recording), dtype=np.int8)
+        return np.subtract(TRUE, _over(condition.parts[0], columns), dtype=np.int8)
     if isinstance(condition, (AnyOf, AllOf)):
         merge = np.maximum if isinstance(condition, AnyOf) else np.minimum
-        parts = [truths(part, recording) for part in condition.parts]
-        return np.asarray(merge.reduce(parts), dtype=np.int8)
+        return reduce(merge, [_over(part, columns) for part in condition.parts])
     assert isinstance(condition, StopCondition)
     assert condition.over is not None
-    return condition.over(recording)
+    return condition.over(columns)
 
 
 def _truth_at(condition: Condition, state: State[Any]) -> bool | None:

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
+from .sums import total, totals
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,34 @@ class Improvement:
 
     def values(self, logged: Iterable[tuple[Any, ...]]) -> Iterator[float]:
         """The least-squares slope at each value, in the direction in which the metric gets better."""
-        middle = (self.window - 1) / 2
-        scale = sum((place - middle) ** 2 for place in range(self.window))
-        scale *= 1 if self.metric.mode == "max" else -1
-        weights = [(place - middle) / scale for place in range(self.window)]
+        weights = self._weights()
         newest: deque[float] = deque(maxlen=self.window)
         for _, value in logged:
             newest.append(value)
             # As differences: of equal values the slope is 0 to the bit.
             rises = [other - newest[0] for other in newest]
-            slope = sum(map(mul, weights, rises)) if len(newest) == self.window else math.nan
+            slope = total(map(mul, weights, rises)) if len(newest) == self.window else math.nan
             yield slope if math.isfinite(slope) else math.nan
+
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The same slopes, over columns."""
+        (values,) = logged.values
+        found = np.full(len(values), math.nan)
+        count = len(values) - self.window + 1
+        if count <= 0:
+            return found
+        first = values[:count]
+        with np.errstate(over="ignore", invalid="ignore"):
+            rises = (values[place : place + count] - first for place in range(self.window))
+            slopes = totals(map(mul, self._weights(), rises), count)
+        found[self.window - 1 :] = np.where(np.isfinite(slopes), slopes, math.nan)
+        return found
+
+    def _weights(self) -> list[float]:
+        middle = (self.window - 1) / 2
+        scale = total((place - middle) ** 2 for place in range(self.window))
+        scale *= 1 if self.metric.mode == "max" else -1
+        return [(place - middle) / scale for place in range(self.window)]
 
 
 def slope_below(metric: str, slope: float, window: int = 10, mode: Mode | None = None) -> StopCondition:
@@ -78,7 +100,7 @@ def slope_below(metric: str, slope: float, window: int = 10, mode: Mode | None =
     """
     call = written("slope_below", [str(metric)], mode, limits=[slope], window=window)
     check_metrics(call, metric)
-    check_number(call, "slope", slope, rule="a number, in the metric's unit per check")
+    slope = checked_number(call, "slope", slope, rule="a number, in the metric's unit per check")
     check_count(call, "window", window, 2, "checks")
     check_mode(call, mode)
 

@@ -8,13 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..logged import Logged
 from ..metric import Mode, MonitoredMetric
-from .arguments import check_count, check_metrics, check_mode, check_number, written
+from .arguments import check_count, check_metrics, check_mode, checked_number, written
 from .base import StopCondition
 from .measured import Measured, Reading
 
 _NORMAL = 0.6745
 """The median absolute deviation of a normal distribution, in standard deviations."""
+_AT_ONCE = 2**18
+"""How many numbers are sorted at once: windows over a long history would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,31 @@ class ModifiedZScore:
             yield self._score(before, value, worse) if known else math.nan
             before.append(value)
 
+    def over(self, logged: Logged) -> NDArray[Any]:
+        """The same scores, over columns."""
+        (values,) = logged.values
+        found = np.full(len(values), math.nan)
+        not_finite = np.concatenate([[0], np.cumsum(~np.isfinite(values))])
+        full = not_finite[self.window : -1] == not_finite[: -self.window - 1]
+        known = np.flatnonzero(full & ~np.isnan(values[self.window :]))
+        at_once = max(1, _AT_ONCE // self.window)
+        for first in range(0, len(known), at_once):
+            some = known[first : first + at_once]
+            before = values[some[:, np.newaxis] + np.arange(self.window)]
+            found[some + self.window] = self._scores(before, values[some + self.window])
+        return found
+
+    def _scores(self, before: NDArray[np.float64], newest: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The score of each value, from the values before it in a row."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            middles = _medians(before)
+            jumps = (newest - middles) * (1 if self.metric.mode == "min" else -1)
+            scores = np.zeros(len(newest))
+            jumped = np.flatnonzero(~(jumps <= self.min_delta))
+            deviations = _medians(np.abs(before[jumped] - middles[jumped, np.newaxis]))
+            scores[jumped] = np.where(deviations != 0, _NORMAL * jumps[jumped] / deviations, math.inf)
+        return scores
+
     def _score(self, before: Iterable[float], value: float, worse: int) -> float:
         middle = _median(sorted(before))
         jump = (value - middle) * worse
@@ -59,6 +90,14 @@ def _all_finite(values: Collection[float]) -> bool:
 def _median(ordered: Sequence[float]) -> float:
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _medians(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of each row, as `_median` has it."""
+    ordered = np.sort(rows, axis=1)
+    half = rows.shape[1] // 2
+    found: NDArray[np.float64] = ordered[:, half]
+    return found if rows.shape[1] % 2 else (ordered[:, half - 1] + found) / 2
 
 
 def spike(
@@ -104,9 +143,9 @@ def spike(
         "spike", [str(metric)], mode, threshold=threshold, window=window, min_delta=min_delta or None
     )
     check_metrics(call, metric)
-    check_number(call, "threshold", threshold, at_least=math.ulp(0), rule="more than 0")
+    threshold = checked_number(call, "threshold", threshold, at_least=math.ulp(0), rule="more than 0")
     check_count(call, "window", window, 3, "checks")
-    check_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
+    min_delta = checked_number(call, "min_delta", min_delta, at_least=0, rule="0 or more")
     check_mode(call, mode)
 
     def say(found: Reading) -> str:

@@ -27,6 +27,7 @@ from .storage import (
 )
 from .stored import (
     CommitError,
+    CopyError,
     DataChangedError,
     IsAStudyError,
     LostRowsError,
@@ -72,6 +73,7 @@ __all__ = [
     "BurrLightningError",
     "CommitError",
     "ConditionError",
+    "CopyError",
     "DataChangedError",
     "EpochNotForkableError",
     "EpochNotReplayableError",

@@ -132,6 +132,29 @@ class CommitError(BurrLightningError, RuntimeError):
         )
 
 
+class CopyError(BurrLightningError, RuntimeError):
+    """The copy of a run's files at a URL cannot be written or read.
+
+    Attributes:
+        run_id: The run.
+        url: Where the copy is, without a password.
+        error: The last error, in words.
+    """
+
+    def __init__(self, run_id: str, what: str, url: str, error: str, *, is_write: bool) -> None:
+        self.run_id, self.url, self.error = run_id, url, error
+        then = (
+            "The last commit is safe, here and there. When it can be written again, run the same script: it "
+            "goes on from that commit."
+            if is_write
+            else "Nothing was changed. Try again when it can be read."
+        )
+        super().__init__(
+            f"Run {run_id!r} cannot {what} {url}: {error}. {then} What fsspec needs for such a URL is given "
+            f"with Checkpoints(storage_options=...), or in the environment."
+        )
+
+
 class OlderCheckpointError(ResumeError):
     """A checkpoint was written by an early version, which kept too little for a run to go on.
 

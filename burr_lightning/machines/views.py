@@ -10,9 +10,9 @@ from burr.core import Condition, State
 
 from ..conditions import Explanation, StopCondition, explain, metrics_of
 from ..conditions.base import AllOf, AnyOf
+from ..conditions.columns import Columns
 from ..conditions.truths import Truths
 from ..errors import ArgumentError, MachineError
-from ..recording import Recording
 
 
 class AskedOf(StopCondition):
@@ -50,7 +50,7 @@ class AskedOf(StopCondition):
         name = _with_suffix(explanation.name, self._suffix, is_combined=len(parts) > 1)
         return replace(explanation, name=name, parts=parts)
 
-    def _refuse_to_replay(self, recording: Recording) -> Truths:
+    def _refuse_to_replay(self, columns: Columns) -> Truths:
         raise ArgumentError(
             f"{self.name}: a recorded history does not say where that part of a run began, so this cannot be "
             f"replayed on one. Give the condition as it is, to ask it of the whole run."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
 
@@ -95,7 +95,7 @@ class RetryingPersister(BaseStatePersister):
                 number = sequence_id
                 if number is None and isinstance(persister, _KnowsNewest):
                     number = persister.newest_sequence_id(partition_key, str(app_id))
-                raise UnreadableRowError(self._run_id, number, self._store, _in_words(error)) from error
+                raise UnreadableRowError(self._run_id, number, self._store, in_words(error)) from error
 
         return self._persistently(read, None)
 
@@ -140,7 +140,7 @@ class RetryingPersister(BaseStatePersister):
 
     def _persistently(self, work: Callable[[BaseStatePersister], _Result], step: int | None) -> _Result:
         began: float | None = None
-        pause = _FIRST_PAUSE
+        pauses = growing_pauses()
         while True:
             try:
                 result = work(self._connected(step))
@@ -160,8 +160,7 @@ class RetryingPersister(BaseStatePersister):
                     log.warning("Run %r: %s works again, after %.1f s.", self._run_id, self._store, waited)
                 return result
             self._reset()
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(min(next(pauses), left))
 
     def _connected(self, step: int | None) -> BaseStatePersister:
         if self._persister is None:
@@ -199,8 +198,17 @@ class RetryingPersister(BaseStatePersister):
         ) from cause
 
     def _shown(self, error: Exception) -> str:
-        return self._hide(_in_words(error))
+        return self._hide(in_words(error))
 
 
-def _in_words(error: Exception) -> str:
+def growing_pauses() -> Iterator[float]:
+    """Seconds to wait before each try but the first."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def in_words(error: Exception) -> str:
+    """An error in one line, without a full stop."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +59,7 @@ class PersisterUrl:
             ArgumentError: If it is no URL of a persister.
             MissingExtraError: If the package that talks to such a server is not installed.
         """
-        call = f"{asked_by}(persister={_without_password(given)!r})"
+        call = f"{asked_by}(persister={without_password(given)!r})"
         scheme, separator, rest = given.partition("://")
         if not separator or scheme not in _NEEDS:
             raise ArgumentError(
@@ -97,15 +98,11 @@ class PersisterUrl:
     @property
     def stored(self) -> str:
         """The URL without its password, as it is written down."""
-        return _without_password(self.text)
+        return without_password(self.text)
 
     def hide(self, text: str) -> str:
         """Another program's text, without what must not be seen of this URL."""
-        for secret in sorted(_secrets(self.text), key=len, reverse=True):
-            text = text.replace(f":{secret}@", f":{_HIDDEN}@")
-            if len(secret) >= _SHORTEST:
-                text = text.replace(secret, _HIDDEN)
-        return text
+        return hidden(text, self.text)
 
 
 def _sqlite(rest: str, call: str) -> PersisterUrl:
@@ -130,7 +127,17 @@ def _import_driver(scheme: str, call: str) -> None:
         raise MissingExtraError(call, package, extra, instead) from error
 
 
-def _without_password(url: str) -> str:
+def hidden(text: str, url: str, secrets: Iterable[str] = ()) -> str:
+    """Another program's text, without what must not be seen of a URL, and without other secrets."""
+    for secret in sorted({*_secrets(url), *secrets}, key=len, reverse=True):
+        text = text.replace(f":{secret}@", f":{_HIDDEN}@")
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, _HIDDEN)
+    return text
+
+
+def without_password(url: str) -> str:
+    """A URL as it can be shown and written down."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return f"{_HIDDEN}@{url.rpartition('@')[2]}" if "@" in url else url

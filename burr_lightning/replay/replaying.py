@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..commits.files import is_whole
+from ..commits.run_files import RunFiles
 from ..errors import EpochNotReplayableError, ReplayError
 from ..layout import DATABASE, REPLAY_VARIABLE, RUN_ID_VARIABLE, RunFolder, RunInfo
 from ..persisters.sqlite import open_sqlite
 from ..rows import Row, StateRows, StoredRow
 from ..runs import Run
+from ..storage.weights import folder_of
 from .compare import Comparison, compare, load
 from .task import ReplayFolder, ReplayTask
 
@@ -143,9 +145,10 @@ class _Replay:
 
     def _take(self, checkpoint: dict[str, Any], to: Path) -> None:
         """Link or copy a checkpoint, so that it stays when the run, which may be training, prunes it."""
-        path = self._run.folder / checkpoint["path"]
+        path, folder = self._run.folder / checkpoint["path"], folder_of(self._run)
         if path.is_dir():
             raise self._refusal(f"{path.name} is a folder of parts, and those are not compared")
+        RunFiles.of_stored(folder, folder.info()).fetched(path, checkpoint["sha256"])
         try:
             _link_or_copy(path, to)
         except FileNotFoundError:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from burr.core import State
 from ..commits.checkpoints import CheckpointName, of_epoch
 from ..commits.files import sha256
 from ..commits.giving import give
+from ..commits.run_files import RunFiles
 from ..errors import BurrLightningError, EpochNotForkableError, ForkError, RunExistsError
 from ..launch import fork_launch
 from ..layout import RunFolder, RunInfo, checked_run_id, flush
@@ -39,6 +41,11 @@ class ForkRequest:
     known: Mapping[str, Any]
     """Hyperparameters of the run that its module has not saved."""
 
+    @cached_property
+    def files(self) -> RunFiles:
+        """The run's files, in the copy too."""
+        return RunFiles.of_stored(self.folder, self.info, self.rows)
+
     @property
     def call(self) -> str:
         """The call, as the user wrote it."""
@@ -46,14 +53,14 @@ class ForkRequest:
         return f"Run({self.info.run_id!r}).fork(epoch={self.epoch!r}, run_id={self.run_id!r}{hparams})"
 
 
-def forkable_epochs(folder: RunFolder, info: RunInfo, rows: StateRows) -> list[int]:
+def forkable_epochs(files: RunFiles, info: RunInfo, rows: StateRows) -> list[int]:
     """The epochs that were committed and whose checkpoint is there, in order.
 
     Of a fork, none that was its parent's alone. A checkpoint has no row yet while it is being committed, and
     never where the process was killed between the two.
     """
     newest = rows.newest_sequence_id()
-    there = _checkpoints(folder, info)
+    there = _checkpoints(files, info)
     return sorted({name.epoch for name in there if newest is not None and name.commit <= newest})
 
 
@@ -114,21 +121,19 @@ def _make(
         lock.release()
 
 
-def _checkpoints(folder: RunFolder, info: RunInfo) -> dict[CheckpointName, Path]:
+def _checkpoints(files: RunFiles, info: RunInfo) -> dict[CheckpointName, Path]:
     first = info.parent["sequence_id"] if info.parent else 0
-    paths = folder.checkpoints.iterdir() if folder.checkpoints.is_dir() else ()
-    named = {name: path for path in paths if (name := CheckpointName.parse(path))}
     return {
         name: path
-        for name, path in named.items()
+        for name, path in files.checkpoints().items()
         if name.batch is None and not name.weights and name.commit >= first
     }
 
 
 def _row_of(wanted: ForkRequest, newest: Row | None) -> Row:
     """The row of the commit at the end of the epoch."""
-    there = _checkpoints(wanted.folder, wanted.info)
-    available = {*forkable_epochs(wanted.folder, wanted.info, wanted.rows)}
+    there = _checkpoints(wanted.files, wanted.info)
+    available = {*forkable_epochs(wanted.files, wanted.info, wanted.rows)}
     epoch = _epoch(wanted, newest, available)
     name = of_epoch(there, epoch)
     row = wanted.rows.at(name.commit) if name is not None else None
@@ -168,7 +173,10 @@ def _epoch(wanted: ForkRequest, newest: Row | None, available: set[int]) -> int:
 
 def _give_checkpoints(wanted: ForkRequest, folder: RunFolder, row: Row) -> None:
     """The checkpoint of the commit, and those before it that are there: the machine may go back to them."""
-    named = row.state["checkpoint"]
+    named, best = row.state["checkpoint"], row.state["best"]
+    wanted.files.fetched(wanted.folder.path / named["path"], named["sha256"])
+    if best is not None and best["checkpoint"] is not None:
+        wanted.files.fetched(wanted.folder.path / best["checkpoint"])
     for path in wanted.folder.checkpoints.iterdir():
         name = CheckpointName.parse(path)
         if name is not None and name.batch is None and name.commit <= row.sequence_id:
@@ -182,7 +190,7 @@ def _give_checkpoints(wanted: ForkRequest, folder: RunFolder, row: Row) -> None:
 
 
 def _damaged(wanted: ForkRequest, named: Mapping[str, Any], why: str) -> EpochNotForkableError:
-    others = {*forkable_epochs(wanted.folder, wanted.info, wanted.rows)} - {named["epoch"]}
+    others = {*forkable_epochs(wanted.files, wanted.info, wanted.rows)} - {named["epoch"]}
     return EpochNotForkableError(wanted.call, named["epoch"], f"epoch {named['epoch']}: {why}", others)
 
 
@@ -218,5 +226,6 @@ def _info_of_fork(wanted: ForkRequest, state: State[Any]) -> RunInfo:
         launch=fork_launch(wanted.info.launch, wanted.info.run_id, run_id),
         job=None,
         study=None,
+        copied_to=None,
         parent={**(parent_of(state) or {}), "created": wanted.info.created},
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import Self
 
+from ..commits.run_files import RunFiles
 from ..layout import new_run_id
 from ..persisters import connected
 from ..rows import StateRows
@@ -57,9 +58,12 @@ class ForkableRun(OpenedRun):
 
     @property
     def forkable(self) -> list[int]:
-        """The epochs that can be forked: those whose checkpoint is there."""
+        """The epochs that can be forked: those whose checkpoint is there, without a copy at a URL."""
         with StoredRows(self._given, "Run.forkable", strict=False) as rows:
-            return forkable_epochs(self._folder, self._info, rows.rows(self._folder, self._info))
+            files = RunFiles(
+                self._folder
+            )  # those of the copy are not asked for: pages list this again and again
+            return forkable_epochs(files, self._info, rows.rows(self._folder, self._info))
 
     def fork(
         self,

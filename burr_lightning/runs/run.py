@@ -120,10 +120,11 @@ class Run(AskedRun, ForkableRun):
             >>> run.verify().sound  # doctest: +SKIP
             True
         """
+        from ..commits.run_files import RunFiles
         from ..commits.verify import verify
 
         with self.rows() as rows:
-            return verify(self._folder, rows)
+            return verify(RunFiles.of_stored(self._folder, self._info, rows), rows)
 
     @property
     def commits(self) -> list[Commit]:

@@ -84,14 +84,15 @@ def compare_stopping(
     found = [replace(one, directions={monitor: direction, **one.directions, **given}) for one in found]
     metric = MonitoredMetric(monitor, direction)
     curves = [Curve(recording, metric) for recording in found]
-    stops = {name: [curve.stop(name, condition) for curve in curves] for name, condition in named.items()}
+    of_histories = [curve.stops(named) for curve in curves]
     fixed = FixedEpochs.of([curve.regrets_by_epoch() for curve in curves])
-    summaries = [summary_of(name, of_one, fixed) for name, of_one in stops.items()]
+    of_conditions = zip(named, zip(*of_histories, strict=True), strict=True)
+    summaries = [summary_of(name, stops, fixed) for name, stops in of_conditions]
     summaries += _baselines(curves, summaries, fixed)
     return Comparison(
         monitor=metric,
         mode_from=mode_from,
-        stops=tuple(stop for of_history in zip(*stops.values(), strict=True) for stop in of_history),
+        stops=tuple(stop for stops in of_histories for stop in stops),
         summaries=tuple(summaries),
         fixed=fixed,
         histories=tuple(found),
@@ -140,7 +141,7 @@ def _baselines(curves: Sequence[Curve], summaries: Sequence[Summary], fixed: Fix
     lowest = min((one.mean_regret for one in summaries if one.mean_regret is not None), default=np.inf)
     epochs = max(1, fixed.as_good_as(lowest))
     name = f"i-Epoch ({epochs} epoch{'' if epochs == 1 else 's'})"
-    to_the_end = summary_of(TO_THE_END, [curve.stop(TO_THE_END, None) for curve in curves], fixed)
+    to_the_end = summary_of(TO_THE_END, [curve.to_the_end(TO_THE_END) for curve in curves], fixed)
     return [to_the_end, summary_of(name, [curve.after(name, epochs) for curve in curves], fixed)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from burr.core import Condition
 from numpy.typing import NDArray
 
-from ..conditions.replayed import first_stop, reason_at
+from ..conditions.replayed import first_stops, reason_at
 from ..metric import MonitoredMetric
 from ..recording import Recording
 
@@ -96,9 +97,17 @@ class Curve:
         last_checks = np.searchsorted(self._epochs, np.arange(1, self.epochs + 1), side="right") - 1
         return self._regrets(np.where(last_checks >= 0, self._lowest[last_checks], math.inf))
 
-    def stop(self, name: str, condition: Condition | None) -> Stop:
-        """Where a condition stops the history; ``None`` never does."""
-        check = first_stop(condition, self.recording) if condition is not None else None
+    def stops(self, conditions: Mapping[str, Condition]) -> list[Stop]:
+        """Where each condition stops the history."""
+        checks = first_stops(conditions.values(), self.recording)
+        named = zip(conditions.items(), checks, strict=True)
+        return [self._at(check, name, condition) for (name, condition), check in named]
+
+    def to_the_end(self, name: str) -> Stop:
+        """What never stops."""
+        return self._at(None, name, None)
+
+    def _at(self, check: int | None, name: str, condition: Condition | None) -> Stop:
         last = len(self.recording) - 1 if check is None else check
         epochs = int(self._epochs[last]) if last >= 0 else 0
         return self._stop(name, last, epochs, condition, stops=check is not None)

@@ -7,11 +7,14 @@ file.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from ..commits.removing import remove_copy
 from ..errors import (
     BurrLightningError,
+    CopyError,
     NotDeletedError,
     RowsNotDeletedError,
     RunLockedError,
@@ -26,6 +29,8 @@ from .doomed import Doomed
 from .in_use import refuse_queued, trained
 from .removing import remove_folder
 from .unmarked import is_unmarked
+
+log = logging.getLogger(__name__)
 
 
 def delete(doomed: Doomed) -> None:
@@ -43,6 +48,7 @@ def delete(doomed: Doomed) -> None:
     try:
         with _owned(folder):
             _delete_rows(doomed)
+            _delete_copy(doomed)
             for tracker in doomed.trackers:
                 remove_folder(tracker, last=[tracker / OWNER])
             remove_folder(folder.path, last=[folder.lock, folder.half_deleted])
@@ -77,6 +83,17 @@ def _owned(folder: RunFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _delete_copy(doomed: Doomed) -> None:
+    url, run_id = doomed.info.copied_to, doomed.folder.run_id
+    if url is None:
+        return
+    try:
+        remove_copy(url, run_id)
+    except CopyError as error:
+        # It must not keep the rest: the bucket may be gone, or its key with the one who had it.
+        log.warning("Run %r: its copy stays at %s (%s). Delete it there.", run_id, error.url, error.error)
 
 
 def _delete_rows(doomed: Doomed) -> None:

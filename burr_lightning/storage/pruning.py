@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..commits import Checkpoints, StoredCommits
 from ..commits.checkpoints import CheckpointName
-from ..commits.folders import remove_checkpoint
 from ..commits.retention import unwanted
+from ..commits.run_files import RunFiles
 from ..errors import BurrLightningError, ResumeError, RunLockedError, StorageError
 from ..layout import RunFolder
 from ..locks import RunLock, holder, is_held
@@ -79,10 +79,12 @@ def prune(look: Callable[[], Run], run: Run, keep: Checkpoints) -> Pruning:
     folder = folder_of(run)
     try:
         with RunLock(folder.lock, run.run_id, quiet=True):
-            paths, skipped = _unneeded(look(), folder, keep)
+            stored = RunFiles.of_stored(folder, folder.info())
+            paths, skipped = _unneeded(look(), stored, keep)
             files = _counted(paths, Freed())
             for file in files:
-                remove_checkpoint(file.path)
+                stored.remove(file.path)
+            stored.close()
             _remove_emptied(folder)
     except RunLockedError as error:
         return Pruning(run.run_id, run.project, (), _trained_by(error.holder))
@@ -97,30 +99,31 @@ def _looked_through(run: Run, keep: Checkpoints) -> tuple[_Paths, str | None]:
     folder = folder_of(run)
     if is_held(folder.lock):
         return [], _trained_by(holder(folder.lock))
-    return _unneeded(run, folder, keep)
+    return _unneeded(run, RunFiles.of_stored(folder, folder.info()), keep)
 
 
 def _trained_by(who: str) -> str:
     return f"it is left out, for it is being trained by {who or 'another process'}"
 
 
-def _unneeded(run: Run, folder: RunFolder, keep: Checkpoints) -> tuple[_Paths, str | None]:
+def _unneeded(run: Run, files: RunFiles, keep: Checkpoints) -> tuple[_Paths, str | None]:
     """The files, and why none of the checkpoints is among them where that is so."""
+    folder = files.folder
     info = folder.info()
     rest = list(leftovers(folder, info)) if info is not None else []
     if run.state is None:
         return rest, f"its checkpoints stay: {run.rows_error}" if run.rows_error else None
-    found = unwanted(folder, keep, run.state) if folder.checkpoints.is_dir() else []
+    found = unwanted(files, keep, run.state)
     if not found:
         return rest, None
     try:
-        stays = _needed(run, folder)
+        stays = _needed(run, files)
     except BurrLightningError as error:
         return rest, f"its checkpoints stay: {error}"
     return [*((path, _of(path)) for path in reversed(found) if path not in stays), *rest], None
 
 
-def _needed(run: Run, folder: RunFolder) -> set[Path]:
+def _needed(run: Run, files: RunFiles) -> set[Path]:
     """What has to stay, whatever is to be kept: what a resume would use, and the best epoch's.
 
     Where the newest checkpoint is damaged, a resume uses an older one.
@@ -129,11 +132,11 @@ def _needed(run: Run, folder: RunFolder) -> set[Path]:
         ResumeError: If no commit can be used: then any of them may be what its user brings back.
     """
     with run.rows() as rows:
-        point = StoredCommits(folder, rows).resume_point()
+        point = StoredCommits(files, rows).resume_point()
     if point is None or point.row is None:
         raise ResumeError(f"no commit of run {run.run_id!r} can be used. Look with 'burr-lightning verify'.")
     best = run.best["checkpoint"] if run.best else None
-    named = [point.checkpoint, folder.path / best if best else None]
+    named = [point.checkpoint, files.folder.path / best if best else None]
     return {path for path in named if path is not None}
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..commits.checkpoints import CheckpointName
 from ..commits.files import sha256
+from ..commits.run_files import RunFiles
 from ..commits.weights import NotPlainError, StoredWeights, write_weights_to
 from ..errors import BurrLightningError, ExportError, NoWeightsError
 from ..layout import RunFolder
@@ -39,6 +40,12 @@ def folder_of(run: Run) -> RunFolder:
     return RunFolder(run.folder.parent.parent, run.project, run.run_id)
 
 
+def stored_weights(run: Run) -> StoredWeights:
+    """The checkpoints of a run that hold weights."""
+    folder = folder_of(run)
+    return StoredWeights(RunFiles.of_stored(folder, folder.info()))
+
+
 def export_weights(look: Callable[[], Run], epoch: Epoch, path: Path) -> WrittenWeights:
     """Write the weights of an epoch as a ``state_dict``.
 
@@ -54,7 +61,7 @@ def export_weights(look: Callable[[], Run], epoch: Epoch, path: Path) -> Written
     """
     for _ in range(_LOOKS):
         run = look()
-        stored = StoredWeights(folder_of(run))
+        stored = stored_weights(run)
         name = meant(run, stored, epoch)
         try:
             unchecked = _checked(run, stored, name)
@@ -109,20 +116,30 @@ def _why(run: Run, epoch: Epoch) -> str:
 def _checked(run: Run, stored: StoredWeights, name: CheckpointName) -> str | None:
     """Compare a checkpoint with what its row says; why that cannot be done, ``None`` where it was."""
     path = stored.paths[name]
-    if name.weights:
-        return "of weights alone no SHA-256 is kept"
+    digest, unchecked = _digest_of(run, name, path)
+    others = [epoch for epoch in stored.epochs if epoch != name.epoch]
+    if not path.exists() and stored.files.has(path) and not stored.files.fetched(path, digest):
+        why = f"the checkpoint of epoch {name.epoch} {stored.files.state_of(path)}"
+        raise NoWeightsError(run.run_id, f"{why} ({unchecked})" if unchecked else why, others)
+    if digest is not None and sha256(path) != digest:
+        raise NoWeightsError(run.run_id, f"the checkpoint of epoch {name.epoch} is damaged", others)
+    return unchecked
+
+
+def _digest_of(run: Run, name: CheckpointName, path: Path) -> tuple[str | None, str | None]:
+    """The SHA-256 that a checkpoint has to have, or why that is not known."""
     try:
         with run.rows() as rows:
             row = rows.stored(name.commit)
     except BurrLightningError as error:
-        return str(error)
-    named = row.checkpoint if row is not None else None
-    if named is None or Path(named["path"]).name != path.name:
-        return "no row names it"
-    if sha256(path) != named["sha256"]:
-        others = [epoch for epoch in stored.epochs if epoch != name.epoch]
-        raise NoWeightsError(run.run_id, f"the checkpoint of epoch {name.epoch} is damaged", others)
-    return None
+        return None, str(error)
+    named = row.checkpoint if row is not None and row.checkpoint is not None else {}
+    if name.weights:
+        digest = named.get("weights_sha256")
+        return digest, None if digest else "of weights alone no SHA-256 is kept"
+    if "path" not in named or Path(named["path"]).name != path.name:
+        return None, "no row names it"
+    return named["sha256"], None
 
 
 def _loaded(run: Run, stored: StoredWeights, name: CheckpointName) -> dict[str, Any]:

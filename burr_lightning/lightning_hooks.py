@@ -1,0 +1,40 @@
+"""Which hooks of a callback Lightning calls: by itself all of them, and each costs more than a microsecond.
+
+Read off Lightning 2.6, which calls no hook that is ``None``; `tests/test_lightning_access.py` fails loudly
+when that changes.
+"""
+
+from __future__ import annotations
+
+from lightning.pytorch import Callback
+
+_OF_EVERY_BATCH = (
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_before_zero_grad",
+    "on_validation_batch_start",
+)
+
+
+def leave_out(callback: Callback, hook: str, kind: type[Callback]) -> None:
+    """Have a hook not called, until `call` has it called again.
+
+    Args:
+        callback: The callback.
+        hook: The name of the hook.
+        kind: The class that defines what is left out; where a subclass has defined another, that is called.
+    """
+    if getattr(type(callback), hook) is getattr(kind, hook):
+        callback.__dict__[hook] = None
+
+
+def leave_out_unused(callback: Callback) -> None:
+    """Have those hooks of every batch not called that do nothing."""
+    for hook in _OF_EVERY_BATCH:
+        leave_out(callback, hook, Callback)
+
+
+def call(callback: Callback, hook: str) -> None:
+    """Have a hook called that was left out."""
+    callback.__dict__.pop(hook, None)
