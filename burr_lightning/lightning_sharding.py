@@ -50,8 +50,8 @@ def refuse_other_policies(trainer: Trainer, keep: Checkpoints) -> None:
         return
     raise TrainerError(
         f"Checkpoints({wanted[0]}=...): ModelParallelStrategy writes checkpoints as folders, each process "
-        f"its part, and this is there for checkpoints that one process writes. Leave it out, or have one file: "
-        f"ModelParallelStrategy(save_distributed_checkpoint=False)."
+        f"its part, and this is there for checkpoints that one process writes. Leave it out, or have one "
+        f"file: ModelParallelStrategy(save_distributed_checkpoint=False)."
     )
 
 
