@@ -8,7 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..amounts import number
-from ..plots.groups import curve_of, gaps_in_words
 from .words import best_in_words, status_in_words
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def _curve(run: Run) -> str:
     if len(points) < 2:
         return ""
     name = escape(monitor["metric"])
+    from ..plots.groups import curve_of, gaps_in_words  # here, for all figures come with it
+
     gaps = gaps_in_words(curve_of(run.history, monitor["metric"]).not_finite)
     return (
         f"<svg width='{_WIDTH}' height='{_HEIGHT}' role='img' aria-label='{name} over the epochs'>"
