@@ -84,6 +84,7 @@ def figure(rows: list[Measured], path: Path) -> None:
         axes.plot(max(part, least), place, "o", color=color)
     axes.axvline(1, color="black", lw=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yticks(
         range(len(rows)), [f"{row.what}\n{_short(row.against)}" for row in reversed(rows)], fontsize=7
     )
