@@ -365,6 +365,20 @@ def test_a_snapshot_shares_what_is_shared_and_nothing_with_the_original():
     assert again["a"].data_ptr() == copied["a"].data_ptr()
 
 
+def test_a_snapshot_of_an_array_that_is_seen_through_several_tensors_has_all_of_it():
+    array = np.arange(1000.0)
+    seen = {"beginning": torch.from_numpy(array[:3]), "whole": torch.from_numpy(array)}
+    copied = Snapshot().take(seen)
+    assert copied["beginning"].tolist() == [0, 1, 2]
+    assert copied["whole"].tolist() == array.tolist()
+
+
+def test_a_snapshot_keeps_which_tensors_want_gradients():
+    wants = torch.ones(2, requires_grad=True)
+    copied = Snapshot().take({"wants": wants, "part of it": wants[0], "other": torch.ones(2)})
+    assert [tensor.requires_grad for tensor in copied.values()] == [True, True, False]
+
+
 def test_two_owners_are_one_too_many_and_the_error_names_the_first(tmp_path):
     first, second = RunLock(tmp_path / "lock", "run"), RunLock(tmp_path / "lock", "run")
     assert not is_held(tmp_path / "lock")

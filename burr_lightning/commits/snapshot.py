@@ -33,7 +33,9 @@ class Snapshot:
         gpus: set[torch.device] = set()
         for tensor in _tensors(content):
             source, on_gpu = tensor.untyped_storage(), tensor.is_cuda
-            place = source.data_ptr()
+            place = (
+                source._cdata
+            )  # not where it lies: an array may be seen through several, each of its own size
             if place not in copies:
                 copies[place] = self._buffer(len(copies), (source.nbytes(), on_gpu)).copy_(source, on_gpu)
             memo[id(tensor)] = _view(copies[place], tensor)
@@ -63,7 +65,8 @@ def _storage(size: int, page_locked: bool) -> torch.UntypedStorage:
 
 def _view(storage: torch.UntypedStorage, like: torch.Tensor) -> torch.Tensor:
     empty = torch.empty(0, dtype=like.dtype)
-    return empty.set_(storage, like.storage_offset(), like.size(), like.stride())
+    view = empty.set_(storage, like.storage_offset(), like.size(), like.stride())
+    return view.requires_grad_() if like.requires_grad else view
 
 
 def _tensors(content: Any) -> Iterator[torch.Tensor]:
