@@ -211,7 +211,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
         self.hear_what_is_needed()
         kept = self._restoring.kept if self._restoring is not None else None
         self._restoring = None
-        self._fitting.driver.training_started(kept)
+        self._fitting.driver.training_started(kept, self.hear_next_batch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """What was not committed yet is."""

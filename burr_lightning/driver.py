@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -113,11 +114,12 @@ class Driver:
 
     # What happens in Lightning's loop
 
-    def training_started(self, kept: dict[str, Any] | None) -> None:
+    def training_started(self, kept: dict[str, Any] | None, hear_next_batch: Callable[[], None]) -> None:
         """The data is set up, and the first epoch is about to begin, or to go on.
 
         Args:
             kept: What the checkpoint held of ours, ``None`` where the run was not resumed.
+            hear_next_batch: Has `batch_started` called before the next batch; it is not before every one.
         """
         self._started = True
         self._wrapping.training_started()
@@ -128,7 +130,7 @@ class Driver:
         self._schedules = (kept or {}).get("schedules") or deepcopy(schedules(self._trainer))
         self._optimization = kept["optimization"] if kept is not None else optimization(self._trainer)
         self._between_hooks.at_every_batch(self.walk.batch_ended, self.batch_completed)
-        self._between_hooks.before_validation(self.walk.takes_validation)
+        self._between_hooks.before_validation(partial(self._takes_validation, hear_next_batch))
         self._commits.training_started()
         tell_of_workers(self._trainer, self._going_on)
         if kept is not None:
@@ -275,6 +277,10 @@ class Driver:
                 self._going_on.step_schedulers()  # which belongs to the parent's epoch
             optimizers, fork = self._trainer.optimizers, self.state["fork"]
             tell_of_fork(self._module, optimizers, fork, self._training, self._built_with)
+
+    def _takes_validation(self, hear_next_batch: Callable[[], None]) -> bool:
+        hear_next_batch()  # actions may run here, and no validation may follow
+        return self.walk.takes_validation()
 
     def _count_batch(self) -> None:
         if self._going_on is not None:

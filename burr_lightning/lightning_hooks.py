@@ -23,9 +23,10 @@ def leave_out(callback: Callback, hook: str, kind: type[Callback]) -> None:
     Args:
         callback: The callback.
         hook: The name of the hook.
-        kind: The class that defines what is left out; where a subclass has defined another, that is called.
+        kind: The class that defines what is left out; where a subclass has defined another, or somebody has
+            put another on the callback, that is called.
     """
-    if getattr(type(callback), hook) is getattr(kind, hook):
+    if hook not in callback.__dict__ and getattr(type(callback), hook) is getattr(kind, hook):
         callback.__dict__[hook] = None
 
 
@@ -37,4 +38,5 @@ def leave_out_unused(callback: Callback) -> None:
 
 def call(callback: Callback, hook: str) -> None:
     """Have a hook called that was left out."""
-    callback.__dict__.pop(hook, None)
+    if callback.__dict__.get(hook, callback) is None:
+        del callback.__dict__[hook]

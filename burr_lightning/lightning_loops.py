@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loops.fetchers import _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer import call
 
@@ -56,7 +57,7 @@ class BetweenHooks:
                 # Resumed after a batch whose end had come: Lightning would come to it again.
                 loop._skip_next_val = False
                 return
-            ended(loop.batch_idx)
+            ended(_number_of_batch(loop, data_fetcher))
             self._batch_ends = True
             try:
                 end(data_fetcher)
@@ -83,6 +84,13 @@ class BetweenHooks:
         self._epoch_loop.__dict__.pop("on_advance_end", None)
         self._epoch_loop.__dict__.pop("_should_check_val_fx", None)
         self._epoch_loop.__dict__.pop("update_lr_schedulers", None)
+
+
+def _number_of_batch(loop: Any, data_fetcher: Any) -> int:
+    """As the hooks are given it: a training step that fetches its batches by itself may fetch several."""
+    fetches_by_itself = isinstance(data_fetcher, _DataLoaderIterDataFetcher)
+    number: int = data_fetcher._batch_idx if fetches_by_itself else loop.batch_idx
+    return number
 
 
 def validates(trainer: Trainer) -> bool:

@@ -18,14 +18,18 @@ class PhaseHooks(Callback):
     def hear_what_is_needed(self) -> None:
         """Be called at every batch only for what there is to do."""
         leave_out_unused(self)
-        call(self, "on_train_batch_start")
+        self.hear_next_batch()
         call(self, "on_train_batch_end")
         if not self._fitting.driver.walk.gives_items:
             leave_out(self, "on_train_batch_end", PhaseHooks)
 
+    def hear_next_batch(self) -> None:
+        """Be called once before the next batch of training."""
+        call(self, "on_train_batch_start")
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` opens."""
-        call(self, "on_train_batch_start")
+        self.hear_next_batch()
         self._fitting.driver.epoch_started()
 
     def on_train_batch_start(
@@ -44,7 +48,7 @@ class PhaseHooks(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """``train_epoch`` closes and ``validate`` opens."""
         if _validates_in_fit(trainer):
-            call(self, "on_train_batch_start")
+            self.hear_next_batch()
             self._fitting.driver.validation_started()
 
     def on_validation_batch_end(
