@@ -16,6 +16,7 @@ import pytest
 import servers
 import torch
 from lightning.pytorch import Trainer
+from ports import free_port
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # at its import Ray reads it: it stays on loopback
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -50,6 +51,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("COLUMNS", raising=False)  # processes of pytest-xdist have it, and pipes have no width
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def own_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that Lightning starts meet at a port that nobody else is given meanwhile."""
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from digits import DigitNet, digit_loaders, weights_hash
 from forks import Child, tell
 from lightning.pytorch import Callback, Trainer, seed_everything
 from pools import by_and_by
+from ports import free_port
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback
@@ -130,9 +130,3 @@ def _as_rank(place, function, arguments):
         "TORCHELASTIC_RUN_ID": "tests",
     }
     function(*arguments)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 import psycopg2
 import pytest
 from mongo_stand_in import MongoStandIn
+from ports import free_port
 from pymongo import MongoClient
 from redis import Redis
 
@@ -81,12 +81,6 @@ class Server:
             self._process.send_signal(self._stop_signal)
             self._process.wait(_SECONDS)
             self._process = None
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @contextmanager

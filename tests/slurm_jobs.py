@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from forks import Child
-from ranked import free_port, train
+from ports import free_port
+from ranked import train
 
 _SCONTROL = """#!/bin/sh
 echo "$@" >> asked

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from copied import Fails, fit
 from lightning.pytorch import Callback
-from servers import PASSWORD, free_port
+from ports import free_port
+from servers import PASSWORD
 from test_copies import here
 
 from burr_lightning.commits import remote

@@ -15,6 +15,8 @@ from torch.multiprocessing import ProcessExitedException
 
 from burr_lightning import Checkpoints, Run
 
+pytestmark = pytest.mark.usefixtures("own_port")
+
 SCRIPT = Path(__file__).parent / "ranked_script.py"
 
 

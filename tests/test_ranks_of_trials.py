@@ -6,6 +6,8 @@ from test_pruning import EPOCHS, PRUNERS, by_optuna, ends, losses, pruned
 from burr_lightning import Run
 from burr_lightning.testing import ScriptedModule, scripted_loader
 
+pytestmark = pytest.mark.usefixtures("own_port")
+
 
 class OneOfTwo(ScriptedModule):
     """On the second rank each epoch is better than any that another trial comes to."""
