@@ -232,6 +232,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The open step fails with the exception, which goes on to the user unchanged."""
         self._leave_restoring()
+        self.hear_all()
         run = self._opened
         if run is None or not run.is_open:
             return
@@ -250,6 +251,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of a run that Lightning leaves without an end, as its Tuner does."""
         self._leave_restoring()
+        self.hear_all()
         run = self._opened
         if run is not None:
             run.driver.leave_loops()

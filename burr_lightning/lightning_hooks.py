@@ -40,3 +40,9 @@ def call(callback: Callback, hook: str) -> None:
     """Have a hook called that was left out."""
     if callback.__dict__.get(hook, callback) is None:
         del callback.__dict__[hook]
+
+
+def call_all(callback: Callback) -> None:
+    """Have all hooks called again, as before the training."""
+    for hook in [hook for hook in callback.__dict__ if hasattr(Callback, hook)]:
+        call(callback, hook)

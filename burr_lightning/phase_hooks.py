@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from .lightning_hooks import call, leave_out, leave_out_unused
+from .lightning_hooks import call, call_all, leave_out, leave_out_unused
 from .opening import OpenRun
 
 
@@ -17,11 +17,14 @@ class PhaseHooks(Callback):
 
     def hear_what_is_needed(self) -> None:
         """Be called at every batch only for what there is to do."""
+        call_all(self)
         leave_out_unused(self)
-        self.hear_next_batch()
-        call(self, "on_train_batch_end")
         if not self._fitting.driver.walk.gives_items:
             leave_out(self, "on_train_batch_end", PhaseHooks)
+
+    def hear_all(self) -> None:
+        """Be as before the training, for whoever calls the hooks then."""
+        call_all(self)
 
     def hear_next_batch(self) -> None:
         """Be called once before the next batch of training."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -81,6 +82,22 @@ def test_what_a_subclass_has_to_do_at_every_batch_is_done(make_trainer: Any) -> 
     burr = Mine("a", tracker=False)
     fit(make_trainer(burr, max_epochs=2))
     assert burr.called == ["start", "backward", "end"] * 8
+
+
+class FailsAtOnce(ScriptedModule):
+    def on_before_zero_grad(self, optimizer: Any) -> None:
+        raise ValueError("the disk is full")
+
+
+@pytest.mark.parametrize("module", [ScriptedModule, FailsAtOnce])
+def test_after_the_training_all_hooks_can_be_called(make_trainer: Any, module: type[ScriptedModule]) -> None:
+    burr = BurrCallback("a", tracker=False)
+    with suppress(ValueError):
+        make_trainer(burr, max_epochs=1).fit(module(), scripted_loader())
+    assert burr.state["global_step"] == (4 if module is ScriptedModule else 0)
+    assert [
+        hook for hook in dir(Callback) if hook.startswith("on_") and not callable(getattr(burr, hook))
+    ] == []
 
 
 def test_what_somebody_has_put_on_the_callback_is_called_and_stays(make_trainer: Any) -> None:
