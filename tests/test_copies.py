@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from lightning.pytorch import Callback
 from burr_lightning import Checkpoints, Run, list_runs
 from burr_lightning.actions import BestModel, Rollback
 from burr_lightning.cli import main
+from burr_lightning.commits.remote import RemoteFiles
+from burr_lightning.commits.removing import remove_copy
 from burr_lightning.errors import CopyError, LostRowsError, NoCheckpointError
 from burr_lightning.persisters import retrying
 
@@ -131,6 +134,28 @@ class TestAnotherMachine:
         assert best in here(tmp_path / "second")
         assert burr.state["rollback"]["to"] == 0
 
+    def test_a_best_checkpoint_that_is_damaged_here_is_fetched_again(self, tmp_path: Path) -> None:
+        told = {"losses": [0.1, 0.9, 0.8, 0.7], "keep_last": 1}
+        machine = {"machine": with_actions(BestModel(load_weights=True), back=(Rollback("best"), (2,)))}
+        _, whole = fit(tmp_path / "whole", tmp_path / "whole", None, **machine, **told)
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, URL, Fails(), **machine, **told)
+        (tmp_path / "first/lightning/a/checkpoints" / there()[0]).write_bytes(b"torn")
+        assert fit(tmp_path / "first", tmp_path, URL, **machine, **told)[1] == whole
+
+    @pytest.mark.parametrize("file", ["partial.json", ".ckpt"])
+    def test_a_store_that_fails_for_a_while_is_not_one_that_has_nothing(
+        self, tmp_path: Path, file: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, "interrupted://bucket/runs", Fails(), every_n_steps=1)
+        Interrupted.fails_at = file
+        sees = Sees(lambda: here(tmp_path / "second"))
+        fit(tmp_path / "second", tmp_path, "interrupted://bucket/runs", sees, every_n_steps=1)
+        assert "works again, after" in caplog.text
+        assert len(sees.seen) == 1
+        assert "-batch=" in sees.seen[0]
+
     def test_weights_alone_are_known_by_a_digest_too(self, tmp_path: Path) -> None:
         told = {"losses": [0.1, 0.9, 0.8, 0.7], "keep_last": 1, "save_weights_only_best": True}
         machine = {"machine": with_actions(BestModel(load_weights=True))}
@@ -141,7 +166,7 @@ class TestAnotherMachine:
         memory, root = fsspec.url_to_fs(f"{RUN}/checkpoints/{there()[0]}")
         own = memory.cat_file(root)
         memory.pipe_file(root, own[::-1])
-        with pytest.raises(NoCheckpointError, match="is not there"):
+        with pytest.raises(NoCheckpointError, match=r"is missing, and its copy at .* is damaged"):
             fit(tmp_path / "second", tmp_path, URL, **machine, **told)
         memory.pipe_file(root, own)
         assert fit(tmp_path / "third", tmp_path, URL, **machine, **told)[1] == whole
@@ -165,8 +190,19 @@ class TestAnotherMachine:
         assert len(sees.seen) == 2
         assert there() == here(tmp_path / "first")
 
+    def test_a_run_that_had_no_copy_has_its_commit_inside_an_epoch_there_too(self, tmp_path: Path) -> None:
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, None, Fails(), every_n_steps=1)
+        # It goes on after two batches, and dies before it commits anything.
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, URL, Fails(), every_n_steps=99)
+        sees = Sees(lambda: here(tmp_path / "second"))
+        fit(tmp_path / "second", tmp_path, URL, sees, every_n_steps=1)
+        assert len(sees.seen) == 1
+        assert "-batch=" in sees.seen[0]
 
-POINTS = ["os.rename here", "open there", "row", "after the row", "os.remove here"]
+
+POINTS = ["os.rename here", "open there", "os.rename there", "row", "after the row", "os.remove here"]
 
 
 def killed_and_resumed(tmp_path: Path, dies_at: str | int, asynchronous: bool) -> Any:
@@ -289,9 +325,37 @@ class TestSlowStore:
         monkeypatch.setattr(retrying, "PATIENCE", 0.2)
         slow = SlowFrom("rm", "epoch=00000-", 3, 99)
         burr, _ = fit(tmp_path / "runs", tmp_path, "slow://bucket/runs", slow, keep_last=1)
+        before = there("slow://bucket/runs/lightning/a")
         SlowStore.may_go_on.set()
         assert "were not deleted in 0.2 s and may stay: checkpoints/epoch=00000-" in caplog.text
+        # What another process may have written meanwhile is not deleted by this one.
+        for thread in [thread for thread in threading.enumerate() if thread.name == "deletions"]:
+            thread.join(60)
+        left = [name for name in before if "epoch=00000-" not in name]
+        assert len(left) == 3
+        assert there("slow://bucket/runs/lightning/a") == left
         assert burr.run.verify().sound
+
+
+class Interrupted(MemoryFileSystem):
+    """A store in memory that fails once when it is asked for a file."""
+
+    protocol = "interrupted"
+    fails_at: str | None = None
+    """The end of the file's name."""
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("interrupted://", "memory://"))
+
+    def info(self, path: str, **options: Any) -> Any:
+        if Interrupted.fails_at is not None and path.endswith(Interrupted.fails_at):
+            Interrupted.fails_at = None
+            raise ConnectionResetError(path)
+        return super().info(path, **options)
+
+
+fsspec.register_implementation("interrupted", Interrupted, clobber=True)
 
 
 class Refuses(MemoryFileSystem):
@@ -342,6 +406,40 @@ def test_a_copy_that_is_too_short_is_none(tmp_path: Path, monkeypatch: pytest.Mo
         fit(tmp_path / "runs", tmp_path, "loses://bucket/runs")
 
 
+def test_what_a_full_share_does_not_take_is_not_in_place_of_what_was_there(tmp_path: Path) -> None:
+    file, limits = tmp_path / "partial.json", resource.getrlimit(resource.RLIMIT_FSIZE)
+    copy = RemoteFiles(f"file://{tmp_path}/share/a", "a", patience=0)
+    (tmp_path / "share").mkdir()
+    file.write_bytes(b"before")
+    copy.put(file, "partial.json")
+    file.write_bytes(bytes(1 << 16))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, limits[1]))
+    try:
+        with pytest.raises(CopyError, match="File too large"):
+            copy.put(file, "partial.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "share/a").iterdir()] == ["partial.json"]
+    assert (tmp_path / "share/a/partial.json").read_bytes() == b"before"
+
+
+def test_what_a_killed_process_left_there_is_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "share/lightning/a/checkpoints"
+    folder.mkdir(parents=True)
+    torn = folder / ".epoch=00000-step=00000004-commit=0000002.ckpt.tmp"
+    url = f"file://{tmp_path}/share"
+    with pytest.raises(ConnectionAbortedError):
+        fit(tmp_path / "runs", tmp_path, url, Fails())
+    for again in (
+        lambda: fit(tmp_path / "runs", tmp_path, url),
+        lambda: remove_copy(f"{url}/lightning/a", "a"),
+    ):
+        torn.write_bytes(b"torn")
+        again()
+        assert not torn.exists()
+    assert list((tmp_path / "share").glob("**/*.*")) == []
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("url", "why"),
@@ -365,6 +463,11 @@ class TestRefused:
     def test_what_is_no_url(self) -> None:
         with pytest.raises(ValueError, match="it must be a URL that fsspec opens"):
             Checkpoints(copy_to="bucket/runs")
+        with pytest.raises(ValueError, match="no chain of them") as raised:
+            Checkpoints(copy_to="simplecache::ftp://a:s3cret-Pass@host/runs")
+        assert "s3cret-Pass" not in str(raised.value)
+        with pytest.raises(ValueError, match=r"has three slashes: file:///mnt/share"):
+            Checkpoints(copy_to="file://mnt/share")
         with pytest.raises(ValueError, match="they are for copy_to"):
             Checkpoints(storage_options={"key": "a"})
 

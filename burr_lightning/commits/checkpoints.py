@@ -13,6 +13,8 @@ from ..metric import MonitoredMetric
 
 _NAME = re.compile(r"epoch=(\d+)-step=(\d+)-commit=(\d+)(?:-batch=(\d+)|(-weights)|(-acted))?\.ckpt")
 
+_SCHEME = re.compile(r"[a-zA-Z][\w+.-]*")
+
 
 @dataclass(frozen=True)
 class Checkpoints:
@@ -67,11 +69,8 @@ class Checkpoints:
             raise ValueError(f"{self}: every_n_epochs must be 1 or more.")
         if self.every_n_steps is not None and self.every_n_steps < 1:
             raise ValueError(f"{self}: every_n_steps must be 1 or more, or None for no commits in an epoch.")
-        if self.copy_to is not None and "://" not in self.copy_to:
-            raise ValueError(
-                f"Checkpoints(copy_to={self.copy_to!r}): it must be a URL that fsspec opens, as "
-                f"s3://bucket/runs or file:///mnt/share/runs."
-            )
+        if self.copy_to is not None:
+            _refuse_other_urls(self.copy_to)
         if self.storage_options is not None and self.copy_to is None:
             raise ValueError("Checkpoints(storage_options=...): they are for copy_to, which is not given.")
         if self.save_weights_only_best and not self.keep_best:
@@ -115,6 +114,22 @@ class CheckpointName:
         batch = int(match[4]) if match[4] else None
         weights, acted = match[5] is not None, match[6] is not None
         return CheckpointName(int(match[3]), int(match[1]), int(match[2]), batch, weights, acted)
+
+
+def _refuse_other_urls(url: str) -> None:
+    scheme, _, place = url.partition("://")
+    if not _SCHEME.fullmatch(scheme) or "://" not in url:
+        # One without a scheme holds no password; of a chain, one of the others may.
+        given = repr(url) if "://" not in url else "..."
+        raise ValueError(
+            f"Checkpoints(copy_to={given}): it must be a URL that fsspec opens, as s3://bucket/runs or "
+            f"file:///mnt/share/runs, and no chain of them."
+        )
+    if scheme in ("file", "local") and not place.startswith("/"):
+        raise ValueError(
+            f"Checkpoints(copy_to={url!r}): this would be a folder of the working folder, which goes with "
+            f"the machine. A folder from the root has three slashes: {scheme}:///{place}"
+        )
 
 
 def of_epoch(names: Iterable[CheckpointName], epoch: int) -> CheckpointName | None:

@@ -156,6 +156,12 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f".{path.name}{_TEMPORARY}")
 
 
+def without_temporary(name: str) -> str:
+    """What a file is to be called, by what it is called until it is whole; any other name as it is."""
+    torn = name.startswith(".") and name.endswith(_TEMPORARY)
+    return name[1 : -len(_TEMPORARY)] if torn else name
+
+
 def place_durably(temporary: Path, path: Path, digest: str | None) -> bool:
     """Flush and rename a file that came from elsewhere, if it is what it has to be.
 

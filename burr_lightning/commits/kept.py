@@ -90,8 +90,8 @@ class KeptCheckpoints:
         path = self.root / best["checkpoint"]
         if not self._files.fetched(path):
             raise NoCheckpointError(
-                f"{call}: the checkpoint of the best epoch, {best['checkpoint']}, is not there. The best are "
-                f"kept with Checkpoints(keep_best=1) or more."
+                f"{call}: the checkpoint of the best epoch, {best['checkpoint']}, "
+                f"{self._files.state_of(path)}. The best are kept with Checkpoints(keep_best=1) or more."
             )
         return KeptPlace(path, best["checkpoint"], best["epoch"])
 

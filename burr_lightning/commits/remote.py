@@ -30,7 +30,7 @@ _LASTING_NAMES = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFo
 _REFUSED = re.compile(
     r"Forbidden|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Access ?Key|ExpiredToken"
 )
-_SECRET = re.compile(r"key|pass|secret|token|credential|connection_string", re.IGNORECASE)
+_SECRET = re.compile(r"key|pass|secret|token|credential|connection_string|auth", re.IGNORECASE)
 _BLOCK = 1 << 20
 
 
@@ -75,13 +75,13 @@ class RemoteFiles:
         def work(filesystem: AbstractFileSystem, root: str) -> None:
             to, size = f"{root}/{name}", path.stat().st_size
             try:
-                filesystem.put_file(str(path), to)
+                _put_file(filesystem, path, to)
             except FileNotFoundError:
                 # A store of buckets would make one of any name: refused where the first part is missing.
                 if not path.exists() or not filesystem.exists(_first_part(root)):
                     raise
                 filesystem.makedirs(to.rpartition("/")[0], exist_ok=True)
-                filesystem.put_file(str(path), to)
+                _put_file(filesystem, path, to)
             filesystem.invalidate_cache()
             there = filesystem.info(to)["size"]
             if there != size:
@@ -125,7 +125,9 @@ class RemoteFiles:
 
         def work(filesystem: AbstractFileSystem, root: str) -> bool:
             filesystem.invalidate_cache()
-            if not filesystem.exists(f"{root}/{name}"):
+            try:
+                filesystem.info(f"{root}/{name}")  # to exists() of fsspec, any error is an absence
+            except FileNotFoundError:
                 return False
             filesystem.get_file(f"{root}/{name}", str(temporary))
             return True
@@ -239,12 +241,28 @@ def _lasts(error: Exception) -> bool:
     return bool(refused) or kind_of(error) is not Failure.PASSING
 
 
+def _put_file(filesystem: AbstractFileSystem, path: Path, to: str) -> None:
+    """Stores of objects replace one in one step; in a folder a kill would leave a torn one."""
+    from fsspec.implementations.local import LocalFileSystem  # here, for most runs have no copy
+
+    if not isinstance(filesystem, LocalFileSystem):
+        filesystem.put_file(str(path), to)
+        return
+    temporary = temporary_of(Path(to))
+    try:
+        filesystem.put_file(str(path), str(temporary))
+        place_durably(temporary, Path(to), None)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if isinstance(value, Mapping):
             yield from _secrets(value)
-        elif isinstance(value, str) and _SECRET.search(name):
-            yield value
+        elif _SECRET.search(name):
+            parts = value if isinstance(value, (list, tuple)) else [value]
+            yield from (part for part in parts if isinstance(part, str))
 
 
 def _first_part(root: str) -> str:

@@ -12,7 +12,7 @@ from ..persisters import retrying
 from ..rows import StateRows
 from .checkpoints import CheckpointName, Checkpoints
 from .deletions import Deletions
-from .files import is_whole, temporary_of
+from .files import is_whole, temporary_of, without_temporary
 from .folders import remove_checkpoint
 from .partial import PARTIAL, read_partial, temporarily_written
 from .remote import RemoteFiles, joined
@@ -105,7 +105,7 @@ class RunFiles:
         return f"{here}, and its copy at {self.remote} {there}"
 
     def fetched(self, path: Path, digest: str | None = None) -> bool:
-        """Have a checkpoint in the folder; one that is there is taken as it is.
+        """Have a checkpoint in the folder; one that is there is taken as it is, unless the copy is better.
 
         Args:
             path: Where it is, or would be.
@@ -114,12 +114,13 @@ class RunFiles:
         Raises:
             CopyError: If the copy cannot be read.
         """
-        if path.exists():
-            return True
         if path.name not in self._names_there():
-            return False
+            return path.exists()
         digest = digest or self._digest_of(path)
-        return digest is not None and self._brought(path, digest)
+        if digest is None:
+            return path.exists()
+        # What is here may be damaged, or of an epoch that another machine has trained again.
+        return is_whole(path, digest) or self._brought(path, digest)
 
     def _brought(self, path: Path, digest: str) -> bool:
         assert self.remote is not None
@@ -169,10 +170,18 @@ class RunFiles:
         if self.remote is None:
             return
         there = self._names_there()
+        for name in [
+            name for name in there if without_temporary(name) != name
+        ]:  # of a process that was killed
+            self.remote.remove(f"{_CHECKPOINTS}/{name}")
+            del there[name]
         for path in sorted(self.folder.checkpoints.iterdir()):
             is_torn = path == named and there.get(path.name) != path.stat().st_size
             if CheckpointName.parse(path) is not None and (path.name not in there or is_torn):
                 self.put(path)
+        inside = read_partial(self.folder.path)
+        if inside is not None and named is not None and inside["path"] == self.relative(named):
+            self.put_partial(inside)
 
     def put_info(self) -> None:
         """Have at the URL what the run is.
