@@ -206,15 +206,19 @@ class RunCommits:
         if self._every_n_steps is not None:
             self._steps = self._trainer.global_step // self._every_n_steps
 
-    def settle(self) -> None:
-        """Wait for what is being written.
+    def settle(self, *, wait: bool = True) -> None:
+        """Finish what was being written.
+
+        Args:
+            wait: Whether to wait for it; else it is finished if it is written, or has failed, by now.
 
         Raises:
             CommitError: If it could not be written.
+            CopyError: If it could not be copied.
         """
         if self._committer is not None:
             with self._measured(waits=True):
-                self._make(lambda committer: committer.settle(wait=True))
+                self._make(lambda committer: committer.settle(wait=wait or committer.has_ended))
             self._take_names()
 
     def finish(self) -> None:

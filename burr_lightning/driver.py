@@ -219,7 +219,7 @@ class Driver:
             if not self._told_of_shadow:
                 tell_of_unknown_metrics(self._shadow, self.state)
             self._told_of_shadow = True
-        self._commits.settle()
+        self._commits.settle(wait=False)
         self._commits.epoch_ended(is_last=lambda: leaves_training(self.app.graph, self.walk.next()[0]))
         self.walk.boundary()
         self.sigterm.share()

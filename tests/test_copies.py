@@ -307,6 +307,14 @@ class TestSlowStore:
         assert weights == uninterrupted
         assert there("slow://bucket/runs/lightning/a") == here(tmp_path / "runs")
 
+    def test_training_waits_for_it_at_no_epoch_that_is_not_committed(self, tmp_path: Path) -> None:
+        keep = {"every_n_epochs": 2, "keep_best": 0}
+        _, whole = fit(tmp_path / "whole", tmp_path / "whole", None, **keep)
+        slow = SlowFrom("put", "epoch=00001-", 3, 2)
+        _, weights = fit(tmp_path / "runs", tmp_path, "slow://bucket/runs", slow, asynchronous=True, **keep)
+        assert slow.trained_meanwhile == 2
+        assert weights == whole
+
     @pytest.mark.parametrize("asynchronous", [False, True])
     def test_training_does_not_wait_for_a_deletion(
         self, tmp_path: Path, uninterrupted: str, asynchronous: bool

@@ -77,6 +77,11 @@ class Committer:
         return self._folder.checkpoints
 
     @property
+    def has_ended(self) -> bool:
+        """Whether there is one that is written by now, or that could not be."""
+        return self._pending is not None and self._pending.written.done()
+
+    @property
     def kept_checkpoints(self) -> KeptCheckpoints:
         """The checkpoints that are there."""
         return KeptCheckpoints(self._files)
