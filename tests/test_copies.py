@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +393,26 @@ def test_what_cannot_be_deleted_is_told_once_and_ends_nothing(
     assert len(there("refuses://bucket/runs/lightning/a")) == 4
 
 
+class Telling(MemoryFileSystem):
+    """A store in memory whose errors tell what it was given."""
+
+    protocol = "telling"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._told = options
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("telling://", "memory://"))
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        raise PermissionError("not today") from OSError(f"refused with {self._told}")
+
+
+fsspec.register_implementation("telling", Telling, clobber=True)
+
+
 class Loses(MemoryFileSystem):
     """A store in memory that loses a byte of what it is given, and says nothing."""
 
@@ -489,6 +510,21 @@ class TestRefused:
             )
         assert raised.value.url == "nowhere://burr@host/runs/lightning/a"
         assert "s3cret-Pass" not in str(raised.value) + repr(Checkpoints(copy_to="nowhere://a:s3cret-Pass@b"))
+
+    def test_nor_one_that_cannot_be_told_from_the_place(self) -> None:
+        with pytest.raises(ValueError, match="is no bucket or host") as raised:
+            Checkpoints(copy_to="s3://burr:s3cret/Pass@bucket/runs")
+        assert "s3cret" not in str(raised.value)
+
+    def test_nor_one_that_the_client_has_said_before(self, tmp_path: Path) -> None:
+        with pytest.raises(CopyError, match="PermissionError: not today") as raised:
+            fit(
+                tmp_path / "runs",
+                tmp_path,
+                "telling://bucket/runs",
+                options={"auth": ("burr", "s3cret-Pass")},
+            )
+        assert "s3cret-Pass" not in "".join(traceback.format_exception(raised.value))
 
     def test_another_run_of_that_name_there(self, tmp_path: Path) -> None:
         fit(tmp_path / "first", tmp_path, URL)

@@ -125,6 +125,13 @@ def _refuse_other_urls(url: str) -> None:
             f"Checkpoints(copy_to={given}): it must be a URL that fsspec opens, as s3://bucket/runs or "
             f"file:///mnt/share/runs, and no chain of them."
         )
+    from ..persisters.url import without_password  # here, for most runs have no copy
+
+    if without_password(url).endswith("://***"):
+        raise ValueError(
+            f"Checkpoints(copy_to={without_password(url)!r}): what stands before its first / is no bucket or "
+            f"host. What opens the store is given with storage_options=..., or in the environment."
+        )
     if scheme in ("file", "local") and not place.startswith("/"):
         raise ValueError(
             f"Checkpoints(copy_to={url!r}): this would be a folder of the working folder, which goes with "

@@ -75,7 +75,7 @@ class Deletions:
         if not self._told:
             self._told = True
             log.warning(
-                "%s is not needed any more, and could not be deleted at %s (%s). The training goes on; it is "
-                "tried again with the next one that goes, and not told again.",
+                "%s is not needed any more, and could not be deleted at %s (%s). It stays until the next "
+                "one goes, with which it is tried again, and is not told again.",
                 *(name, self._remote, error.error),
             )

@@ -210,7 +210,8 @@ class RemoteFiles:
                 left = patience if began is None else began + patience - now
                 shown = self._shown(error)
                 if _lasts(error) or left <= 0:
-                    cause = error if self._hidden(str(error)) == str(error) else None
+                    # A traceback would print what the store's client says, and what that came from.
+                    cause = error if all(self._hidden(text) == text for text in _said(error)) else None
                     raise CopyError(self._run_id, what, self.url, shown, is_write=is_write) from cause
                 if began is None:
                     log.warning(
@@ -263,6 +264,14 @@ def _secrets(options: Mapping[str, Any]) -> Iterator[str]:
         elif _SECRET.search(name):
             parts = value if isinstance(value, (list, tuple)) else [value]
             yield from (part for part in parts if isinstance(part, str))
+
+
+def _said(error: BaseException) -> Iterator[str]:
+    """What an error says, and those say that it came from."""
+    before: BaseException | None = error
+    while before is not None:
+        yield str(before)
+        before = before.__cause__ or before.__context__
 
 
 def _first_part(root: str) -> str:
