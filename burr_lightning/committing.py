@@ -221,6 +221,11 @@ class RunCommits:
                 self._make(lambda committer: committer.settle(wait=wait or committer.has_ended))
             self._take_names()
 
+    def bring_best(self) -> None:
+        """Have the best epoch's checkpoint on the disk, which another machine may have trained."""
+        if self._committer is not None and self._committer.keep.copy_to is not None:
+            self._make(lambda committer: committer.bring_best(self._app.state))
+
     def finish(self) -> None:
         """Wait for what is being written, where the other ranks may be anywhere.
 

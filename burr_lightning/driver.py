@@ -240,6 +240,7 @@ class Driver:
         if self._started or self.state["epoch"] >= 0:
             self._ending.lightning_ended()
         self._commits.settle()
+        self._commits.bring_best()
         self._ending.give_best_weights()
 
     def failed(self, error: BaseException) -> None:

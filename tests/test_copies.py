@@ -135,6 +135,17 @@ class TestAnotherMachine:
         assert best in here(tmp_path / "second")
         assert burr.state["rollback"]["to"] == 0
 
+    def test_the_best_checkpoint_of_another_machine_is_here_in_the_end(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        told = {"losses": [0.1, 0.9, 0.8, 0.7], "keep_last": 1}
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, URL, Fails(), **told)
+        burr, _ = fit(tmp_path / "second", tmp_path, URL, **told)
+        assert burr.best_model_path == str(tmp_path / "second/lightning/a/checkpoints" / there()[0])
+        assert burr.run.best_checkpoint is not None
+        assert "(not kept" not in caplog.text
+
     def test_a_best_checkpoint_that_is_damaged_here_is_fetched_again(self, tmp_path: Path) -> None:
         told = {"losses": [0.1, 0.9, 0.8, 0.7], "keep_last": 1}
         machine = {"machine": with_actions(BestModel(load_weights=True), back=(Rollback("best"), (2,)))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from burr.core import State
 
 from ..commit_times import CommitTimes
-from ..errors import CommitError
+from ..errors import CommitError, CopyError
 from ..rows import StateRows
 from ..state import committed
 from .checkpoints import CheckpointName, Checkpoints
@@ -21,6 +22,8 @@ from .partial import remove_partial, write_partial
 from .retention import unwanted
 from .run_files import RunFiles
 from .writing import Digests, Write, write_now
+
+log = logging.getLogger(__name__)
 
 _NOT_WEIGHTS = frozenset({"callbacks", "optimizer_states", "lr_schedulers", "burr_lightning"})
 
@@ -220,6 +223,17 @@ class Committer:
         if "weights" in facts and self._files.remote is not None:
             found["weights_sha256"] = digests[self._folder.path / facts["weights"]]
         return found
+
+    def bring_best(self, state: State[Any]) -> None:
+        """Have the best epoch's checkpoint here, where it is only in the copy, for ``ckpt_path="best"``."""
+        best = state["best"]
+        path = self._folder.path / best["checkpoint"] if best and best["checkpoint"] else None
+        if path is None or path.exists():
+            return
+        try:
+            self._files.fetched(path)
+        except CopyError as error:
+            log.warning("The best epoch's checkpoint stays at %s alone: %s", error.url, error)
 
     def close(self) -> None:
         """Let the files go."""
