@@ -41,6 +41,8 @@ class Restoring:
         self.kept: dict[str, Any] | None = None
         """What the checkpoint holds of ours, of this rank; ``None`` until it is known."""
         self._late = LateRestore(trainer) if restores_late(trainer) else None
+        self._is_next = self._late is None
+        """Whether what Lightning restores next is what ``fit`` begins from, and not a finder's own."""
         if self._late is None:
             self._refuse_folder()
             access.preload_checkpoint(trainer, checkpoint)
@@ -54,6 +56,7 @@ class Restoring:
 
         A finder of learning rates or batch sizes has dropped one that was loaded, for one of its own.
         """
+        self._is_next = self._late is not None
         if self._late is None and not access.waits_to_be_restored(self._trainer):
             self._load()
         if self.kept is not None:
@@ -68,6 +71,9 @@ class Restoring:
             ResumeError: If it is one that ``fit`` was given.
             OlderCheckpointError: If it lacks what the run needs to go on.
         """
+        if not self._is_next:
+            return
+        self._is_next = False
         path, run_id = self._trainer.ckpt_path, self._run.settings.run_id
         if path is not None:
             raise ResumeError(
@@ -75,8 +81,6 @@ class Restoring:
                 f"goes on from its own last commit. Leave ckpt_path out, or give the callback a new "
                 f"run_id to start a run from that checkpoint."
             )
-        if KEY not in checkpoint:
-            return  # it is a finder's own
         if self.kept is None:
             self._take(checkpoint[KEY])
         if self.kept is not None and self.kept["ranks"] > 1:
