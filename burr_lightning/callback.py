@@ -35,13 +35,14 @@ from .layout import (
 from .leaving import LeavesPaused, end_paused
 from .lightning_access import (
     allow_finished_epochs,
+    drop_preloaded,
     explain_disabled_checkpointing,
     refuse_other_trainers,
     run_last,
 )
 from .lightning_leaving import tell_of_exceptions
 from .lightning_sharding import refuse_other_policies
-from .lightning_slurm import leave_out_own_choice
+from .lightning_slurm import end_leaving_out, leave_out_own_choice
 from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
@@ -231,7 +232,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The open step fails with the exception, which goes on to the user unchanged."""
-        self._leave_restoring()
+        self._leave_restoring(trainer)
         self.hear_all()
         run = self._opened
         if run is None or not run.is_open:
@@ -250,7 +251,7 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of a run that Lightning leaves without an end, as its Tuner does."""
-        self._leave_restoring()
+        self._leave_restoring(trainer)
         self.hear_all()
         run = self._opened
         if run is not None:
@@ -259,7 +260,9 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
                 run.driver.close()
                 run.close()
 
-    def _leave_restoring(self) -> None:
+    def _leave_restoring(self, trainer: Trainer) -> None:
+        end_leaving_out(trainer)
+        drop_preloaded(trainer)
         if self._restoring is not None:
             self._restoring.end()
             self._restoring = None

@@ -194,6 +194,11 @@ def waits_to_be_restored(trainer: Trainer) -> bool:
     return bool(trainer._checkpoint_connector._loaded_checkpoint)
 
 
+def drop_preloaded(trainer: Trainer) -> None:
+    """Drop a checkpoint that was not restored: what the trainer does next would begin from it."""
+    trainer._checkpoint_connector._loaded_checkpoint = {}
+
+
 def allow_finished_epochs(trainer: Trainer, epochs: int) -> None:
     """Let Lightning restore a run of more epochs than today's ``max_epochs``: it refuses to."""
     if trainer.max_epochs not in (None, -1) and trainer.max_epochs < epochs:

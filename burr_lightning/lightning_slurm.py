@@ -123,6 +123,11 @@ def leave_out_own_choice(trainer: Trainer) -> str | None:
     return str(chosen)
 
 
+def end_leaving_out(trainer: Trainer) -> None:
+    """Leave the trainer as it was, though it has not come to where it restores a checkpoint."""
+    trainer._checkpoint_connector.__dict__.pop("_restore_modules_and_callbacks", None)
+
+
 def note_own_choices() -> None:
     """Have it noted where Lightning goes on from a checkpoint that nobody has asked it for."""
     parse = _CheckpointConnector._parse_ckpt_path

@@ -118,6 +118,23 @@ def test_a_run_beside_a_learning_rate_finder_can_be_resumed(make_trainer):
     assert trainer.global_step == 16
 
 
+class FailsInSetup(ScriptedModule):
+    def setup(self, stage):
+        if stage == "fit":
+            raise ConnectionAbortedError
+
+
+def test_what_follows_a_fit_that_failed_in_its_setup_does_not_begin_from_the_commit(make_trainer):
+    fit(make_trainer, BurrCallback(run_id="a", tracker=False), max_epochs=1)
+    module = FailsInSetup(val_loss=[0.5])
+    before = module.layer.weight.clone()
+    trainer = make_trainer(BurrCallback(run_id="a", tracker=False), max_epochs=2)
+    with pytest.raises(ConnectionAbortedError):
+        trainer.fit(module, scripted_loader(), scripted_loader())
+    trainer.validate(module, scripted_loader(), verbose=False)
+    assert torch.equal(module.layer.weight, before)
+
+
 def test_a_burr_hook_that_raises_does_not_keep_the_run(make_trainer):
     class Raises(PostRunStepHook):
         def post_run_step(self, **future_kwargs):

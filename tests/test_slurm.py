@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import slurm_jobs
+import torch
 from digits import DigitNet, weights_hash
 from exactness import SEED
 from forks import tell
@@ -226,6 +227,21 @@ class TestCheckpointsThatNobodyAskedFor:
         assert [math.isnan(value) for value in Run.open("given").history["val_loss"]] == [True] * 3 + [
             False
         ] * 2
+
+    def test_one_that_is_given_to_what_follows_a_fit_that_failed_is_loaded(
+        self, train, left_by_lightning, make_trainer
+    ):
+        class Fails(ScriptedModule):
+            def setup(self, stage):
+                if stage == "fit":
+                    raise ConnectionAbortedError
+
+        trainer, module = make_trainer(BurrCallback("one", tracker=False)), Fails(val_loss=[0.5])
+        with pytest.raises(ConnectionAbortedError):
+            trainer.fit(module, scripted_loader(), scripted_loader())
+        saved = torch.load(left_by_lightning, weights_only=True)["state_dict"]["layer.weight"]
+        trainer.validate(module, scripted_loader(), ckpt_path=str(left_by_lightning), verbose=False)
+        assert torch.equal(module.layer.weight, saved)
 
     def test_a_run_goes_on_where_it_failed_and_not_from_what_lightning_saved_then(self, train, caplog):
         class Fails(Exception):
