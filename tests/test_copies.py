@@ -213,6 +213,24 @@ class TestAnotherMachine:
         assert len(sees.seen) == 1
         assert "-batch=" in sees.seen[0]
 
+    def test_a_checkpoint_in_parts_that_the_run_has_stays_where_it_is(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A strategy that writes those has no copies. Another one goes on, which has."""
+        monkeypatch.setattr(retrying, "PATIENCE", 0.2)
+        with pytest.raises(ConnectionAbortedError):
+            fit(tmp_path / "first", tmp_path, None, Fails(), keep_last=9)
+        in_parts = min((tmp_path / "first/lightning/a/checkpoints").iterdir())
+        in_parts.unlink()
+        in_parts.mkdir()
+        (in_parts / "meta.pt").touch()
+        sees = Sees(there)
+        fit(tmp_path / "first", tmp_path, URL, sees, keep_last=9)
+        assert in_parts.is_dir()
+        assert len(sees.seen) == 1
+        assert in_parts.name not in sees.seen
+        assert f"checkpoints/{in_parts.name} is a folder, and is not copied" in caplog.text
+
 
 POINTS = ["os.rename here", "open there", "os.rename there", "row", "after the row", "os.remove here"]
 

@@ -176,6 +176,10 @@ class RunFiles:
             self.remote.remove(f"{_CHECKPOINTS}/{name}")
             del there[name]
         for path in sorted(self.folder.checkpoints.iterdir()):
+            if path.is_dir():
+                if CheckpointName.parse(path) is not None:
+                    log.warning("%s is a folder, and is not copied to %s.", self.relative(path), self.remote)
+                continue
             is_torn = path == named and there.get(path.name) != path.stat().st_size
             if CheckpointName.parse(path) is not None and (path.name not in there or is_torn):
                 self.put(path)
