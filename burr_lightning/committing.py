@@ -18,7 +18,7 @@ from . import lightning_sharding as sharding
 from .burr_access import position_of
 from .commits import Committer, FollowingCommitter
 from .commits.committer import Content
-from .commits.folders import WrittenFolder, begin_folder
+from .commits.folders import WrittenFolder, begin_parts
 from .rank_buffers import differing_buffers
 from .ranks import Ranks
 from .training_state import KEY, training_state
@@ -286,11 +286,12 @@ class RunCommits:
         """Have all ranks write their parts of a checkpoint into one folder."""
         committer = self._committer
         assert committer is not None
-        folder = self._ranks.agreed(lambda: begin_folder(committer.checkpoints / "shards"))
+        folder = self._ranks.agreed(lambda: begin_parts(committer.checkpoints))
         try:
             self._ranks.together(lambda: sharding.write_folder(self._trainer, part, folder))
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if self._ranks.leads:  # the others do not know whether it is being given its name already
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         return WrittenFolder(folder, self._trainer.global_step)
 

@@ -32,7 +32,7 @@ def differing_buffers(module: LightningModule, ranks: Ranks) -> dict[str, torch.
 
 def put_buffers(module: LightningModule, kept: Mapping[str, torch.Tensor]) -> None:
     """Put back what `differing_buffers` told."""
-    buffers = dict(module.named_buffers())
+    buffers = dict(module.named_buffers(remove_duplicate=False))
     for name, value in kept.items():
         buffers[name].copy_(value)
 

@@ -28,6 +28,7 @@ from burr_lightning import Checkpoints, Run
 from burr_lightning.actions import BestModel
 from burr_lightning.cli.app import main
 from burr_lightning.commits.files import remove_torn_files, sha256
+from burr_lightning.commits.folders import begin_parts, publish_folder
 from burr_lightning.desk.kept_commits import kept_commits
 from burr_lightning.desk.store import RunStore
 
@@ -113,7 +114,7 @@ class TestGoneOn:
 
     def test_it_ends_as_one_that_was_not_interrupted(self, gone_on, undisturbed, folders):
         _, torn, endings = gone_on
-        assert torn == [".shards.tmp"]
+        assert [name[:8] for name in torn] == [".shards-"]
         assert endings == undisturbed(2, SHORT)
         assert [path.is_dir() for path in folders] == [True, True]
         assert Run.open("ranked").verify().sound
@@ -165,7 +166,7 @@ class TestGoneOn:
         assert list(folders[0].parent.iterdir()) == [folders[1]]
 
     def test_what_is_torn_is_told_of_and_pruned(self, folders):
-        torn = folders[0].with_name(".shards.tmp")
+        torn = folders[0].with_name(".shards-0123.tmp")
         shutil.copytree(folders[0], torn)
         done = CliRunner().invoke(main, ["doctor"])
         assert "1 torn file of the run ranked" in " ".join(done.output.split())
@@ -298,3 +299,15 @@ def test_another_number_of_processes_goes_on_from_the_end_of_an_epoch(
     assert statuses == [0] * then, ranks.printed
     assert f"goes on with {then}" in ranks.printed
     assert told[0][1]["epoch"] == 3
+
+
+def test_a_process_that_still_writes_for_a_killed_training_writes_into_no_checkpoint_of_the_next(tmp_path):
+    left_over = begin_parts(tmp_path)
+    remove_torn_files(tmp_path)
+    next_one = begin_parts(tmp_path)
+    (next_one / "__1_0.distcp").write_bytes(b"of the next")
+    left_over.mkdir(exist_ok=True)  # as torch does
+    (left_over / "__1_0.distcp").write_bytes(b"of the killed one")
+    checkpoint = tmp_path / "checkpoint.ckpt"
+    publish_folder(next_one, checkpoint)
+    assert (checkpoint / "__1_0.distcp").read_bytes() == b"of the next"

@@ -183,7 +183,8 @@ def remove_torn_files(folder: Path) -> None:
     """Remove what a process that was killed while it wrote has left behind."""
     for path in folder.glob(f".*{_TEMPORARY}"):
         if path.is_dir():
-            shutil.rmtree(path)
+            # Another process of that training may still be writing there; what stays is removed next time.
+            shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,18 @@ def begin_folder(path: Path) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     return temporary
+
+
+def begin_parts(checkpoints: Path) -> Path:
+    """Make the empty folder that all processes of a training write their parts of one checkpoint into.
+
+    No other has its name: a process that is left over from a killed training, and is still writing, must
+    not write into what the next training makes.
+
+    Args:
+        checkpoints: Where checkpoints are.
+    """
+    return begin_folder(checkpoints / f"shards-{uuid.uuid4().hex[:12]}")
 
 
 def publish_folder(temporary: Path, path: Path) -> str:
