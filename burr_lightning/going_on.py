@@ -47,7 +47,7 @@ class GoingOn:
         self, trainer: Trainer, module: LightningModule, kept: dict[str, Any], run_id: str, ranks: Ranks
     ) -> None:
         self._trainer, self._module, self._kept = trainer, module, kept
-        reshard(module)
+        reshard(trainer)
         is_new = ranks.rank >= kept["ranks"]
         _refuse_other_optimization(run_id, kept["optimization"], optimization(trainer))
         put_back(trainer, module, kept)
@@ -98,7 +98,7 @@ class GoingOn:
             loops.begin_next_epoch(self._trainer)
         loops.step_schedulers(self._trainer, self.steps_to_come or [])
         self.steps_to_come = None
-        reshard(self._module)
+        reshard(self._trainer)
         set_frozen(self._module, self._frozen)
         data.start_workers(self._trainer, self._kept["lasting_workers"])
         set_random_state(self._trainer, self._module, self._random)

@@ -15,13 +15,6 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    set_model_state_dict,
-)
-from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from .commits import Checkpoints
@@ -76,13 +69,17 @@ def load_in_place(trainer: Trainer, path: Path) -> dict[str, Any]:
         return trainer.strategy.load_checkpoint(path, weights_only=False)
 
 
-def reshard(module: LightningModule) -> None:
+def reshard(trainer: Trainer) -> None:
     """Have the module's parameters be those that the optimizer has.
 
     After a validation the root's are still the whole ones, put together for the pass forward: what is
     done to them is lost.
     """
-    for part in module.modules():
+    if not shards(trainer):
+        return
+    from torch.distributed.fsdp import FSDPModule  # here, for it takes long
+
+    for part in trainer.lightning_module.modules():
         if isinstance(part, FSDPModule):
             part.reshard()
 
@@ -141,6 +138,8 @@ def refuse_without_states(trainer: Trainer, content: dict[str, Any]) -> None:
 
 def own_weights(trainer: Trainer) -> dict[str, Any]:
     """A copy of this process's part of the weights."""
+    from torch.distributed.checkpoint.state_dict import get_model_state_dict  # here, for it takes long
+
     weights = get_model_state_dict(_model(trainer))
     return {name: v.clone() if isinstance(v, Tensor) else v for name, v in weights.items()}
 
@@ -153,6 +152,8 @@ def put_weights(trainer: Trainer, weights: dict[str, Any], *, whole: bool = Fals
         weights: What `own_weights` gave, on each process.
         whole: Whether they are whole ones instead, the same on each.
     """
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
     strict = trainer.lightning_module.strict_loading
     set_model_state_dict(
         _model(trainer), weights, options=StateDictOptions(full_state_dict=whole, strict=strict)
@@ -161,6 +162,9 @@ def put_weights(trainer: Trainer, weights: dict[str, Any], *, whole: bool = Fals
 
 def load_weights(trainer: Trainer, folder: Path) -> None:
     """Put the weights of a checkpoint into the module, on all processes; each reads its part."""
+    from torch.distributed.checkpoint.state_dict import get_model_state_dict
+    from torch.distributed.checkpoint.state_dict_loader import load
+
     weights = {"state_dict": get_model_state_dict(_model(trainer))}
     load(weights, checkpoint_id=folder)
     put_weights(trainer, weights["state_dict"])

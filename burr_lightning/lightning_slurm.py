@@ -76,8 +76,12 @@ class Requeue:
         """Have the job queued again, where one has heard the signal and it was not queued already."""
         if self._asked or not self._ranks.leads or not (self.heard or self.is_known):
             return
+        job = _job()
+        if job is None:
+            log.warning("SIGUSR1 was heard, and SLURM_JOB_ID is not set: no job is queued again.")
+            return
         self._asked = True
-        command = ["scontrol", "requeue", _job()]
+        command = ["scontrol", "requeue", job]
         try:
             subprocess.run(command, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -93,10 +97,10 @@ class Requeue:
             self.ask()
 
 
-def _job() -> str:
-    """The job's number, as ``scontrol`` takes it."""
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
+def _job() -> str | None:
+    """The job's number, as ``scontrol`` takes it; ``None`` where it is not known."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def leave_out_own_choice(trainer: Trainer) -> str | None:

@@ -109,7 +109,7 @@ class OrdinaryActions:
     def _step(self, inputs: dict[str, Any]) -> None:
         """Run an action on every rank; all of them have the state then that the first one has."""
         before = self._app.state
-        reshard(self._module)
+        reshard(self._trainer)
         self._ranks.together(lambda: self._app.step(inputs=inputs))
         if self._ranks.size > 1:
             written = self._ranks.agreed(lambda: written_since(before, self._app.state))

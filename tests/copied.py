@@ -34,7 +34,7 @@ def fit(
 
     Args:
         root: The machine: the folder of its runs.
-        shared: The folder of the database, which all machines reach.
+        shared: The folder of the database, or its URL, which all machines reach.
         copy_to: The URL; ``None`` for no copy.
         callbacks: Beside ours.
         every_n_steps: Commits inside the epochs as well, with a loader that can.
@@ -45,8 +45,9 @@ def fit(
     """
     seed_everything(7, verbose=False)
     keeps = Checkpoints(copy_to=copy_to, storage_options=options, every_n_steps=every_n_steps, **keep)
+    database = shared if isinstance(shared, str) else f"sqlite:///{shared}/rows.db"
     burr = BurrCallback(
-        run_id="a", monitor="val_loss", root_dir=root, persister=f"sqlite:///{shared}/rows.db",
+        run_id="a", monitor="val_loss", root_dir=root, persister=database,
         checkpoints=keeps, tracker=False, machine=machine,
     )  # fmt: skip
     trainer = Trainer(max_epochs=EPOCHS, callbacks=[burr, *callbacks], accelerator="cpu", **QUIET)

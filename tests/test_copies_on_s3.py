@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from copied import Fails, fit
 from lightning.pytorch import Callback
 from ports import free_port
-from servers import PASSWORD
+from servers import PASSWORD, Server
 from test_copies import here
 
 from burr_lightning.commits import remote
@@ -100,6 +102,30 @@ def s3(server: S3) -> Iterator[S3]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("uninterrupted")
     return fit(folder / "runs", folder, None)[1]
+
+
+@pytest.fixture
+def database(postgresql: Server) -> str:
+    """A database that no other test has rows in."""
+    import psycopg2
+
+    connection = psycopg2.connect(postgresql.url)
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE copies")
+    return f"{postgresql.url.rpartition('/')[0]}/copies"
+
+
+def test_with_rows_in_postgresql_nothing_of_the_first_machine_is_needed(
+    tmp_path: Path, uninterrupted: str, s3: S3, database: str
+) -> None:
+    url = "s3://bucket/runs"
+    with pytest.raises(ConnectionAbortedError):
+        fit(tmp_path / "first", database, url, Fails(), options=s3.options)
+    shutil.rmtree(tmp_path / "first")
+    burr, weights = fit(tmp_path / "second", database, url, options=s3.options)
+    assert weights == uninterrupted
+    assert burr.run.verify().sound
 
 
 class Stops(Callback):

@@ -196,6 +196,15 @@ class TestAsking:
         assert "The job was not queued again" in caplog.text
         assert Run.open("one").status == "finished"
 
+    def test_where_the_job_is_not_known_that_is_told_and_the_training_goes_on(
+        self, train, caplog, monkeypatch
+    ):
+        monkeypatch.delenv("SLURM_JOB_ID")
+        train(hears("on_train_batch_start", 0))
+        assert "SLURM_JOB_ID is not set: no job is queued again" in caplog.text
+        assert asked() == []
+        assert Run.open("one").status == "finished"
+
     def test_a_task_of_an_array_is_asked_for_by_its_number_in_it(self, train, monkeypatch):
         monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "11")
