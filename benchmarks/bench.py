@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from measured import Measured, machine, write
@@ -28,8 +29,8 @@ def measured(part: str, full: bool) -> list[Measured]:
 def in_a_process(part: str, full: bool) -> list[Measured]:
     """The rows of a part, measured in a process that has done nothing else."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(measured, (part, full))
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(measured, part, full).result()
 
 
 def shown(row: Measured, value: float) -> str:

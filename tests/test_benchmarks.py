@@ -5,6 +5,7 @@ machine with others, and what has grown has grown in every try.
 """
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -74,6 +75,12 @@ def test_a_table_and_a_figure_say_what_was_reached(tmp_path):
     assert [row["median"] for row in stored["rows"]] == [0.5, 35.0, 0.2]
     assert stored["machine"]["versions"]["lightning"]
     assert (tmp_path / "bench.png").stat().st_size > 5000
+
+
+def test_a_part_is_measured_in_a_process_that_may_have_others(monkeypatch):
+    benchmarks = str(Path(bench.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((benchmarks, str(Path(__file__).parent))))
+    assert bench.in_a_process("nested_part", True) == [measured.Measured("nested", "", (1.0,), "times", 1)]
 
 
 def test_a_plugin_for_other_scripts_trains_goes_on_and_says_how_far_it_came(tmp_path):
