@@ -370,6 +370,7 @@ class TestWatch:
         assert code == 1
         assert fields(text.strip().split("\n\n")[-1])["status"] == "interrupted"
 
+    @pytest.mark.long
     def test_ctrl_c_ends_the_watching_and_not_the_study(self, tmp_path):
         with Apart(tmp_path) as study:
             study.until("trial 0")

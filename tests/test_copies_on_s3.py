@@ -6,6 +6,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -33,6 +34,8 @@ class S3:
     """moto's server in a process of its own; see `s3_server`."""
 
     def __init__(self) -> None:
+        # A training stops it, and a thread that copies starts it again: each has to hear its own answer.
+        self._told = threading.Lock()
         port = free_port()
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("s3_server.py")), str(port)],
@@ -58,10 +61,11 @@ class S3:
 
     def _tell(self, command: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        self._hears()
-        self.is_stopped = command == "stop"
+        with self._told:
+            self._process.stdin.write(command + "\n")
+            self._process.stdin.flush()
+            self._hears()
+            self.is_stopped = command == "stop"
 
     def stop(self) -> None:
         self._tell("stop")

@@ -139,6 +139,7 @@ class TestRunning:
             call: pids[f"call-{number}"] for number, call in enumerate(calls)
         }
 
+    @pytest.mark.long
     def test_hundreds_run_at_a_time(self, told, gate):
         with light(200) as pool:
             calls = [

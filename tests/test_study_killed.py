@@ -102,7 +102,9 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    "how", ["SIGTERM", pytest.param("Ctrl-C", marks=pytest.mark.long), "a closed terminal"]
+)
 def test_a_study_that_is_asked_to_end_has_its_trials_commit(how, tmp_path, undisturbed):
     with searching(tmp_path, (1, 2)) as process:
         until_held(process)

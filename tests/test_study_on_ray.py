@@ -140,6 +140,7 @@ class TestCalls:
             assert f"Process {died.pid}, which ran crash() on 127.0.0.1, was killed by SIGKILL" in str(died)
             assert pool.submit(local_calls.give, 1).result(DEADLINE) == 1
 
+    @pytest.mark.long
     def test_one_whose_ray_worker_dies_is_lost_and_not_begun_again(self, nodes, told, gate):
         with light() as pool:
             future = pool.submit(local_calls.tell_and_wait, told.path, "begins", gate.path)
@@ -192,6 +193,7 @@ class Gone:
 
 
 class TestResources:
+    @pytest.mark.long
     def test_a_node_runs_as_many_as_it_has_what_they_ask_for(self, nodes, told, gate):
         second = nodes.second
         with light(num_cpus=0, resources={"second": 1}) as pool:

@@ -155,7 +155,7 @@ def alive(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
-@pytest.mark.parametrize("killed", ["study", "fork server"])
+@pytest.mark.parametrize("killed", ["study", pytest.param("fork server", marks=pytest.mark.long)])
 def test_a_trial_that_is_in_c_code_ends_with_the_study_and_with_the_fork_server(killed, tmp_path):
     script = tmp_path / "in_c.py"
     script.write_text(IN_C)
@@ -401,7 +401,7 @@ def dies_once(trial):
 
 
 class TestBrokenExecutors:
-    @pytest.mark.parametrize("parallel", [1, 2])
+    @pytest.mark.parametrize("parallel", [1, pytest.param(2, marks=pytest.mark.long)])
     def test_a_pool_that_breaks_ends_the_study_in_words_and_counts_no_death(self, parallel):
         options = {"fn": dies_once, "n_trials": 4, "parallel": parallel, "tracker": False}
         with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
