@@ -3,7 +3,8 @@
 import socket
 from collections import deque
 
-_kept: deque[socket.socket] = deque(maxlen=64)
+_MOST = 64
+_held: deque[socket.socket] = deque()
 """The system gives a port to whoever asks for any, or connects, as soon as nothing holds it."""
 
 
@@ -12,5 +13,7 @@ def free_port() -> int:
     holds = socket.socket()
     holds.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holds.bind(("", 0))
-    _kept.append(holds)
+    _held.append(holds)
+    if len(_held) > _MOST:
+        _held.popleft().close()  # that of a test which has long ended
     return int(holds.getsockname()[1])
