@@ -1,6 +1,6 @@
 """Which hooks of a callback Lightning calls: by itself all of them, and each costs more than a microsecond.
 
-Read off Lightning 2.6, which calls no hook that is ``None``; `tests/test_lightning_access.py` fails loudly
+Read off Lightning 2.6, which calls no hook that is ``None``; `tests/test_hooks_of_batches.py` fails loudly
 when that changes.
 """
 

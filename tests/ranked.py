@@ -74,12 +74,17 @@ def train(training):
     size = os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or "1"
     options.setdefault("devices", int(size))
     trainer = Trainer(max_epochs=training.epochs, callbacks=callbacks, **options)
+    tell("ended", ending(fitted(training, trainer), trainer, burr))
+
+
+def fitted(training, trainer):
+    """The module of a training, once it is trained."""
     module = training.module()
     loader, validation = digit_loaders(512)
     if training.stateful:
         loader = StatefulDataLoader(loader.dataset, batch_size=loader.batch_size, shuffle=True)
     trainer.fit(module, loader, validation)
-    tell("ended", ending(module, trainer, burr))
+    return module
 
 
 def ending(module, trainer, burr):

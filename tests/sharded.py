@@ -9,18 +9,17 @@ from functools import partial
 from itertools import count
 
 import torch
-from digits import DigitNet, digit_loaders
+from digits import DigitNet
 from forks import tell
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.strategies import ModelParallelStrategy
-from ranked import QUIET, Happens, Training
+from ranked import QUIET, Happens, Training, fitted
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
     get_optimizer_state_dict,
 )
 from torch.distributed.fsdp import fully_shard
-from torchdata.stateful_dataloader import StatefulDataLoader
 
 from burr_lightning import BurrCallback
 from burr_lightning.commits.folders import remove_checkpoint
@@ -62,12 +61,7 @@ def train_sharded(training, in_parts):
         callbacks=callbacks,
         **{"strategy": strategy, "accelerator": "cpu", "devices": size, **QUIET, **(training.trainer or {})},
     )
-    module = training.module()
-    loader, validation = digit_loaders(512)
-    if training.stateful:
-        loader = StatefulDataLoader(loader.dataset, batch_size=loader.batch_size, shuffle=True)
-    trainer.fit(module, loader, validation)
-    tell("ended", ending(module, trainer, burr))
+    tell("ended", ending(fitted(training, trainer), trainer, burr))
 
 
 def train_and_die(training, in_parts, rank, last):
