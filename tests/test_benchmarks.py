@@ -6,12 +6,9 @@ machine with others, and what has grown has grown in every try.
 
 import json
 import os
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import batch_cost
 import bench

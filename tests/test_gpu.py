@@ -1,14 +1,13 @@
 """What only a GPU can show. `pytest -m gpu` runs it, with the tests of other files that need one."""
 
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
+import syncs
 import torch
 from exact_machines import with_actions
 from exact_parts import Net, data, digits
@@ -22,10 +21,6 @@ from burr_lightning import BurrCallback, Checkpoints
 from burr_lightning.actions import Rollback
 from burr_lightning.commits.rng import rng_state, set_rng_state
 from burr_lightning.commits.snapshot import Snapshot
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
-import syncs
 
 pytestmark = pytest.mark.gpu
 

@@ -1,14 +1,9 @@
 """The learning curves that the documentation and the tests stop on."""
 
 import math
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
 import learning_curves
+import pytest
 
 from burr_lightning import compare_stopping
 from burr_lightning.conditions import max_epochs, plateau

@@ -2,16 +2,11 @@
 
 import math
 import struct
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
 import syncs
+import torch
 
 from burr_lightning import Checkpoints
 from burr_lightning.reports import as_numbers
