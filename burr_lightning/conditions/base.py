@@ -18,7 +18,17 @@ _TRUE, _FALSE = "is true", "is false"
 
 @dataclass(frozen=True)
 class Explanation:
-    """The truth of a condition on one state, with the numbers behind it."""
+    """The truth of a condition on one state, with the numbers behind it.
+
+    Example:
+        >>> from burr.core import State
+        >>> from burr_lightning import MetricHistory, explain
+        >>> from burr_lightning.conditions import reached
+        >>> state = State({"history": MetricHistory().append(0, {"val_acc": 0.91})})
+        >>> explanation = explain(reached("val_acc", 0.9, mode="max"), state)
+        >>> explanation.holds, explanation.parts
+        (True, ())
+    """
 
     name: str
     """The condition, as it was written."""
@@ -68,6 +78,13 @@ class StopCondition(Condition):
         metrics: The metrics that it needs.
         over: Its truth at every check of a recording at once, from the recording's columns; ``None`` where
             it can only be asked state by state.
+
+    Example:
+        >>> every_tenth = StopCondition(
+        ...     "every_tenth", ["epoch"], lambda state: (state["epoch"] % 10 == 9, f"epoch {state['epoch']}")
+        ... )
+        >>> every_tenth.explain(State({"epoch": 19})).reason
+        'every_tenth: epoch 19'
     """
 
     def __init__(
@@ -235,7 +252,13 @@ def explain(condition: Condition, state: State[Any]) -> Explanation:
 
 
 def metrics_of(condition: Condition) -> frozenset[str]:
-    """The metrics that a condition is known to need; empty for a Burr condition of another kind."""
+    """The metrics that a condition is known to need; empty for a Burr condition of another kind.
+
+    Example:
+        >>> from burr_lightning.conditions import max_epochs, plateau, reached
+        >>> sorted(metrics_of((plateau("val_loss", 5) | reached("val_acc", 0.9)) & max_epochs(3)))
+        ['val_acc', 'val_loss']
+    """
     return condition.metrics if isinstance(condition, StopCondition) else frozenset()
 
 
