@@ -1,4 +1,4 @@
-"""For tests of machines and conditions: a module that logs what it is told, and data for it."""
+"""A module that logs what it is told, and data for it."""
 
 from __future__ import annotations
 
