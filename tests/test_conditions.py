@@ -171,6 +171,12 @@ def test_only_conditions_combine():
         TRUE & 3
 
 
+@pytest.mark.parametrize("combine", [lambda: TRUE and FALSE, lambda: FALSE or TRUE, lambda: not TRUE])
+def test_pythons_own_words_do_not_drop_a_part_of_a_combination(combine):
+    with pytest.raises(TypeError, match="Combine conditions with & for and"):
+        combine()
+
+
 def test_the_reason_names_the_parts_that_are_true_with_their_numbers():
     state = state_of(val_loss=[0.5, 0.0812, 0.09, 0.1], val_acc=[0.1, 0.2, 0.3, 0.4])
     condition = plateau("val_loss", patience=2) | reached("val_acc", 0.98, mode="max")

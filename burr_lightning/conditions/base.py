@@ -123,6 +123,17 @@ class StopCondition(Condition):
     def __invert__(self) -> StopCondition:
         return Not(self)
 
+    def __bool__(self) -> bool:
+        """Refused: Python's own words would drop a part of a combination without a word.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"{self.name} is neither true nor false by itself: it is asked about a state. Combine conditions "
+            f"with & for and, | for or, ~ for not, and brackets; to ask one, explain(condition, state).holds."
+        )
+
 
 class _Combined(StopCondition):
     """A condition made of others."""
