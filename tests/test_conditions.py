@@ -159,6 +159,16 @@ def test_conditions_combine_in_any_nesting_also_with_burrs_own(condition, expect
     assert isinstance(condition, StopCondition)
 
 
+@pytest.mark.parametrize("returned", [True, "above", (True,), (True, 0.98)])
+def test_a_check_that_returns_no_truth_with_its_numbers_is_told_what_to_return(returned):
+    condition = StopCondition("mine", ["epoch"], lambda state: returned)
+    for ask in (condition.truth, condition.explain):
+        with pytest.raises(
+            TypeError, match=r"StopCondition\('mine', check=.*returned .*must return two things"
+        ):
+            ask(State({"epoch": 0}))
+
+
 def test_a_combined_condition_knows_its_metrics_and_reads_each_key_once():
     condition = (TRUE | PLAIN) & ~FALSE
     assert metrics_of(condition) == {"a", "b"}

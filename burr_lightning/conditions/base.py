@@ -102,11 +102,21 @@ class StopCondition(Condition):
 
     def truth(self, state: State[Any]) -> bool | None:
         """Whether it is true of a state; ``None`` where that is not known yet."""
-        return self._check(state)[0]
+        return self._found(state)[0]
 
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of this condition on a state, with its numbers."""
-        return Explanation(self.name, *self._check(state))
+        return Explanation(self.name, *self._found(state))
+
+    def _found(self, state: State[Any]) -> tuple[bool | None, str]:
+        match self._check(state):
+            case (truth, str(text)):
+                return truth, text
+            case other:
+                raise TypeError(
+                    f"StopCondition({self.name!r}, check=...): check returned {other!r}, and must return two "
+                    f"things: True, False or None, and the numbers behind that, as (True, '0.98 >= 0.95')"
+                )
 
     def __or__(self, other: Condition) -> StopCondition:
         return AnyOf(self, _condition(other, "|"))
