@@ -88,7 +88,7 @@ class S3:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3]:
-    # s3fs works in a thread. Burr's SQLite persister, left behind by a test before, must not be collected there.
+    # s3fs works in a thread, and Burr's SQLite persister of a test before must not be collected there.
     gc.collect()
     server = S3()
     yield server
