@@ -5,6 +5,7 @@ import runpy
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -18,13 +19,14 @@ class ScriptProcess:
         path: The script.
         arguments: What stands behind it.
         environment: The variables that it has.
+        log: A file for what it says on stderr.
     """
 
-    def __init__(self, path, *arguments, environment):
+    def __init__(self, path, *arguments, environment, log):
         ours, theirs = Pipe(duplex=False)
         command = [str(path), *map(str, arguments)]
         with ours, theirs:
-            self._child = Child(_run, command, dict(environment), theirs)
+            self._child = Child(_run, command, dict(environment), theirs, log=log)
             self.stdout = os.fdopen(os.dup(ours.fileno()))
         self.pid, self._code = self._child.pid, None
 
@@ -45,7 +47,9 @@ class ScriptProcess:
 
     def __exit__(self, *_):
         if self._code is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended, or not begun
+                os.killpg(self.pid, signal.SIGKILL)
+            self.kill()
             self.wait()
         self.stdout.close()
 

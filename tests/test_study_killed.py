@@ -24,7 +24,7 @@ def surroundings(folder):
 
 def searching(folder, held=NEVER):
     """The search in a process group of its own, which is gone at the end."""
-    return ScriptProcess(SEARCH, *held, environment=surroundings(folder))
+    return ScriptProcess(SEARCH, *held, environment=surroundings(folder), log=folder / "said.txt")
 
 
 def until_held(process):
