@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 # Before torch is imported: with a process of tests on each core, more threads only wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -17,6 +18,33 @@ import torch
 from lightning.pytorch import Trainer
 from ports import free_port
 
+_LONG_FILES = {
+    f"test_{name}.py"
+    for name in (
+        "study_on_ray",
+        "study_killed",
+        "documents",
+        "examples",
+        "local_processes",
+        "human_in_the_loop",
+        "cli_demo",
+        "kill_campaign",
+        "pausing_exact",
+        "exactness",
+        "machines_exact",
+        "forking_exact",
+        "ranks_exact",
+        "ranks_launched",
+        "ranks_stored",
+        "ranks_of_trials",
+        "study_on_dask",
+        "study_monitor",
+        "copies_on_s3",
+        "persisters_in_training",
+    )
+}
+"""What takes long for its number of tests: begun last, such a file would keep one process busy in the end."""
+
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # at its import Ray reads it: it stays on loopback
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -27,8 +55,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the tests that the gate has no time for")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist begin files in the order below: by itself it looks at their number of tests alone."""
+    config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long, and say how to have it; and what needs a GPU, where there is none."""
+    """Begin with long files; leave out, saying why, what takes long and what needs a GPU where none is."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.name not in _LONG_FILES, -tests[item.path]))
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if on_gpu and not torch.cuda.is_available():
         for item in on_gpu:

@@ -479,6 +479,20 @@ class TestEach:
         )
 
 
+def test_to_look_at_a_study_takes_neither_torch_nor_lightning():
+    search(n_trials=2).run()
+    code = (
+        "import sys\n"
+        "sys.modules.update({'torch': None, 'lightning': None})\n"
+        "from burr_lightning.cli import main\n"
+        "for words in ('list', 'show search', 'best search', 'watch search --once', 'delete search --yes'):\n"
+        "    main(['study', *words.split()], standalone_mode=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert facts("list") == []
+
+
 def test_a_study_beside_its_trials_and_nothing_is_written(own_home):
     search(n_trials=2).run()
     before = sorted(own_home.rglob("*"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import browsing
 import pytest
 from at_work import WorkerProcess, cli, submit
+from scripts import run_script
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -44,10 +45,11 @@ def shows(browser, text):
 
 
 @needs_browser
-def test_a_run_asks_is_answered_in_a_browser_and_ends_as_one_that_was_answered_at_once(tmp_path):
+def test_a_run_asks_is_answered_in_a_browser_and_ends_as_one_that_was_answered_at_once(tmp_path, monkeypatch):
     root, home = tmp_path / "runs", tmp_path / "home"
-    at_once = {**os.environ, "BURR_LIGHTNING_RUN_ID": "at-once"}
-    subprocess.run([sys.executable, SCRIPT, "at-once", "at-once.txt"], env=at_once, check=True)
+    with monkeypatch.context() as environment:
+        environment.setenv("BURR_LIGHTNING_RUN_ID", "at-once")
+        assert run_script(SCRIPT, "at-once", "at-once.txt").returncode == 0
     submit("looked-at", sys.executable, SCRIPT, "exit", "looked-at.txt")
     with WorkerProcess("--every", 0.2) as worker, browsing.desk_process(root, home=home) as desk:
         with browsing.chromium(tmp_path / "browser") as browser:

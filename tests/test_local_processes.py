@@ -400,6 +400,11 @@ class TestSurroundings:
             ours = 2  # the call's, and the one that waits for the end of the study
             assert pool.submit(local_calls.cuda).result(DEADLINE) == (False, ours)
 
+    def test_it_imports_nothing_else_than_what_it_is_told_to(self):
+        with LocalProcesses(preload=["numpy"]) as pool:
+            names = ["numpy", "torch", "lightning", "optuna"]
+            assert pool.submit(local_calls.imported, *names).result(DEADLINE) == [True, False, False, False]
+
     def test_a_module_that_it_cannot_import_is_named_and_calls_run(self, tmp_path, monkeypatch, caplog):
         (tmp_path / "broken_module.py").write_text("raise ValueError('no luck')\n")
         monkeypatch.syspath_prepend(str(tmp_path))

@@ -173,19 +173,24 @@ def test_interrupted_in_the_middle_of_a_segment_it_comes_to_the_same(whole, mome
     assert Run.open("cut-5").created == made
 
 
-def test_a_worker_that_is_killed_in_a_segment_costs_nothing(whole, monkeypatch):
+@pytest.fixture(scope="module")
+def pool():
+    """Its fork server has imported everything once and for all."""
+    with LocalProcesses(2) as shared:
+        yield shared
+
+
+def test_a_worker_that_is_killed_in_a_segment_costs_nothing(whole, pool, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]))
-    with LocalProcesses(1) as pool:
-        ran = study("killed", die_once, executor=pool).run()
+    ran = study("killed", die_once, executor=pool, parallel=1).run()
     assert [trial.attempts for trial in ran.trials] == [1] * 6 + [2] + [1] * 5
     assert told(ran) == told(whole[0])
     assert noted()[6, 2]["epoch"] == 3
 
 
-def test_side_by_side_no_member_trains_twice_at_once(monkeypatch):
+def test_side_by_side_no_member_trains_twice_at_once(pool, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)]))
-    with LocalProcesses(2) as pool:
-        ran = study("beside", executor=pool, parallel=2).run()
+    ran = study("beside", executor=pool, parallel=2).run()
     under_way, most = {}, 0
     for event in ran.ledger.chunk(0)["events"]:
         member = ran.trials[event["trial"]].member

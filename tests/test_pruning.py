@@ -1,9 +1,6 @@
 """Pruning: what Optuna's pruners would decide, decided in each trial's own machine."""
 
 import math
-import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from scripts import run_script
 from test_study import AtOnce, study
 
 from burr_lightning import Run
@@ -162,21 +160,16 @@ def test_a_trial_that_is_begun_again_is_not_pruned_by_itself(make_trainer):
 @pytest.mark.parametrize(
     ("name", "trial", "epoch", "what"), [("median", 3, 5, "value"), ("asha", 2, 1, "attributes")]
 )
-def test_a_trial_that_dies_before_its_commit_is_pruned_where_it_would_have_been(
-    name, trial, epoch, what, tmp_path
-):
+def test_a_trial_that_dies_before_its_commit_is_pruned_where_it_would_have_been(name, trial, epoch, what):
     """What it told of the epochs that it trains again is not known to the pruner when it does."""
-    assert searched_and_killed(tmp_path, name, trial, epoch, what) == 9
-    assert Study.open("pruned", root_dir=tmp_path).trials[trial].status in ("waiting", "running")
-    assert searched_and_killed(tmp_path, name) == 0
-    assert ends(Study.open("pruned", root_dir=tmp_path)) == by_optuna(PRUNERS[name]())
+    assert searched_and_killed(name, trial, epoch, what) == 9
+    assert Study.open("pruned").trials[trial].status in ("waiting", "running")
+    assert searched_and_killed(name) == 0
+    assert ends(Study.open("pruned")) == by_optuna(PRUNERS[name]())
 
 
-def searched_and_killed(folder, *how):
-    script = Path(__file__).with_name("pruned_after_death.py")
-    environment = {**os.environ, "BURR_LIGHTNING_HOME": str(folder)}
-    command = [sys.executable, str(script), *map(str, how)]
-    return subprocess.run(command, env=environment, check=False).returncode
+def searched_and_killed(*how):
+    return run_script(Path(__file__).with_name("pruned_after_death.py"), *how).returncode
 
 
 def test_optuna_s_own_tools_see_what_each_trial_came_to(objective, tmp_path):

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from burr.core.graph import GraphBuilder
 from burr.core.persistence import InMemoryPersister
 from digits import DigitNet, digit_loaders, weights_hash
 from lightning.pytorch import seed_everything
+from scripts import run_script
 
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.actions import BestModel, TrainEpoch
@@ -61,8 +60,7 @@ def test_a_run_killed_half_way_reaches_best_model_from_the_same_script(tmp_path,
     )
 
     def start(kill_at):
-        command = [sys.executable, str(script), str(Path(__file__).parent), str(kill_at)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return run_script(script, Path(__file__).parent, kill_at)
 
     first = start(kill_at=20)
     assert first.returncode == -signal.SIGKILL

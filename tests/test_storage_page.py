@@ -1,13 +1,11 @@
 """The commands on the page about storage, one after the other, on the run that the page trains."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 from click.testing import CliRunner
+from scripts import run_script
 
 from burr_lightning import list_runs
 from burr_lightning.cli import main
@@ -22,7 +20,7 @@ def blocks(language):
 def test_every_command_does_what_the_page_says(own_home):
     [script] = blocks("python")
     Path("train.py").write_text(script)
-    subprocess.run([sys.executable, "train.py"], check=True, env=dict(os.environ))
+    assert run_script("train.py").returncode == 0
     said = {}
     for line in "".join(blocks("console")).splitlines():
         program, *arguments = shlex.split(line)

@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from script_processes import ScriptProcess
 
 from burr_lightning import Run
 from burr_lightning.tuning import Study
@@ -18,25 +18,13 @@ UNDISTURBED = {"attempts": 1, "deaths": 0}
 NEVER = (-1, 0)
 
 
-@contextmanager
-def searching(folder, held=NEVER, before=()):
+def surroundings(folder):
+    return {**os.environ, "BURR_LIGHTNING_HOME": str(folder), "HOME": str(folder / "home")}
+
+
+def searching(folder, held=NEVER):
     """The search in a process group of its own, which is gone at the end."""
-    command = [*before, sys.executable, str(SEARCH), *map(str, held)]
-    environment = {**os.environ, "BURR_LIGHTNING_HOME": str(folder), "HOME": str(folder / "home")}
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    return ScriptProcess(SEARCH, *held, environment=surroundings(folder), log=folder / "said.txt")
 
 
 def until_held(process):
@@ -123,10 +111,16 @@ def test_a_study_that_is_asked_to_end_has_its_trials_commit(how, tmp_path, undis
 
 
 def test_a_closed_terminal_does_not_end_a_study_that_is_not_to_hear_of_it(tmp_path):
-    with searching(tmp_path, (1, 2), ["nohup"]) as process:
-        until_held(process)
-        os.killpg(process.pid, signal.SIGHUP)
-        process.terminate()
-        assert process.wait() == 128 + signal.SIGTERM
+    command = ["nohup", sys.executable, str(SEARCH), "1", "2"]
+    pipe = {"stdout": subprocess.PIPE, "text": True, "env": surroundings(tmp_path)}
+    with subprocess.Popen(command, start_new_session=True, **pipe) as process:
+        try:
+            until_held(process)
+            os.killpg(process.pid, signal.SIGHUP)
+            process.terminate()
+            assert process.wait() == 128 + signal.SIGTERM
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     stored = Study.open("search", root_dir=tmp_path)
     assert (stored.state["interrupted"], stored.trials[1].deaths) == ("SIGTERM", 0)

@@ -320,6 +320,13 @@ def test_members_of_a_population_go_on_under_the_right_monitor():
     assert [trial.value for trial in ran.trials] == [trial.value for trial in whole.trials]
 
 
+@pytest.fixture(scope="module")
+def pool():
+    """For studies that are not interrupted; its fork server has imported everything once and for all."""
+    with LocalProcesses(2) as shared:
+        yield shared
+
+
 def waited_for(name):
     """Wait until a file is there."""
     until = time.monotonic() + 60
@@ -340,9 +347,8 @@ def slow(trial):
         trained(trial)
 
 
-def test_one_that_runs_beside_it_is_waited_for():
-    with LocalProcesses(2) as pool:
-        ran = study(slow, executor=pool, parallel=2, n_trials=3).run()
+def test_one_that_runs_beside_it_is_waited_for(pool):
+    ran = study(slow, executor=pool, parallel=2, n_trials=3).run()
     assert outcomes(ran) == [("failed", None), ("finished", 1.25), ("finished", 2.25)]
     assert [trial.attempts for trial in ran.trials] == [1, 1, 1]
 
@@ -374,10 +380,9 @@ class TrainsOn(Callback):
             waited_for("third")
 
 
-def test_it_is_recorded_as_soon_as_one_beside_it_has_logged_the_monitor():
-    with LocalProcesses(2) as pool:
-        began = time.monotonic()
-        ran = study(logs_and_trains_on, executor=pool, parallel=2, n_trials=3).run()
+def test_it_is_recorded_as_soon_as_one_beside_it_has_logged_the_monitor(pool):
+    began = time.monotonic()
+    ran = study(logs_and_trains_on, executor=pool, parallel=2, n_trials=3).run()
     assert time.monotonic() - began < 50
     assert outcomes(ran) == [("failed", None), ("finished", 1.25), ("finished", 2.25)]
 
@@ -395,15 +400,14 @@ def fails_beside(trial):
     Path("ended").touch()
 
 
-def test_trials_in_other_processes_are_told_to_commit_and_go_on_later(caplog):
+def test_trials_in_other_processes_are_told_to_commit_and_go_on_later(pool, caplog):
     began = time.monotonic()
-    with LocalProcesses(2) as pool, pytest.raises(UnknownMonitorError):
-        study(fails_beside, executor=pool, parallel=2, **WRONG).run()
+    with LocalProcesses(2) as interrupted, pytest.raises(UnknownMonitorError):
+        study(fails_beside, executor=interrupted, parallel=2, **WRONG).run()
     assert time.monotonic() - began < 50
     assert "is interrupted by its monitor 'val_los', which trial 0 has not logged; 1 trials" in caplog.text
     assert outcomes(Study.open("metrics")) == [("waiting", None), ("failed", None), ("waiting", None)]
     Path("once").touch()
-    with LocalProcesses(2) as pool:
-        ran = study(fails_beside, executor=pool, parallel=2, n_trials=3).run()
+    ran = study(fails_beside, executor=pool, parallel=2, n_trials=3).run()
     assert outcomes(ran) == [("finished", 0.25), ("failed", None), ("finished", 2.25)]
     assert [trial.deaths for trial in ran.trials] == [0, 0, 0]

@@ -360,8 +360,10 @@ class TestStudy:
         address = {"RAY_ADDRESS": nodes.cluster.address}
         command = [sys.executable, script, postgresql.url, told.path]
         with subprocess.Popen(command, env={**os.environ, **address}) as process:
-            (halts,) = told.until("halts")
-            process.kill()
+            try:
+                (halts,) = told.until("halts")
+            finally:  # where it says nothing, it is not waited for
+                process.kill()
         ended(int(halts.split()[-1]))
         with Pool() as pool:
             killed = study("killed", pool, trials_on_ray.train, postgresql.url).run()

@@ -136,14 +136,15 @@ class TestOwning:
 IN_C = """
 import ctypes, os, sys
 from optuna.distributions import FloatDistribution
-from burr_lightning.tuning import Study
+from burr_lightning.tuning import LocalProcesses, Study
 
 def objective(trial):
     print(f"held {os.getpid()} {os.getppid()}", flush=True)
     ctypes.PyDLL(None).sleep(600)  # which keeps the GIL
 
 if __name__ == "__main__":
-    Study(objective, {"x": FloatDistribution(0, 1)}, run_id="in-c", n_trials=1, attempts=1).run()
+    once = {"n_trials": 1, "attempts": 1, "executor": LocalProcesses(preload=[])}
+    Study(objective, {"x": FloatDistribution(0, 1)}, run_id="in-c", **once).run()
 """
 
 

@@ -46,7 +46,8 @@ class LocalProcesses(Executor):
         start: ``"forkserver"`` forks each process from one that has imported what is needed, which takes
             milliseconds; ``"spawn"`` starts Python anew, which takes seconds with torch, and is for what does
             not bear to be forked (on macOS, GPUs).
-        preload: Modules that the fork server imports. They must not touch a GPU, and start no threads.
+        preload: Modules that the fork server imports, and no others: by default Lightning and what a trial
+            needs. They must not touch a GPU, and start no threads.
         grace: Seconds that `stop` leaves between SIGTERM and SIGKILL.
         devices: What a slot's calls see as ``CUDA_VISIBLE_DEVICES``, in turn (``"0"``, ``"2,3"``, a name);
             ``None`` for one GPU each of those that there are, or that ``CUDA_VISIBLE_DEVICES`` names here. An

@@ -8,3 +8,4 @@ import lightning.pytorch  # noqa: F401
 import torchmetrics  # noqa: F401
 
 from .. import callback, mixins  # noqa: F401
+from . import in_process, local, population, study, trial_callback, worker  # noqa: F401

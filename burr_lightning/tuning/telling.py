@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from burr.core import State
-from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
 
 from .trial_record import TrialRecord
 
@@ -32,9 +31,9 @@ def tell(study_id: str, trial: TrialRecord, state: State[Any]) -> None:
     elif trial.status == "waiting" and state["interrupted"] is None:
         log.warning("%s is begun again: %s", who, _why(trial))
     elif trial.status == "pruned":
-        rank_zero_info(f"{who} was pruned: {trial.reason}.")
+        _say(f"{who} was pruned: {trial.reason}.")
     elif trial.status == "finished":
-        rank_zero_info(f"{who} came to {_values(trial)}{_best(state)}.")
+        _say(f"{who} came to {_values(trial)}{_best(state)}.")
 
 
 def interrupted(study_id: str, why: str, running: int) -> None:
@@ -53,6 +52,13 @@ def not_waited_for(study_id: str, running: int) -> None:
         study_id,
         running,
     )
+
+
+def _say(line: str) -> None:
+    # Here, so that who looks at a study, as the commands do, does not wait for torch.
+    from lightning.pytorch.utilities.rank_zero import rank_zero_info  # type: ignore[attr-defined]
+
+    rank_zero_info(line)
 
 
 def _best(state: State[Any]) -> str:
