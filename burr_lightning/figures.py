@@ -14,6 +14,8 @@ from .runs.words import best_in_words, status_in_words
 if TYPE_CHECKING:
     from .runs import Run
 
+__all__ = ["curves_figure", "overlay_figure", "timeline_figure", "tree_figure"]
+
 _LONGEST = 180
 """Characters of a title."""
 

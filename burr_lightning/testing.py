@@ -9,6 +9,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
+__all__ = ["ScriptedModule", "scripted_loader"]
+
 
 class ScriptedModule(LightningModule):
     """A tiny module that logs given values, one per validation pass.
