@@ -30,7 +30,10 @@ extensions = [
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # docstrings have their names in single backticks
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!burr_lightning\.).*")]  # no other project's names are known here
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!burr_lightning\.).*"),  # no other project's names are known here
+    ("py:class", r"burr_lightning\..*"),  # a type of an argument may be private
+]
 toc_object_entries_show_parents = "hide"
 add_module_names = False
 
@@ -106,8 +109,25 @@ def _where_it_is_public(app: Any, env: Any, node: Any, content: Any) -> Any:
 _OF_MODULES = ("class", "data", "exception", "function")
 
 
+def _hide_colon(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Have napoleon read no type out of the first sentence of an attribute, which may have a colon."""
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = lines[0].replace(":", _COLON)
+
+
+def _show_colon(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [line.replace(_COLON, ":") for line in lines]
+
+
+_COLON = "\ue000"
+_BEFORE, _AFTER = 400, 600
+"""Napoleon comes at 500."""
+
+
 def setup(app: Any) -> None:
     """Have every page's links rewritten, and names found."""
     app.connect("source-read", _read)
     app.connect("include-read", _included)
     app.connect("missing-reference", _where_it_is_public)
+    app.connect("autodoc-process-docstring", _hide_colon, priority=_BEFORE)
+    app.connect("autodoc-process-docstring", _show_colon, priority=_AFTER)
