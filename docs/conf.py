@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from sphinx.errors import ExtensionError
 from sphinx.util.nodes import make_refnode
 
 from burr_lightning import __version__
@@ -124,6 +125,17 @@ _BEFORE, _AFTER = 400, 600
 """Napoleon comes at 500."""
 
 
+def _see_that_nothing_is_loaded(app: Any, failure: Exception | None) -> None:
+    """See that the site is whole without a network."""
+    for page in sorted(Path(app.outdir).rglob("*.html")) if failure is None else []:
+        found = _LOADED.search(page.read_text())
+        if found:
+            raise ExtensionError(f"{page} loads something from elsewhere: {found[0]}")
+
+
+_LOADED = re.compile(r'<(?:iframe|img|link|script|source)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
+
+
 def setup(app: Any) -> None:
     """Have every page's links rewritten, and names found."""
     app.connect("source-read", _read)
@@ -131,3 +143,4 @@ def setup(app: Any) -> None:
     app.connect("missing-reference", _where_it_is_public)
     app.connect("autodoc-process-docstring", _hide_colon, priority=_BEFORE)
     app.connect("autodoc-process-docstring", _show_colon, priority=_AFTER)
+    app.connect("build-finished", _see_that_nothing_is_loaded)
