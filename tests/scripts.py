@@ -14,6 +14,8 @@ from pathlib import Path
 
 from forks import Child
 
+_TESTS = Path(__file__).parent
+
 
 def run_script(path, *arguments, folder=".", search=()):
     """Run a script as ``python path arguments...`` does.
@@ -46,6 +48,11 @@ def _script(words, folder, search, files):
     known = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([*search[1:], *([known] if known else [])])
     _as_started(words, folder, files)
+    for name, module in list(
+        sys.modules.items()
+    ):  # a module of the script's own may be called as one of ours
+        if Path(getattr(module, "__file__", None) or "/").parent == _TESTS:
+            del sys.modules[name]
     runpy.run_path(words[0], run_name="__main__")
 
 
@@ -66,5 +73,6 @@ def _as_started(words, folder, files):
     sys.argv[:] = words
     sys.orig_argv[:] = [sys.executable, *words]
     multiprocessing.process._parent_process = None
+    multiprocessing.process.ORIGINAL_DIR = os.getcwd()
     launch._FOLDER, launch._PROCESS = os.getcwd(), secrets.token_hex(8)
     warnings.resetwarnings()

@@ -57,8 +57,11 @@ SHARED = """
    print(os.environ["WHO"], sys.argv[1], os.path.exists("made"))
    ```
 ```python
-import sys
-sys.path.append("deep")
+# digits.py
+NOT_THE_ONE_OF_THE_TESTS = True
+```
+```python
+from digits import NOT_THE_ONE_OF_THE_TESTS
 open("made", "w").close()
 ```
 ```console
