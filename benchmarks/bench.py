@@ -1,7 +1,8 @@
 """All that is to be measured, in one table: `make bench`.
 
 Run it as ``python benchmarks/bench.py``; ``--full`` measures more often and on more, as for
-`docs/benchmarks.md`. It prints a table, and writes it as JSON and as a figure. Each part runs in a process of
+`docs/benchmarks.md`. It prints a table, and writes it as JSON and as a figure, ``bench.png``, which
+that page has as ``docs/images/benchmarks.png``. Each part runs in a process of
 its own, one after the other: leave the machine alone meanwhile.
 """
 

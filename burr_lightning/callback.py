@@ -221,6 +221,8 @@ class BurrCallback(RunReader, LeavesPaused, PhaseHooks, CanBeSent, Checkpoint):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The machine ends with Lightning."""
         run = self._fitting
+        if self._restoring is not None:
+            self._restoring.nothing_was_left()
         run.driver.training_ended()
         if run.driver.asking.paused is not None:
             end_paused(run)

@@ -24,8 +24,9 @@ def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
     Raises:
         MachineError: If it is no Burr graph, has no `TrainEpoch` action, has actions that cannot be
             reached or transitions that cannot be taken, ends nowhere, has actions from which it never
-            returns to the training, an action that asks for an input which looks mistyped, or a
-            condition that reads a key which nobody writes.
+            returns to the training, an action that asks for an input which looks mistyped, a
+            condition that reads a key which nobody writes, or an ordinary action that writes one which
+            the training itself does.
     """
     if not isinstance(graph, Graph):
         raise MachineError(
@@ -58,6 +59,7 @@ def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
     _refuse_unknown_inputs(graph)
     _refuse_traps(graph)
     _refuse_unwritten_keys(graph, keys)
+    _refuse_keys_of_the_run(graph)
     return graph
 
 
@@ -213,4 +215,20 @@ def _refuse_unwritten_keys(graph: Graph, keys: Collection[str]) -> None:
                 f"{transition.from_.name!r} to {transition.to.name!r}, reads {', '.join(unknown)}, which no "
                 f"action writes. The keys are {', '.join(sorted(known))}. Have an action write it, or give "
                 f"BurrCallback(initial_state={{{unknown[0]!r}: ...}})."
+            )
+
+
+_OF_THE_TRAINING = {
+    *("epoch", "global_step", "seconds", "metrics", "history", "monitor", "checkpoint"),
+    *("validation_due", "can_stop", "can_pause", "finished"),
+}
+
+
+def _refuse_keys_of_the_run(graph: Graph) -> None:
+    for action in graph.actions:
+        taken = sorted(_OF_THE_TRAINING & {*action.writes})
+        if taken and not isinstance(action, PhaseAction):
+            raise MachineError(
+                f"BurrCallback(machine=...): the action {action.name!r} writes {', '.join(taken)}: that "
+                f"says how far the training is, and is the run's own. Write a key of another name."
             )

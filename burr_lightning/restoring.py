@@ -17,6 +17,7 @@ from .lightning_sharding import LateRestore, restores_late, room_for_states
 from .opening import OpenRun
 from .parameter_groups import lay_out
 from .rank_buffers import put_buffers
+from .running_metrics import set_logged
 from .training_state import KEY, kept_of, ranks_of
 
 
@@ -85,6 +86,11 @@ class Restoring:
             self._take(checkpoint[KEY])
         if self.kept is not None and self.kept["ranks"] > 1:
             take_loader_states(checkpoint, self.kept.get("loader_states", []))
+
+    def nothing_was_left(self) -> None:
+        """Nothing had to be trained: what follows ``fit`` sees the metrics that it would have seen."""
+        if self.kept is not None:
+            set_logged(self._trainer, self.kept["logged"])
 
     def end(self) -> None:
         """Leave the trainer as it was."""

@@ -67,6 +67,11 @@ class RunSettings:
 
 def _refuse_what_is_never_called(hook: object) -> None:
     kinds = [kind for kind in get_args(LifecycleAdapter) if isinstance(hook, kind)]
+    if isinstance(hook, type):
+        raise ArgumentError(
+            f"BurrCallback(hooks=[{hook.__name__}]): this is a class, and a hook is one of it. Give "
+            f"{hook.__name__}(...)."
+        )
     if not kinds:
         raise ArgumentError(
             f"BurrCallback(hooks=[{hook!r}]): each must be a lifecycle adapter of Burr's, as a "

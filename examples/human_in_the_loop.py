@@ -2,7 +2,10 @@
 
 What to look at: the first run of this script ends with a question and the command that answers it. Answer it
 (the command, ``burr-lightning ui``, or ``Run.open(...).answer(...)``) and run the script again: it goes on
-from there. Run it again without an answer, and it says so.
+from there. Run it again without an answer, and it says so. The figure ``human_in_the_loop.png`` has the run
+until then, with the answers in the rows ``review`` and ``set_learning_rate``.
+
+The network and its data are those of ``quickstart.py``.
 """
 
 from __future__ import annotations
@@ -24,12 +27,19 @@ def main() -> None:
         review_when=plateau("val_loss", patience=2, min_delta=0.01),
     )
     trainer = Trainer(
-        max_epochs=25, callbacks=[burr], accelerator="cpu", logger=False, enable_progress_bar=False
+        max_epochs=25,
+        callbacks=[burr],
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
     # Too high a rate: it learns at first, and then it jumps about.
     trainer.fit(DigitClassifier(learning_rate=2e-2), *digit_loaders())
 
     print(f"Path: {burr.run.path}")
+    burr.run.plot("human_in_the_loop.png")
+    print("Figure: human_in_the_loop.png")
     if burr.paused:
         print(f"Asked after epoch {burr.state['epoch']}, at {burr.state['best']['value']:.3f} at best.")
         return

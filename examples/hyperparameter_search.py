@@ -3,6 +3,7 @@
 Optuna's TPE says what to try, and its Hyperband which networks are not worth more epochs. What to look at:
 the study that Burr's page lists (`burr-lightning ui`) with its trials as children, the path of a trial that
 was given up, which ends in `pruned`, and that the script, killed at any instant and started again, goes on.
+The figure ``hyperparameter_search.png`` has the value of each trial, and the best one so far as a line.
 
 `--random` tries at random and gives nothing up, for comparison.
 """
@@ -128,6 +129,8 @@ def main() -> None:
     if pruned is not None:
         print(f"Given up: trial {pruned.number}, {Run.open(pruned.run_id, project='digits').path}")
         print(f"Why:      {pruned.reason}")
+    study.plot("history", "hyperparameter_search.png")
+    print("Figure:   hyperparameter_search.png")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Six networks learn scikit-learn's digits, two epochs at a time. One that is amon
 run of one of the best two, at its last commit, and goes on with hyperparameters near those. What to look at:
 the tree of who has gone on from whom, with what each has changed, and that the learning rate of the best one
 is a schedule which nobody has written. A random search that begins with the same six networks, and trains
-each of them as long, is put beside it.
+each of them as long, is put beside it. The figure ``population_based_training.png`` has the runs as lines
+over their epochs: a fork leaves its parent's line where it has gone on from it.
 
 Kill it at any time and run it again: it goes on, and comes to the same. `burr-lightning runs --tree` shows
 the runs.
@@ -22,6 +23,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from quickstart import DigitClassifier, digit_loaders
 from torch import nn
 
+from burr_lightning import list_runs
+from burr_lightning.figures import tree_figure
 from burr_lightning.tuning import PopulationBased, Study, Trial, TrialRecord
 
 POPULATION, EPOCHS, SEGMENTS = 6, 2, 6
@@ -101,6 +104,9 @@ def main() -> None:
     rates = [f"{trial.params['learning_rate']:.3f}" for trial in lineage(evolved, evolved.best)]
     print(f"  its rates:    {' '.join(rates)}")
     print(f"Random search:  {constant.best.run_id}, val_loss {constant.best.value:.4f} in its best epoch")
+    runs = [run for run in list_runs("digits-population") if run.run_id.startswith("population-")]
+    tree_figure(runs).savefig("population_based_training.png", dpi=150)
+    print("Figure:         population_based_training.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every test has a home of its own: Burr's tracker, the runs and the working folder."""
+"""What tests share: options of pytest, a trainer, servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,17 +39,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="it takes long: run it with pytest --long"))
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of a test lands in the user's home, and no test sees another's runs."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BURR_LIGHTNING_HOME", str(tmp_path / "runs"))
-    monkeypatch.delenv("BURR_LIGHTNING_RUN_ID", raising=False)
-    monkeypatch.delenv("COLUMNS", raising=False)  # processes of pytest-xdist have it, and pipes have no width
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

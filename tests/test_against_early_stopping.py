@@ -138,3 +138,19 @@ def test_a_real_trainer_that_validates_every_n_epochs_does_too(make_trainer, eve
     theirs = make_trainer(stopping, max_epochs=20, check_val_every_n_epoch=every, enable_checkpointing=False)
     theirs.fit(ScriptedModule(loss=values), scripted_loader(), scripted_loader())
     assert ours.current_epoch == theirs.current_epoch == 6 * every
+
+
+def test_a_value_that_lightning_finds_again_in_epochs_that_log_none_counts_once_here(make_trainer):
+    class EverySecondEpoch(ScriptedModule):
+        def on_validation_epoch_end(self):
+            if self.current_epoch % 2 == 0:
+                super().on_validation_epoch_end()
+
+    losses = [0.9, 0.5, 0.6, 0.4, 0.5, 0.6]
+    burr = BurrCallback(stop_when=plateau("loss", 2))
+    make_trainer(burr, max_epochs=20).fit(EverySecondEpoch(loss=losses), scripted_loader(), scripted_loader())
+    stopping = EarlyStopping("loss", patience=2)
+    make_trainer(stopping, max_epochs=20, enable_checkpointing=False).fit(
+        EverySecondEpoch(loss=losses), scripted_loader(), scripted_loader()
+    )
+    assert (burr.state["epoch"], stopping.stopped_epoch) == (10, 4)

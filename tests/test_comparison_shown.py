@@ -90,6 +90,16 @@ def test_no_number_is_cut_where_there_is_little_room(width):
         assert {_number(number) for number in numbers} <= written
 
 
+def test_a_long_name_over_the_figure_does_not_run_into_its_legend():
+    name = "digits optimizer=sgd lr=0.59 width=128 depth=3 dropout=0.3 weight_decay=0.0 batch_size=8 seed=27"
+    found = compare_stopping({"a": EARLY, name: [{"v": math.nan}] * 2}, max_epochs(1), "v")
+    figure = found.plot_tradeoff()
+    figure.draw_without_rendering()
+    title, [legend] = figure.axes[0].title, figure.legends
+    assert "seed=27" in title.get_text()
+    assert title.get_window_extent().x1 < legend.get_window_extent().x0
+
+
 def test_what_counts_in_no_regret_is_said_under_the_table_and_over_the_figure():
     nothing = [{"v": math.nan}] * 2
     found = compare_stopping({"a": EARLY, "n": nothing}, {"nf": not_finite("v")}, "v")

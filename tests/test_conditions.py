@@ -159,6 +159,16 @@ def test_conditions_combine_in_any_nesting_also_with_burrs_own(condition, expect
     assert isinstance(condition, StopCondition)
 
 
+@pytest.mark.parametrize("returned", [True, "above", (True,), (True, 0.98)])
+def test_a_check_that_returns_no_truth_with_its_numbers_is_told_what_to_return(returned):
+    condition = StopCondition("mine", ["epoch"], lambda state: returned)
+    for ask in (condition.truth, condition.explain):
+        with pytest.raises(
+            TypeError, match=r"StopCondition\('mine', check=.*returned .*must return two things"
+        ):
+            ask(State({"epoch": 0}))
+
+
 def test_a_combined_condition_knows_its_metrics_and_reads_each_key_once():
     condition = (TRUE | PLAIN) & ~FALSE
     assert metrics_of(condition) == {"a", "b"}
@@ -169,6 +179,12 @@ def test_a_combined_condition_knows_its_metrics_and_reads_each_key_once():
 def test_only_conditions_combine():
     with pytest.raises(TypeError, match="Only a Burr condition can be combined with &, not 3"):
         TRUE & 3
+
+
+@pytest.mark.parametrize("combine", [lambda: TRUE and FALSE, lambda: FALSE or TRUE, lambda: not TRUE])
+def test_pythons_own_words_do_not_drop_a_part_of_a_combination(combine):
+    with pytest.raises(TypeError, match="Combine conditions with & for and"):
+        combine()
 
 
 def test_the_reason_names_the_parts_that_are_true_with_their_numbers():

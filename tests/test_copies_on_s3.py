@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 import subprocess
@@ -87,6 +88,8 @@ class S3:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3]:
+    # s3fs works in a thread, and Burr's SQLite persister of a test before must not be collected there.
+    gc.collect()
     server = S3()
     yield server
     server.close()

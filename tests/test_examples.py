@@ -108,10 +108,22 @@ def evolves(said):
     assert len(set(re.search(r"its rates: +(.*)", rest).group(1).split())) > 1
 
 
+def compares(said):
+    """All conditions save epochs; the one with more patience trains longer and loses less."""
+    found = dict(re.findall(r"^  (.+): ([\d.]+ epochs, regret [\d.e-]+)", said, re.MULTILINE))
+    hasty, patient, *_ = [
+        tuple(float(number) for number in re.findall(r"[\d.]+(?:e-\d+)?", numbers))
+        for numbers in found.values()
+    ]
+    assert hasty[0] < patient[0] < 60
+    assert hasty[1] > patient[1] > 0
+
+
 SHOWS = {
     "curriculum": teaches,
     "human_in_the_loop": asks,
     "hyperparameter_search": tunes,
+    "learning_curves": compares,
     "measured_stages": measures,
     "population_based_training": evolves,
     "rollback_on_divergence": recovers,

@@ -130,6 +130,13 @@ def test_a_hook_beside_a_list_is_told_what_to_write():
         BurrCallback(hooks=ConsoleHook())
 
 
+def test_the_class_of_a_hook_is_told_to_be_called():
+    with pytest.raises(
+        ArgumentError, match=r"hooks=\[ConsoleHook\]\): this is a class.*Give ConsoleHook\(\.\.\.\)"
+    ):
+        BurrCallback(hooks=[ConsoleHook])
+
+
 async def nothing(self, **future_kwargs):
     """An asynchronous hook."""
 

@@ -67,6 +67,18 @@ def test_an_action_that_asks_for_what_nobody_gives_is_refused(asking, names):
     assert "trainer, pl_module and datamodule" in said
 
 
+@action(reads=["epoch"], writes=["epoch", "note"])
+def counts_again(state):
+    return state.update(epoch=17, note="again")
+
+
+def test_an_action_that_writes_how_far_the_training_is_is_refused():
+    ways = ("validate", "look", AT_THREE), ("look", "train_epoch")
+    said = refused(ASKS, *ways, *END, look=counts_again)
+    assert "the action 'look' writes epoch: that says how far the training is, and is the run's own" in said
+    assert "metrics" in refused(ASKS, *ways, *END, look=Call(lambda state: {}, writes=["metrics"]))
+
+
 def test_a_transition_that_is_never_taken_is_refused():
     said = refused(
         ASKS,

@@ -198,6 +198,14 @@ class Told(TrainerHook):
         self.steps.append((id(trainer), action, seconds))
 
 
+def test_a_hook_that_hears_of_no_step_is_not_made():
+    class Deaf(TrainerHook):
+        pass
+
+    with pytest.raises(TypeError, match="step_ended"):
+        Deaf()
+
+
 def test_a_step_that_failed_has_not_ended(make_trainer):
     class Breaks(ScriptedModule):
         def training_step(self, batch, batch_idx):

@@ -97,7 +97,7 @@ def test_a_run_continued_with_a_higher_limit_ends_as_one_that_had_it_from_the_st
 
 
 def test_a_finished_run_says_so_and_does_not_train_again(make_trainer, caplog):
-    fit(make_trainer, BurrCallback(run_id="a", monitor="val_loss"), max_epochs=2)
+    trained = fit(make_trainer, BurrCallback(run_id="a", monitor="val_loss"), max_epochs=2)
     before = Run.open("a")
     caplog.clear()
     burr = BurrCallback(run_id="a", monitor="val_loss")
@@ -108,6 +108,7 @@ def test_a_finished_run_says_so_and_does_not_train_again(make_trainer, caplog):
     assert "raise the limit" in said
     assert "another run_id" in said
     assert trainer.global_step == before.state["global_step"]
+    assert trainer.callback_metrics == trained.callback_metrics != {}
     assert actions(Run.open("a")) == actions(before)
     assert burr.state["best"] == before.best
     assert burr.best_model_path == str(before.best_checkpoint)

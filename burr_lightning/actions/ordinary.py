@@ -61,7 +61,17 @@ class Training(Protocol):
 
 
 class OrdinaryAction(Action):
-    """A ready-made ordinary action: it runs at a boundary, while Lightning waits."""
+    """A ready-made ordinary action: it runs at a boundary, while Lightning waits.
+
+    Example:
+        >>> class HalveRates(OrdinaryAction):
+        ...     # halves all learning rates; the state key `rates` is this user's own
+        ...     WRITES = ("rates",)
+        ...     def run(self, state, **inputs):
+        ...         return {"rates": inputs["training"].scale_learning_rates(0.5)}
+        >>> HalveRates().inputs, HalveRates().writes
+        (['training'], ['rates'])
+    """
 
     READS: ClassVar[tuple[str, ...]] = ()
     WRITES: ClassVar[tuple[str, ...]] = ()

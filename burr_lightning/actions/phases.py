@@ -45,6 +45,10 @@ class PhaseAction(StreamingAction):
     Reads: everything that `recorded` reads. Writes: `metrics`, `history`, `global_step`,
     `seconds`, `shadow`, `validation_due`, `can_stop`, and at the end of an epoch `epoch`, `best`,
     `finished`, `stop_reason`.
+
+    Example:
+        >>> issubclass(TrainEpoch, PhaseAction), TrainEpoch().inputs
+        (True, (['phase'], ['__tracer']))
     """
 
     def __init__(self) -> None:
@@ -95,8 +99,28 @@ class PhaseAction(StreamingAction):
 
 
 class TrainEpoch(PhaseAction):
-    """One epoch of training, or the part of it up to a validation in its middle."""
+    """One epoch of training, or the part of it up to a validation in its middle.
+
+    Example:
+        >>> from burr.core.graph import GraphBuilder
+        >>> from burr_lightning.actions import BestModel, ProcessData, TrainEpoch
+        >>> from burr_lightning.machines import FINISHED
+        >>> actions = dict(process_data=ProcessData(), train_epoch=TrainEpoch(), best_model=BestModel())
+        >>> ways = [("process_data", "train_epoch"), ("train_epoch", "best_model", FINISHED)]
+        >>> without_validation = (
+        ...     GraphBuilder()
+        ...     .with_actions(**actions)
+        ...     .with_transitions(*ways, ("train_epoch", "train_epoch"))
+        ...     .build()
+        ... )
+    """
 
 
 class Validate(PhaseAction):
-    """One pass over the validation data; the last one of an epoch closes with the epoch."""
+    """One pass over the validation data; the last one of an epoch closes with the epoch.
+
+    Example:
+        >>> from burr_lightning import default_machine
+        >>> [action.name for action in default_machine().actions if isinstance(action, Validate)]
+        ['validate']
+    """

@@ -13,6 +13,12 @@ class ProcessData(Action):
 
     Runs after Lightning's ``prepare_data`` and ``setup``. Whoever drives the machine gives the
     fingerprint as the input ``fingerprint``. Reads: nothing. Writes: `data`.
+
+    Example:
+        >>> from burr.core import State
+        >>> action = ProcessData()
+        >>> action.update(action.run(State(), fingerprint={"train": "1437 samples"}), State())["data"]
+        {'train': '1437 samples'}
     """
 
     def __init__(self) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from ..amounts import file_size
 from .completing import run_ids as complete_run_ids
+from .doomed import facts_of, print_files, print_folders, print_rows
 from .options import json_option, persister_option, refuse_beginning, where_options
 from .output import console, print_json, print_whole
 
@@ -80,40 +80,17 @@ def _say(text: str, as_json: bool) -> None:
 
 def run_facts(run: Doomed, *, deleted: bool) -> dict[str, Any]:
     """What `--json` tells of a run that goes; the keys are stable."""
-    return {
-        "run_id": run.folder.run_id,
-        "project": run.folder.project,
-        "deleted": deleted,
-        "half_deleted_before": run.begun,
-        "unreadable": run.unreadable,
-        "folder": run.folder.path,
-        "files": run.files,
-        "bytes": run.frees,
-        "copy": run.info.copied_to,
-        "rows": run.rows,
-        "store": str(run.store) if run.store is not None else None,
-        "trackers": list(run.trackers),
-        "kept": {str(path): why for path, why in run.kept.items()},
-        "forks": list(run.forks),
-    }
+    copied = {"run_id": run.folder.run_id, "copy": run.info.copied_to}
+    return copied | facts_of(run, deleted=deleted)
 
 
 def _print(to: Console, run: Doomed) -> None:
-    print_whole(to, "run", f"{run.folder.run_id} (project {run.folder.project})")
-    if run.begun:
-        print_whole(to, "", "it is deleted in part already; this is the rest")
-    print_whole(to, "folder", str(run.folder.path))
-    if run.unreadable is not None:
-        print_whole(to, "not readable", f"{run.unreadable}, so that where its rows are is not known:")
-        print_whole(to, "", "those named below go, and none elsewhere; --persister names another store")
-    for tracker in run.trackers:
-        print_whole(to, "tracker's folder", str(tracker))
-    print_whole(to, "files", f"{run.files}, which free {file_size(run.frees)}")
+    unknown = (
+        "where its rows are is not known",
+        ("those named below go, and none elsewhere; --persister names another store"),
+    )
+    print_folders(to, "run", run.folder.run_id, run, unreadable=unknown)
+    print_files(to, run.files, run.frees)
     if run.info.copied_to is not None:
         print_whole(to, "copy", run.info.copied_to)
-    rows = f"{run.rows} in {run.store}" if run.store is not None else "stay where they are (--keep-rows)"
-    print_whole(to, "rows", rows)
-    for path, why in run.kept.items():
-        print_whole(to, "stays", f"{path}, for {why}")
-    if run.forks:
-        print_whole(to, "forks", f"{', '.join(run.forks)}: they stay, whole without it")
+    print_rows(to, run.rows, run)

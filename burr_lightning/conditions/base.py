@@ -18,7 +18,17 @@ _TRUE, _FALSE = "is true", "is false"
 
 @dataclass(frozen=True)
 class Explanation:
-    """The truth of a condition on one state, with the numbers behind it."""
+    """The truth of a condition on one state, with the numbers behind it.
+
+    Example:
+        >>> from burr.core import State
+        >>> from burr_lightning import MetricHistory, explain
+        >>> from burr_lightning.conditions import reached
+        >>> state = State({"history": MetricHistory().append(0, {"val_acc": 0.91})})
+        >>> explanation = explain(reached("val_acc", 0.9, mode="max"), state)
+        >>> explanation.holds, explanation.parts
+        (True, ())
+    """
 
     name: str
     """The condition, as it was written."""
@@ -68,6 +78,13 @@ class StopCondition(Condition):
         metrics: The metrics that it needs.
         over: Its truth at every check of a recording at once, from the recording's columns; ``None`` where
             it can only be asked state by state.
+
+    Example:
+        >>> every_tenth = StopCondition(
+        ...     "every_tenth", ["epoch"], lambda state: (state["epoch"] % 10 == 9, f"epoch {state['epoch']}")
+        ... )
+        >>> every_tenth.explain(State({"epoch": 19})).reason
+        'every_tenth: epoch 19'
     """
 
     def __init__(
@@ -85,11 +102,21 @@ class StopCondition(Condition):
 
     def truth(self, state: State[Any]) -> bool | None:
         """Whether it is true of a state; ``None`` where that is not known yet."""
-        return self._check(state)[0]
+        return self._found(state)[0]
 
     def explain(self, state: State[Any]) -> Explanation:
         """The truth of this condition on a state, with its numbers."""
-        return Explanation(self.name, *self._check(state))
+        return Explanation(self.name, *self._found(state))
+
+    def _found(self, state: State[Any]) -> tuple[bool | None, str]:
+        match self._check(state):
+            case (truth, str(text)):
+                return truth, text
+            case other:
+                raise TypeError(
+                    f"StopCondition({self.name!r}, check=...): check returned {other!r}, and must return two "
+                    f"things: True, False or None, and the numbers behind that, as (True, '0.98 >= 0.95')"
+                )
 
     def __or__(self, other: Condition) -> StopCondition:
         return AnyOf(self, _condition(other, "|"))
@@ -105,6 +132,17 @@ class StopCondition(Condition):
 
     def __invert__(self) -> StopCondition:
         return Not(self)
+
+    def __bool__(self) -> bool:
+        """Refused: Python's own words would drop a part of a combination without a word.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"{self.name} is neither true nor false by itself: it is asked about a state. Combine conditions "
+            f"with & for and, | for or, ~ for not, and brackets; to ask one, explain(condition, state).holds."
+        )
 
 
 class _Combined(StopCondition):
@@ -235,7 +273,13 @@ def explain(condition: Condition, state: State[Any]) -> Explanation:
 
 
 def metrics_of(condition: Condition) -> frozenset[str]:
-    """The metrics that a condition is known to need; empty for a Burr condition of another kind."""
+    """The metrics that a condition is known to need; empty for a Burr condition of another kind.
+
+    Example:
+        >>> from burr_lightning.conditions import max_epochs, plateau, reached
+        >>> sorted(metrics_of((plateau("val_loss", 5) | reached("val_acc", 0.9)) & max_epochs(3)))
+        ['val_acc', 'val_loss']
+    """
     return condition.metrics if isinstance(condition, StopCondition) else frozenset()
 
 

@@ -61,6 +61,12 @@ def create_app(
 
     Raises:
         DeskOptionError: If the token is none that holds, or a host is no name.
+
+    Example:
+        >>> from fastapi.testclient import TestClient
+        >>> page = TestClient(create_app(burr=False), base_url="http://127.0.0.1").get("/")
+        >>> page.status_code
+        200
     """
     token, hosts = checked_token(token), checked_names(hosts)
     keys = FormKeys()

@@ -16,7 +16,6 @@ from ..errors import ListenError
 from .addresses import is_loopback, names_of
 from .app import create_app
 
-TOKEN_VARIABLE = "BURR_LIGHTNING_TOKEN"
 _MOST_MESSAGES = 1000
 _LOG_FORMAT = "%(levelname)s: %(message)s"
 

@@ -6,7 +6,16 @@ from typing import Any
 
 
 class BurrLightningError(Exception):
-    """The base of every error that this library raises; each one can be pickled."""
+    """The base of every error that this library raises; each one can be pickled.
+
+    Example:
+        >>> from burr_lightning import Run
+        >>> try:
+        ...     Run.open("no-such-run")
+        ... except BurrLightningError as error:
+        ...     print(type(error).__name__, error.wanted)
+        RunNotFoundError no-such-run
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)

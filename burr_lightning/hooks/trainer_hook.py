@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ class TrainerHook(PreRunStepHook, PostRunStepHook):
             seconds = time.monotonic() - bound.began
             self.step_ended(bound.trainer, str(action.name), seconds, result or {}, state)
 
+    @abstractmethod
     def step_ended(
         self, trainer: Trainer, action: str, seconds: float, result: dict[str, Any], state: Any
     ) -> None:
@@ -78,4 +80,3 @@ class TrainerHook(PreRunStepHook, PostRunStepHook):
             result: What the action gave; of a phase, its report.
             state: The state after it.
         """
-        raise NotImplementedError

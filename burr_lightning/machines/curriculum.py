@@ -22,6 +22,11 @@ class Lesson:
         until: What ends it, asked as if the run had begun with it; ``None`` leaves the last one to
             Lightning's own limits.
         data: What `SwapData` is given: settings of the datamodule, or loaders.
+
+    Example:
+        >>> from burr_lightning.conditions import max_epochs
+        >>> Lesson("easy", until=max_epochs(3), data={"hardest": 0.3}).data
+        {'hardest': 0.3}
     """
 
     name: str

@@ -27,6 +27,11 @@ class Unfrozen:
 
     Raises:
         ArgumentError: If ``patterns`` is one text.
+
+    Example:
+        >>> from burr_lightning.conditions import plateau
+        >>> Unfrozen("head", ["head.*"], until=plateau("val_loss", 3)).lr is None
+        True
     """
 
     name: str

@@ -27,6 +27,13 @@ class Stage:
         until: What ends it, asked as if the run had begun with it; ``None`` leaves the last stage to
             Lightning's own limits.
         actions: What is done when it begins, in order, by a name of each.
+
+    Example:
+        >>> from burr_lightning.actions import Unfreeze
+        >>> from burr_lightning.conditions import max_epochs
+        >>> stage = Stage("backbone", until=max_epochs(5), actions={"thaw": Unfreeze("backbone.*", lr=1e-4)})
+        >>> [action.name for action in staged_machine([stage]).actions]
+        ['process_data', 'begin_backbone', 'thaw', 'train_backbone', 'validate_backbone', 'best_model']
     """
 
     name: str

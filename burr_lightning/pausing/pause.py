@@ -16,7 +16,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pause:
-    """A run that waits for an answer, as ``on_pause`` is told of it."""
+    """A run that waits for an answer, as ``on_pause`` is told of it.
+
+    Example:
+        >>> def on_pause(pause):  # given to BurrCallback(on_pause=...)
+        ...     print(f"{pause.run_id} waits: {pause.command}")
+    """
 
     run_id: str
     project: str

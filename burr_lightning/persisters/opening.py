@@ -12,7 +12,13 @@ Place = PersisterUrl | BaseStatePersister
 
 
 def written_down(place: Place) -> str:
-    """What a run's folder keeps of it: a URL without its password, or the kind of a persister."""
+    """What a run's folder keeps of it: a URL without its password, or the kind of a persister.
+
+    Example:
+        >>> from burr.core.persistence import InMemoryPersister
+        >>> written_down(PersisterUrl("redis://:secret@host/0")), written_down(InMemoryPersister())
+        ('redis://host/0', 'InMemoryPersister')
+    """
     return place.stored if isinstance(place, PersisterUrl) else type(place).__name__
 
 

@@ -43,6 +43,11 @@ class PersisterUrl:
 
     Args:
         text: The URL as the user gave it, password included; nothing prints it.
+
+    Example:
+        >>> url = PersisterUrl("postgresql://me:secret@host/runs")
+        >>> url.scheme, str(url)
+        ('postgresql', 'postgresql://me@host/runs')
     """
 
     text: str = field(repr=False)

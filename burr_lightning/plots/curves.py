@@ -69,6 +69,13 @@ def plot_run(
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
         UnknownMetricError: If nothing has logged one of ``metrics``.
+
+    Example:
+        >>> from burr_lightning import MetricHistory
+        >>> history = MetricHistory().append(0, {"val_loss": 0.9}).append(1, {"val_loss": 0.7})
+        >>> figure = plot_run("digits", history, steps=[], monitor="val_loss", best=None)
+        >>> [line.get_label() for line in figure.axes[0].lines][:1]
+        ['val_loss']
     """
     groups = _groups(history, metrics)
     band = stages(steps), lanes(steps), marked_lanes(marks)

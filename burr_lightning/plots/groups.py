@@ -11,7 +11,13 @@ from ..history import MetricHistory
 
 
 def groups_of(history: MetricHistory) -> dict[str, list[str]]:
-    """The metrics by what they measure: ``train_loss`` and ``val_loss`` share an axis."""
+    """The metrics by what they measure: ``train_loss`` and ``val_loss`` share an axis.
+
+    Example:
+        >>> history = MetricHistory().append(0, {"train_loss": 0.9, "val_loss": 0.7, "val_acc": 0.6})
+        >>> groups_of(history)
+        {'loss': ['train_loss', 'val_loss'], 'acc': ['val_acc']}
+    """
     groups: dict[str, list[str]] = {}
     for name in names_of(history):
         groups.setdefault(name.rsplit("_", 1)[-1], []).append(name)
@@ -24,7 +30,12 @@ def names_of(history: MetricHistory) -> list[str]:
 
 
 def spans_magnitudes(values: Sequence[float]) -> bool:
-    """Whether a linear axis would show the largest values and nothing of the others."""
+    """Whether a linear axis would show the largest values and nothing of the others.
+
+    Example:
+        >>> spans_magnitudes([1e-4, 3.0]), spans_magnitudes([0.2, 3.0])
+        (True, False)
+    """
     finite = [value for value in values if math.isfinite(value)]
     return bool(finite) and min(finite) > 0 and max(finite) > 1000 * min(finite)
 

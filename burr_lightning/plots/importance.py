@@ -25,6 +25,11 @@ def plot_importance(title: str, shares: Mapping[str, float], note: str = "") -> 
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> figure = plot_importance("digits", {"lr": 0.8, "width": 0.2}, note="fANOVA, 40 trials")
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['lr', 'width']
     """
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     lines = fill(note, 100)

@@ -64,6 +64,14 @@ def plot_runs(runs: Sequence[RunCurves], metrics: Sequence[str] = ()) -> Any:
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
         UnknownMetricError: If no run has logged one of ``metrics``.
+
+    Example:
+        >>> from burr_lightning import MetricHistory
+        >>> history = MetricHistory().append(0, {"val_loss": 0.9}).append(1, {"val_loss": 0.7})
+        >>> other = MetricHistory().append(0, {"val_loss": 0.8}).append(1, {"val_loss": 0.4})
+        >>> figure = plot_runs([RunCurves("first", history, "val_loss"), RunCurves("second", other)])
+        >>> len(figure.axes), figure.axes[0].get_ylabel()
+        (1, 'val_loss')
     """
     _check(runs, metrics)
     names = list(metrics) or _shared(runs)

@@ -69,6 +69,17 @@ def plot_parallel(
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from burr_lightning.plots import Objective, Parameter, Tried
+        >>> objectives = [Objective("val_loss", "min")]
+        >>> tried = [
+        ...     Tried(0, "finished", {"lr": 0.1, "kind": "sgd"}, (0.9,)),
+        ...     Tried(1, "pruned", {"lr": 0.001, "kind": "adam"}),
+        ...     Tried(2, "finished", {"lr": 0.01, "kind": "adam"}, (0.4,)),
+        ... ]
+        >>> parameters = [Parameter("lr", log=True), Parameter("kind", choices=("sgd", "adam"))]
+        >>> figure = plot_parallel("digits", tried, objectives, parameters)
     """
     valued = [trial for trial in tried if trial.values is not None]
     values = [_scale_of_values(objective, at, valued) for at, objective in enumerate(objectives)]

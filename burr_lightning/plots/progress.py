@@ -43,6 +43,18 @@ def plot_progress(title: str, tried: Sequence[Tried], objectives: Sequence[Objec
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from burr_lightning.plots import Objective, Tried
+        >>> objectives = [Objective("val_loss", "min")]
+        >>> tried = [
+        ...     Tried(0, "finished", {"lr": 0.1, "kind": "sgd"}, (0.9,)),
+        ...     Tried(1, "pruned", {"lr": 0.001, "kind": "adam"}),
+        ...     Tried(2, "finished", {"lr": 0.01, "kind": "adam"}, (0.4,)),
+        ... ]
+        >>> figure = plot_progress("digits", tried, objectives)
+        >>> figure.axes[0].get_ylabel()
+        'val_loss'
     """
     lanes = [fate for fate in _WITHOUT if any(t.fate == fate and t.values is None for t in tried)]
     heights = [_PANEL] * len(objectives) + ([0.12 + _LANE * len(lanes)] if lanes else [])

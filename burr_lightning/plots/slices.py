@@ -57,6 +57,19 @@ def plot_slices(
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from burr_lightning.plots import Objective, Parameter, Tried
+        >>> objectives = [Objective("val_loss", "min")]
+        >>> tried = [
+        ...     Tried(0, "finished", {"lr": 0.1, "kind": "sgd"}, (0.9,)),
+        ...     Tried(1, "pruned", {"lr": 0.001, "kind": "adam"}),
+        ...     Tried(2, "finished", {"lr": 0.01, "kind": "adam"}, (0.4,)),
+        ... ]
+        >>> parameters = [Parameter("lr", log=True), Parameter("kind", choices=("sgd", "adam"))]
+        >>> figure = plot_slices("digits", tried, objectives, parameters)
+        >>> [axis.get_xlabel() for axis in figure.axes]
+        ['lr', 'kind']
     """
     wide = min(_WIDE, len(parameters))
     rows = math.ceil(len(parameters) / wide)

@@ -73,6 +73,12 @@ def plot_timeline(
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from datetime import datetime
+        >>> at = [datetime(2026, 1, 1, 12, 0, second) for second in (0, 5, 6, 8)]
+        >>> steps = [Step(0, "train_epoch", *at[:2], False, 0), Step(1, "validate", *at[2:], False, 0)]
+        >>> figure = plot_timeline("digits", steps)
     """
     parts = placed(spent(steps, waits, committed, measured))
     totals = {

@@ -51,6 +51,13 @@ def plot_tree(branches: Sequence[Branch], title: str = "") -> Any:
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> parent = Branch("first", None, -1, 10, "finished")
+        >>> fork = Branch("lower-rate", "first", 6, 12, "running", label="0.41", best=9)
+        >>> figure = plot_tree([parent, fork])
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['first', 'lower-rate']
     """
     rows = ordered(branches)
     figure = new_figure("plot_tree()", 1.2 + _ROW * max(len(rows), 2))

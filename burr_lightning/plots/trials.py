@@ -96,6 +96,11 @@ def parameters_of(tried: Sequence[Tried], known: Sequence[Parameter] = ()) -> li
     Args:
         tried: The trials.
         known: What is known of some.
+
+    Example:
+        >>> tried = [Tried(0, "finished", {"lr": 0.1, "kind": "sgd"}, (0.9,))]
+        >>> [(parameter.name, parameter.choices) for parameter in parameters_of(tried)]
+        [('lr', None), ('kind', ('sgd',))]
     """
     given: dict[str, list[Any]] = {parameter.name: [] for parameter in known}
     for trial in tried:

@@ -79,6 +79,12 @@ def plot_workers(title: str, bars: Sequence[Bar]) -> Any:
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> bars = [Bar(0, "a", 0.0, 9.0, "finished"), Bar(1, "b", 1.0, 4.0, "pruned")]
+        >>> figure = plot_workers("digits", bars)
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['a', 'b']
     """
     rows = _rows(bars)
     row_height = 0.3 if len(rows) <= 12 else max(3.6 / len(rows), 0.14)

@@ -35,6 +35,11 @@ def list_runs(
 
     A run whose rows cannot be read is listed without a state, and its `Run.rows_error` says why; one whose
     ``run.json`` cannot be read is left out, and `burr-lightning runs` and `doctor` name it.
+
+    Example:
+        >>> from burr_lightning import list_runs
+        >>> list_runs(project="a-project-that-has-no-runs")
+        []
     """
     known = known_runs(home(root_dir), project)
     with StoredRows(persister, "list_runs", strict=False) as rows:
@@ -59,6 +64,14 @@ def find_run(
 
     Raises:
         RunNotFoundError: If no run, or more than one, is meant.
+
+    Example:
+        >>> from burr_lightning.errors import RunNotFoundError
+        >>> try:
+        ...     find_run("latest")
+        ... except RunNotFoundError as error:
+        ...     print(type(error).__name__)
+        RunNotFoundError
     """
     root = home(root_dir)
     known = known_runs(root, project)

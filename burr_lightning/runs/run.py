@@ -33,6 +33,18 @@ class Run(AskedRun, ForkableRun):
     """A stored run: what it says is what stood there when it was opened.
 
     Use `Run.open`, or `list_runs`.
+
+    Example:
+        >>> from lightning.pytorch import Trainer
+        >>> from burr_lightning import BurrCallback
+        >>> from burr_lightning.testing import ScriptedModule, scripted_loader
+        >>> options = dict(max_epochs=3, logger=False, enable_progress_bar=False, enable_model_summary=False)
+        >>> burr = BurrCallback("seen", monitor="val_loss")
+        >>> trainer = Trainer(callbacks=[burr], accelerator="cpu", **options)
+        >>> trainer.fit(ScriptedModule(val_loss=[0.9, 0.5, 0.7]), scripted_loader(), scripted_loader())
+        >>> run = Run.open("seen")
+        >>> run.status, run.epoch, run.best["epoch"], list(run.history["val_loss"])
+        ('finished', 2, 1, [0.9, 0.5, 0.7])
     """
 
     @classmethod

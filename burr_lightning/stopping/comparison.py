@@ -27,6 +27,16 @@ class Comparison:
     """What stop conditions would have done to recorded histories.
 
     In rich's console it prints as a table.
+
+    Example:
+        >>> from burr_lightning import compare_stopping
+        >>> from burr_lightning.conditions import plateau
+        >>> history = [{"val_loss": loss} for loss in (0.9, 0.5, 0.6, 0.55, 0.4)]
+        >>> comparison = compare_stopping(history, {"impatient": plateau("val_loss", 2)}, "val_loss")
+        >>> [summary.condition for summary in comparison.summaries]
+        ['impatient', 'train to the end', 'i-Epoch (2 epochs)']
+        >>> comparison.monitor.name, comparison.mode_assumed
+        ('val_loss', True)
     """
 
     monitor: MonitoredMetric

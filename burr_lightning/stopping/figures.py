@@ -164,7 +164,7 @@ def _tradeoff_title(comparison: Comparison) -> str:
     histories = len(comparison.histories)
     title = f"What stopping costs ({histories} histor{'y' if histories == 1 else 'ies'})"
     left_out = without_regret(comparison)
-    return f"{title}\n{textwrap.fill(left_out, 80)}" if left_out else title
+    return f"{title}\n{textwrap.fill(left_out, 64)}" if left_out else title
 
 
 def _spread(axis: Any, regrets: Sequence[float]) -> None:

@@ -19,7 +19,17 @@ from ..recording import Recording
 
 @dataclass(frozen=True)
 class Stop:
-    """Where one condition stops one history."""
+    """Where one condition stops one history.
+
+    Example:
+        >>> from burr_lightning import compare_stopping
+        >>> from burr_lightning.conditions import plateau
+        >>> history = [{"val_loss": loss} for loss in (0.9, 0.5, 0.6, 0.55, 0.4)]
+        >>> comparison = compare_stopping(history, {"impatient": plateau("val_loss", 2)}, "val_loss")
+        >>> [stop] = comparison.stops
+        >>> stop.epoch, stop.best, round(stop.regret, 2), stop.epochs_saved
+        (3, 0.5, 0.1, 1)
+    """
 
     history: str
     """The name of the history."""

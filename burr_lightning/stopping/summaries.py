@@ -18,7 +18,12 @@ TO_THE_END = "train to the end"
 
 @dataclass(frozen=True)
 class Quartiles:
-    """The middle of some numbers, ``None`` where there are none."""
+    """The middle of some numbers, ``None`` where there are none.
+
+    Example:
+        >>> Quartiles.of([1.0, 2.0, 4.0, None])
+        Quartiles(lower=1.5, median=2.0, upper=3.0)
+    """
 
     lower: float | None
     """A quarter of them lies below."""
@@ -45,7 +50,17 @@ def _at_share(numbers: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True)
 class Summary:
-    """What one condition, or one baseline, does over all histories."""
+    """What one condition, or one baseline, does over all histories.
+
+    Example:
+        >>> from burr_lightning import compare_stopping
+        >>> from burr_lightning.conditions import plateau
+        >>> history = [{"val_loss": loss} for loss in (0.9, 0.5, 0.6, 0.55, 0.4)]
+        >>> comparison = compare_stopping(history, {"impatient": plateau("val_loss", 2)}, "val_loss")
+        >>> summary = comparison.summaries[0]
+        >>> summary.stopped, summary.mean_epochs
+        (1, 4.0)
+    """
 
     condition: str
     """Its name."""

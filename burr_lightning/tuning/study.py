@@ -67,6 +67,16 @@ class Study(StudyReader):
     Raises:
         ArgumentError: If an argument is of another kind than it has to be, or ``direction`` is no direction.
         RunIdError: If ``run_id`` or ``project`` cannot name a folder.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess
+        >>> def objective(trial):
+        ...     return (trial.params["x"] - 1) ** 2  # a real one trains with trial.callback()
+        >>> space = {"x": FloatDistribution(-3, 3)}
+        >>> study = Study(objective, space, n_trials=8, seed=1, executor=InProcess(), run_id="parabola")
+        >>> study.run().best.value < 1
+        True
     """
 
     def __init__(

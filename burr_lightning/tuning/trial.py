@@ -78,6 +78,15 @@ class Trial:
         parent: The trial that it goes on from, ``None`` for one that begins anew.
         max_epochs: For ``Trainer(max_epochs=...)``: how many epochs are trained in all where this segment of
             the member ends; ``None`` without a population.
+
+    Example:
+        >>> from optuna.distributions import IntDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> def objective(trial):  # burr = trial.callback() is what a Trainer is given
+        ...     return abs(trial.params["width"] - 64) + trial.attempt - 1
+        >>> study = Study(objective, {"width": IntDistribution(8, 128)}, n_trials=2, executor=InProcess())
+        >>> [record.status for record in study.run().trials]
+        ['finished', 'finished']
     """
 
     def __init__(self, task: TrialTask) -> None:

@@ -37,6 +37,10 @@ class TrialRecord(OfMember):
         step: The epoch that its value is of, where that is known: of one that was pruned the last one, of one
             that has finished the best one.
         segment: What it trains of a member of a population, ``None`` where there is none.
+
+    Example:
+        >>> TrialRecord(0, {"lr": 0.1}, "study-0", status="finished", values=(0.4,)).value
+        0.4
     """
 
     number: int

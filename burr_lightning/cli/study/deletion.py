@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from ...amounts import file_size
 from ...errors.listed import listed
 from ..delete import run_facts
+from ..doomed import facts_of, print_files, print_folders, print_rows
 from ..options import json_option, persister_option, refuse_beginning, where_options
 from ..output import console, print_field, print_json, print_whole
 from .finding import needs_tuning, study_argument
@@ -74,43 +74,18 @@ def delete(
 def _facts(study: DoomedStudy, gone: set[Path], *, deleted: bool) -> dict[str, Any]:
     return {
         "study_id": study.folder.study_id,
-        "project": study.folder.project,
-        "deleted": deleted,
-        "half_deleted_before": study.begun,
-        "unreadable": study.unreadable,
-        "folder": study.folder.path,
-        "files": study.files,
-        "bytes": study.frees,
-        "rows": study.rows,
-        "store": str(study.store) if study.store is not None else None,
-        "trackers": list(study.trackers),
-        "kept": {str(path): why for path, why in study.kept.items()},
+        **facts_of(study, deleted=deleted),
         "kept_runs": [run.run_id for run in study.keeps],
-        "forks": list(study.forks),
         "runs": [run_facts(run, deleted=run.folder.path in gone) for run in study.trials],
     }
 
 
 def _print(to: Console, study: DoomedStudy) -> None:
-    print_whole(to, "study", f"{study.folder.study_id} (project {study.folder.project})")
-    if study.begun:
-        print_whole(to, "", "it is deleted in part already; this is the rest")
-    print_whole(to, "folder", str(study.folder.path))
-    if study.unreadable is not None:
-        print_whole(to, "not readable", f"{study.unreadable}, so that its trials are not known:")
-        print_whole(to, "", "those runs go that name the study as theirs")
-    for tracker in study.trackers:
-        print_whole(to, "tracker's folder", str(tracker))
+    unknown = "its trials are not known", "those runs go that name the study as theirs"
+    print_folders(to, "study", study.folder.study_id, study, unreadable=unknown)
     _print_runs(to, study)
-    files = study.files + sum(run.files for run in study.trials)
-    print_whole(to, "files", f"{files}, which free {file_size(study.frees)}")
-    rows = study.rows + sum(run.rows for run in study.trials)
-    stays = "stay where they are (--keep-rows)"
-    print_whole(to, "rows", f"{rows} in {study.store}" if study.store is not None else stays)
-    for path, why in study.kept.items():
-        print_whole(to, "stays", f"{path}, for {why}")
-    if study.forks:
-        print_whole(to, "forks", f"{', '.join(study.forks)}: they stay, whole without it")
+    print_files(to, study.files + sum(run.files for run in study.trials), study.frees)
+    print_rows(to, study.rows + sum(run.rows for run in study.trials), study)
 
 
 def _print_runs(to: Console, study: DoomedStudy) -> None:

@@ -1,4 +1,4 @@
-"""For tests of machines and conditions: a module that logs what it is told, and data for it."""
+"""A module that logs what it is told, and data for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
-
-__all__ = ["ScriptedModule", "scripted_loader"]
 
 
 class ScriptedModule(LightningModule):
@@ -80,6 +78,10 @@ def scripted_loader(batches: int = 4, batch_size: int = 2) -> DataLoader[Any]:
     Args:
         batches: How many batches it gives, 1 or more.
         batch_size: Samples in each, 1 or more.
+
+    Example:
+        >>> len(scripted_loader(batches=3)), next(iter(scripted_loader(batch_size=5)))[0].shape
+        (3, torch.Size([5, 2]))
     """
     samples = torch.linspace(-1, 1, batches * batch_size * 2).reshape(-1, 2)
     return DataLoader(TensorDataset(samples), batch_size=batch_size)
