@@ -23,7 +23,6 @@ import sys
 import textwrap
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import metadata
 from pathlib import Path
 
 import click
@@ -247,7 +246,8 @@ def _parse(arguments):
 
 def _check_requirements(arguments):
     """See that pip is told what it can install, with extras that there are."""
-    extras = set(metadata("burr-lightning").get_all("Provides-Extra"))
+    project = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")[2]
+    extras = set(re.findall(r"^(\w+) = \[", project.partition("\n[")[0], re.MULTILINE))
     for word in arguments[1:]:
         if word.startswith("-") or word.endswith((".txt", ".whl")):
             continue
