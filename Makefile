@@ -1,12 +1,12 @@
 # Everything runs in a virtual environment of its own, .venv, which `make clean` removes.
 PYTHON ?= python3
 
-.PHONY: demo test lint types unit coverage wheel bench clean
+.PHONY: demo test lint types unit coverage docs wheel bench clean
 
 demo: .venv/demo.stamp
 	.venv/bin/python examples/quickstart.py
 
-test: lint types unit wheel
+test: lint types unit docs wheel
 
 .venv/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -16,6 +16,11 @@ test: lint types unit wheel
 .venv/test.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+.venv/docs.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 lint: .venv/test.stamp
@@ -31,6 +36,10 @@ unit: .venv/test.stamp
 coverage: .venv/test.stamp
 	.venv/bin/pytest --numprocesses 3 --dist loadfile --cov --cov-report=term
 
+docs: .venv/docs.stamp
+	rm -rf docs/_build
+	.venv/bin/sphinx-build -W --keep-going --quiet docs docs/_build
+
 bench: .venv/test.stamp
 	.venv/bin/python benchmarks/bench.py
 
@@ -42,4 +51,4 @@ wheel: .venv/test.stamp
 	.venv/fresh/bin/python .ci/installed.py
 
 clean:
-	rm -rf .venv dist
+	rm -rf .venv dist docs/_build

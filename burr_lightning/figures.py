@@ -14,6 +14,8 @@ from .runs.words import best_in_words, status_in_words
 if TYPE_CHECKING:
     from .runs import Run
 
+__all__ = ["curves_figure", "overlay_figure", "timeline_figure", "tree_figure"]
+
 _LONGEST = 180
 """Characters of a title."""
 
@@ -40,7 +42,7 @@ def curves_figure(run: Run, metrics: Sequence[str] = ()) -> Any:
 
 
 def timeline_figure(run: Run) -> Any:
-    """Where the time of a run went; see `burr_lightning.plots.plot_timeline`.
+    """Where the time of a run went; see ``burr_lightning.plots.plot_timeline``.
 
     Args:
         run: The run; one that Burr's local tracker did not record has nothing to be drawn.
@@ -61,7 +63,7 @@ def timeline_figure(run: Run) -> Any:
 
 
 def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
-    """Several runs on top of each other; see `burr_lightning.plots.plot_runs`.
+    """Several runs on top of each other; see ``burr_lightning.plots.plot_runs``.
 
     A fork whose parent is among them is drawn from where it has left it.
 
@@ -94,7 +96,7 @@ def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
 
 
 def tree_figure(runs: Sequence[Run], title: str = "") -> Any:
-    """Runs and their forks as a tree; see `burr_lightning.plots.plot_tree`.
+    """Runs and their forks as a tree; see ``burr_lightning.plots.plot_tree``.
 
     Args:
         runs: The runs, of one project.

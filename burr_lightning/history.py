@@ -269,7 +269,7 @@ class MetricHistory:
 
     @staticmethod
     def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> MetricHistory:
-        """The history whose `chunk`s these are, oldest first."""
+        """The history of what `chunk` has given, oldest first."""
         log = MetricLog()
         for chunk in chunks:
             for row in chunk["checks"]:
@@ -277,7 +277,7 @@ class MetricHistory:
         return MetricHistory._at_tip(log)
 
     def with_chunks(self, chunks: Sequence[Mapping[str, Any]]) -> MetricHistory | None:
-        """This history and what is newer in `chunk`s, the oldest first; ``None`` where they do not fit it."""
+        """This history and what is newer in chunks, the oldest first; ``None`` where they do not fit it."""
         newer = newer_checks(self._log.checks, self._size, chunks)
         history = self
         for (epoch, ends, metrics, step, seconds), directions in newer or ():

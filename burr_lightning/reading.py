@@ -46,7 +46,7 @@ class RunReader:
 
     @property
     def state(self) -> State[Any]:
-        """The state of the machine; see `burr_lightning.state` for its keys.
+        """The state of the machine; see ``burr_lightning.state`` for its keys.
 
         Where ``fit`` trained in processes of its own it is that of the run's newest commit.
 

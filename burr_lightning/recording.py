@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from .metric import Mode
 
+__all__ = ["Recording", "Series"]
+
 
 @dataclass(frozen=True)
 class Series:

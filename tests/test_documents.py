@@ -3,32 +3,74 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
-from scripts import run_script
-
-ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+from pages import PAGES, ROOT, PageError, Reader, blocks, name_of
 
 
-def blocks(document, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_of_a_page_does_what_it_says(page, own_home, monkeypatch):
+    Reader(own_home / "page", monkeypatch).read(page)
 
 
-PYTHON = [
-    pytest.param(code, id=f"{document.name}-{number}")
-    for document in DOCUMENTS
-    for number, code in enumerate(blocks(document, "python"))
-]
+WRONG = {
+    "```python\nprint(1 / 0)\n```": "block_0.py: exit status 1",
+    "```python\n# away.py\nx = 1\n```\n```python\nimport home\n```": "No module named 'home'",
+    "```console\nburr-lightning show nothing\n```": "burr-lightning show nothing: exit status 1",
+    "<!-- not run: there is none -->\n```console\nburr-lightning show --blue x\n```": "No such option",
+    "```console\nburr-lightning shw x\n```": "exit status 2",
+    "```console\nburr-lightning watch\n```": "Missing argument",
+    "```console\npython nothing.py\n```": "no file nothing.py",
+    "```console\npip install 'burr-lightning[nothing]'\n```": "no such extra",
+    "```console\nmake nothing\n```": "no such target",
+    "```console\nnothing-that-exists --here\n```": "no program",
+    "```console\nls nothing\n```": "ls nothing: exit status",
+    "```bash\nif true\n```": "bash -n: exit status",
+    "```pyhton\n1\n```": "a language that nothing is known of",
+    "<!-- not run: it is slow -->\n```python\n1\n```": "run in any case",
+}
 
 
-@pytest.mark.parametrize("code", PYTHON)
-def test_a_python_block_runs(code, tmp_path):
-    script = tmp_path / "block.py"
-    script.write_text(code)
-    done = run_script(script, folder=tmp_path, search=[ROOT / "examples"])
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(("text", "said"), WRONG.items())
+def test_a_block_that_does_not_is_named_with_what_it_printed(text, said, own_home, monkeypatch):
+    page = own_home / "page.md"
+    page.write_text(text + "\n")
+    with pytest.raises(PageError, match=re.escape(said)) as error:
+        Reader(own_home / "folder", monkeypatch).read(page)
+    assert "page.md, line " in str(error.value)
+
+
+def test_blocks_of_a_page_share_files_variables_and_runs(own_home, monkeypatch):
+    page, reader = own_home / "page.md", Reader(own_home / "folder", monkeypatch)
+    page.write_text(SHARED)
+    reader.read(page)
+    assert reader.said["WHO=you python deep/say.py 3"] == "you 3 True\n"
+    assert reader.said["python deep/say.py 4"] == "me 4 True\n"
+
+
+SHARED = """
+1. A block in a list:
+
+   ```python
+   # deep/say.py
+   import os, sys
+   print(os.environ["WHO"], sys.argv[1], os.path.exists("made"))
+   ```
+```python
+# digits.py
+NOT_THE_ONE_OF_THE_TESTS = True
+```
+```python
+from digits import NOT_THE_ONE_OF_THE_TESTS
+open("made", "w").close()
+```
+```console
+export WHO=me
+WHO=you python deep/say.py 3
+python deep/say.py \
+  4  # of more than one line
+```
+"""
 
 
 @pytest.mark.parametrize(("block", "target"), [(1, "demo"), (2, "test")])
@@ -37,11 +79,11 @@ def test_the_plain_lines_are_those_that_make_runs(block, target):
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=outer)
     made = [line for line in done.stdout.splitlines() if not line.startswith("touch ")]
-    assert blocks(ROOT / "README.md", "console")[block].splitlines() == made
+    assert blocks(ROOT / "README.md", "console")[block].code.splitlines() == made
 
 
 def test_every_local_link_leads_somewhere():
-    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+    for document in [*PAGES, ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 

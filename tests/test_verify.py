@@ -16,7 +16,7 @@ import pytest
 from burr.core.persistence import InMemoryPersister
 from click.testing import CliRunner
 from lightning.pytorch import Callback
-from test_documents import ROOT, blocks
+from pages import ROOT, blocks
 
 from burr_lightning import BurrCallback, Checkpoints, Run
 from burr_lightning.cli import main
@@ -312,11 +312,11 @@ def script():
 class TestReplay:
     def test_what_the_docs_say_happens(self):
         document = ROOT / "docs" / "verify.md"
-        (code,) = blocks(document, "python")
-        Path("train.py").write_text(code)
+        (script,) = blocks(document, "python")
+        Path("train.py").write_text(script.code)
         run_script("train.py")
-        commands = [line.split() for block in blocks(document, "console") for line in block.splitlines()]
-        shown = [block.splitlines() for block in blocks(document, "text")]
+        commands = [line.split() for block in blocks(document, "console") for line in block.code.splitlines()]
+        shown = [block.code.splitlines() for block in blocks(document, "text")]
         outputs = [CliRunner().invoke(main, arguments) for _, *arguments in self.here(commands)]
         assert [done.exit_code for done in outputs] == [0, 0]
         assert outputs[0].stdout.splitlines() == shown[0]

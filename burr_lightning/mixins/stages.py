@@ -32,6 +32,9 @@ def stage(until: Condition | None = None) -> Callable[[_Method], _Method]:
         until: What ends the stage, asked as if the run had begun with it; of the last one, what ends the
             run. ``None``, for the last one only, leaves that to Lightning's own limits.
 
+    Returns:
+        What marks the method.
+
     Raises:
         MachineError: If ``until`` is no condition, as where the brackets were left out: ``@stage``; and if
             the method cannot be called with ``self`` alone, or is an async one or a generator.

@@ -42,7 +42,7 @@ _FEW = 50
 
 
 def history_figure(study: StudyReader) -> Any:
-    """The value of each trial, and the best one so far; see `burr_lightning.plots.plot_progress`.
+    """The value of each trial, and the best one so far; see ``burr_lightning.plots.plot_progress``.
 
     Args:
         study: The study.
@@ -60,7 +60,7 @@ def history_figure(study: StudyReader) -> Any:
 
 
 def parallel_figure(study: StudyReader) -> Any:
-    """Each trial as a line through its parameters; see `burr_lightning.plots.plot_parallel`.
+    """Each trial as a line through its parameters; see ``burr_lightning.plots.plot_parallel``.
 
     Args:
         study: The study.
@@ -78,7 +78,7 @@ def parallel_figure(study: StudyReader) -> Any:
 
 
 def slices_figure(study: StudyReader) -> Any:
-    """What each parameter does to the value; see `burr_lightning.plots.plot_slices`.
+    """What each parameter does to the value; see ``burr_lightning.plots.plot_slices``.
 
     Args:
         study: The study.
@@ -119,7 +119,7 @@ def importance_figure(study: StudyReader) -> Any:
 
 
 def workers_figure(study: StudyReader) -> Any:
-    """Where the time of each worker went; see `burr_lightning.plots.plot_workers`.
+    """Where the time of each worker went; see ``burr_lightning.plots.plot_workers``.
 
     Args:
         study: The study; what runs is drawn until now, and where no process runs the study any more, until

@@ -23,6 +23,8 @@ from .local import PRELOAD
 from .ray_call import RayCall
 from .ray_worker import RayPlace, run
 
+__all__ = ["RayProcesses"]
+
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")

@@ -29,7 +29,7 @@ class StudyReader:
 
     @property
     def state(self) -> State[Any]:
-        """The state of its machine; see `burr_lightning.tuning.state` for its keys."""
+        """The state of its machine; see ``burr_lightning.tuning.state`` for its keys."""
         raise NotImplementedError
 
     @property

@@ -52,7 +52,7 @@ class Study(StudyReader):
         direction: ``"min"`` or ``"max"``, or one for each value that the objective returns.
         n_trials: How many trials, ``None`` for no limit.
         stop_when: What ends the study sooner: a Burr condition on its state; see
-            `burr_lightning.tuning.stopping`.
+            ``burr_lightning.tuning.stopping``.
         parallel: How many trials run at once, 1 or more; ``None`` is 1, or as many as the executor has
             workers, where it says so.
         executor: What runs them: any of ``concurrent.futures``; ``None`` is a process here for each trial.
@@ -153,7 +153,7 @@ class Study(StudyReader):
 
     @property
     def state(self) -> State[Any]:
-        """The state of its machine; see `burr_lightning.tuning.state` for its keys."""
+        """The state of its machine; see ``burr_lightning.tuning.state`` for its keys."""
         if self._running is not None:
             return self._running.state
         if self.settings.folder.info() is None:
