@@ -35,7 +35,7 @@ class Stream:
         self.error: OSError | None = None
         """What kept it from being written: torch.save raises an error of its own over it."""
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append bytes to the file; small pieces, of which torch.save writes many, go there together."""
         view = memoryview(data).cast("B")
         if len(self._waiting) + len(view) > _BLOCK:
@@ -193,11 +193,6 @@ def save_tensors(content: Any, stream: Stream) -> None:
     """Write what ``torch.save`` writes, without the check sums per tensor: the digest is one for all."""
     import torch  # here, for a run's files can be looked at without it
 
-    from .archive import small_archive
-
-    if (small := small_archive(content, _BLOCK)) is not None:
-        stream.write(small)
-        return
     check_sums = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:
