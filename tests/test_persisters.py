@@ -172,13 +172,25 @@ def test_a_row_of_redis_is_written_whole_or_not_at_all(redis: Server, run_id: st
     assert left == {"RedisBasePersister": 1, "RedisRows": 0}
 
 
-def test_a_copy_of_the_sqlite_file_without_its_log_lacks_only_some_of_the_newest_rows(tmp_path: Path) -> None:
+def test_a_copy_of_the_sqlite_file_without_its_log_lacks_only_rows_that_came_one_upon_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("burr_lightning.persisters.sqlite.monotonic", lambda: now)
     rows = open_sqlite(tmp_path / "state.sqlite")
-    for number in range(100):
-        rows.save("digits", "a", number, "train_epoch", State({"said": "x" * 1500}), "completed")
-    copied = open_sqlite(shutil.copy(tmp_path / "state.sqlite", tmp_path / "copied.sqlite"))
-    newest = copied.newest_sequence_id("digits", "a")
+
+    def copied_after(numbers: range) -> int | None:
+        for number in numbers:
+            rows.save("digits", "a", number, "train_epoch", State({"said": "x" * 1500}), "completed")
+        copied = open_sqlite(shutil.copy(tmp_path / "state.sqlite", tmp_path / "copied.sqlite"))
+        newest = copied.newest_sequence_id("digits", "a")
+        copied.cleanup()
+        return newest
+
+    assert copied_after(range(1)) == 0
+    newest = copied_after(range(1, 100))
     assert newest is not None
     assert newest >= 60
-    for each in (copied, rows):
-        each.cleanup()
+    now = 1.0
+    assert copied_after(range(100, 101)) == 100
+    rows.cleanup()
