@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,9 +59,12 @@ class CommitTimes:
 
     def _write(self, entry: dict[str, float]) -> None:
         try:
-            with open(self._path, "a", encoding="utf-8") as file:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
                 # The line break comes first: what a kill has torn is a line of its own then.
-                file.write(f"\n{json.dumps(entry)}")
+                os.write(descriptor, f"\n{json.dumps(entry)}".encode())
+            finally:
+                os.close(descriptor)
         except OSError as error:  # it is only for a figure: no training ends for it
             if not self._told:
                 log.warning("How long commits take cannot be written to %s: %s", self._path, error)

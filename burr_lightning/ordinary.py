@@ -66,8 +66,11 @@ class OrdinaryActions:
         """Whether one of them waits for a human, and the run with it."""
         return self._asking.paused is not None
 
-    def run(self) -> None:
+    def run(self) -> str | None:
         """Run all that are due, up to the next phase, or to one that a human is waited for.
+
+        Returns:
+            The phase; ``None`` where a human is waited for, and where the machine ends.
 
         Raises:
             MachineError: If no phase comes.
@@ -91,7 +94,7 @@ class OrdinaryActions:
             given = self._asking.inputs_of(name, said)
             if given is None:
                 self.running = None
-                return
+                return None
             asked = asked_inputs(graph, name)
             provided = self._inputs()
             self._step({**given, **{key: provided[key]() for key in asked & provided.keys()}})
@@ -102,6 +105,7 @@ class OrdinaryActions:
             self._commits.stepped()
             self._commits.action_ran(touched=changed or self._touched(name, asked))
             name, condition = self._next()
+        return name
 
     def _next(self) -> tuple[str | None, Condition | None]:
         return follow_together(self._ranks, self._app.graph, position_of(self._app), self._app.state)

@@ -87,13 +87,12 @@ class StateRows:
         before, first = (self._anchor[0], self._anchor[1].checks) if self._anchor else (None, 0)
         chunk = {**history.chunk(first), "before": before}
         best = state["best"]
-        row = state.update(
-            history=chunk,
-            metrics=json_value(state["metrics"]),
-            best=json_value(best) if best else None,
-        ).wipe(delete=[key for key in state if key.startswith("__")])
-        row = row.update(**{DIGEST: row_digest(sequence_id, position, row)})
-        self._persister.save(self._project, self._run_id, sequence_id, position, row, "completed")
+        # Put together anew: where a state is updated, Burr copies what is replaced.
+        row = {key: value for key, value in state.get_all().items() if not key.startswith("__")}
+        row["history"], row["metrics"] = chunk, json_value(state["metrics"])
+        row["best"] = json_value(best) if best else None
+        row[DIGEST] = row_digest(sequence_id, position, row)
+        self._persister.save(self._project, self._run_id, sequence_id, position, State(row), "completed")
         if history.checks - first >= _CHUNK:
             self._anchor = (sequence_id, history)
 
@@ -277,11 +276,15 @@ def row_digest(sequence_id: int, position: str, row: Mapping[str, Any]) -> str:
 
 def _numbers_alike(value: Any) -> Any:
     """A value of JSON in which 1, 1.0 and 1e0 are the same, and 0.0 and -0.0: some databases change them."""
-    if isinstance(value, Mapping):
-        return {str(key): _numbers_alike(item) for key, item in value.items()}
+    if type(value) is float:  # most are, and to ask for a Mapping takes longer than all else
+        return value + 0.0
+    if value is None or isinstance(value, (str, bool)):
+        return value
     if isinstance(value, (list, tuple)):
         return [_numbers_alike(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, (dict, Mapping)):
+        return {str(key): _numbers_alike(item) for key, item in value.items()}
+    if not isinstance(value, (int, float)):
         return value
     try:
         return float(value) + 0.0

@@ -35,7 +35,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from burr.core import State, serde
@@ -176,7 +176,7 @@ class PhaseReport:
 
     def as_result(self) -> dict[str, Any]:
         """The report as the result of an action."""
-        return asdict(self)
+        return {name: dict(value) if isinstance(value, dict) else value for name, value in vars(self).items()}
 
 
 def recorded(state: State[Any], report: PhaseReport) -> State[Any]:
@@ -252,6 +252,8 @@ def committed(state: State[Any], checkpoint: Mapping[str, Any]) -> State[Any]:
     # A commit after an action holds what that has made of the epoch.
     if of_best and best["checkpoint"] is None and not checkpoint.get("acted"):
         best = {**best, "checkpoint": checkpoint.get("weights", checkpoint["path"])}
+    if best is state["best"] and state.get("checkpoint") == checkpoint:  # which an action may not have read
+        return state  # Burr copies what it replaces, and this is asked several times for each commit
     return state.update(checkpoint=dict(checkpoint), best=best)
 
 

@@ -180,9 +180,9 @@ class Walk:
 
     def boundary(self) -> None:
         """Run the ordinary actions that are due, and the validations that the machine asks for here."""
-        self._ordinary.run()
+        following = self._ordinary.run()
         times = 0
-        while self.is_next(Validate):
+        while self._is(following, Validate):
             times += 1
             if times > _MOST_VALIDATIONS:
                 raise MachineError(
@@ -190,7 +190,7 @@ class Walk:
                     f"{position_of(self._app)!r}. Have its transitions lead on to a TrainEpoch action."
                 )
             self._validate()
-            self._ordinary.run()
+            following = self._ordinary.run()
 
     def takes_validation(self) -> bool:
         """Whether the machine takes a validation that Lightning is about to begin.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from test_rows import after_epochs
 from burr_lightning.errors import PersisterError
 from burr_lightning.persisters import PersisterUrl, connected, opened_to_read
 from burr_lightning.persisters.redis import RedisRows
+from burr_lightning.persisters.sqlite import open_sqlite
 from burr_lightning.rows import Row, StateRows
 from burr_lightning.state import PhaseReport, initial_state, recorded
 
@@ -168,3 +170,27 @@ def test_a_row_of_redis_is_written_whole_or_not_at_all(redis: Server, run_id: st
             left[kind.__name__] = len(stored_rows(redis.url, f"{run_id}-{kind.__name__}"))
         half.close()
     assert left == {"RedisBasePersister": 1, "RedisRows": 0}
+
+
+def test_a_copy_of_the_sqlite_file_without_its_log_lacks_only_rows_that_came_one_upon_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("burr_lightning.persisters.sqlite.monotonic", lambda: now)
+    rows = open_sqlite(tmp_path / "state.sqlite")
+
+    def copied_after(numbers: range) -> int | None:
+        for number in numbers:
+            rows.save("digits", "a", number, "train_epoch", State({"said": "x" * 1500}), "completed")
+        copied = open_sqlite(shutil.copy(tmp_path / "state.sqlite", tmp_path / "copied.sqlite"))
+        newest = copied.newest_sequence_id("digits", "a")
+        copied.cleanup()
+        return newest
+
+    assert copied_after(range(1)) == 0
+    newest = copied_after(range(1, 100))
+    assert newest is not None
+    assert newest >= 60
+    now = 1.0
+    assert copied_after(range(100, 101)) == 100
+    rows.cleanup()

@@ -174,15 +174,18 @@ class Committer:
         except OSError as error:
             raise CommitError(self._folder.run_id, pending.path, error) from error
         facts = {**pending.facts, **self._digests_in(digests, pending.facts)}
+        named = committed(pending.state, facts)
         for sequence_id, position, state in pending.rows:
-            self._save_row(sequence_id, position, committed(state, facts))
+            self._save_row(
+                sequence_id, position, named if state is pending.state else committed(state, facts)
+            )
         # Only now: a checkpoint without its row is nothing that a run goes on from.
         self.facts = facts
         if "batch" in facts:
             write_partial(self._folder.path, facts)
         else:
             remove_partial(self._folder.path)
-        self.prune(self.named(pending.state))
+        self.prune(named)
 
     def named(self, state: State[Any]) -> State[Any]:
         """A state that names the newest checkpoint, once that is whole."""

@@ -17,6 +17,8 @@ _OPAQUE = (
     *(type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, random.SystemRandom),
     *(str, int, float, Path, torch.Tensor, torch.device, np.ndarray),
 )
+_PLAIN = frozenset({type(None), bool, str, int, float, FunctionType, MethodType, torch.Tensor, torch.dtype})
+"""Of these no subclass is meant: most of what objects hold is of them, and told so at once."""
 _LONGEST = 100
 """A longer list is data."""
 _MOST = 10_000
@@ -121,6 +123,8 @@ def _parts(owner: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _matters(value: Any, opaque: tuple[type, ...]) -> bool:
+    if type(value) in _PLAIN:
+        return False
     if isinstance(value, (list, tuple, dict)):
         return 0 < len(value) <= _LONGEST
     return not isinstance(value, opaque) and (isinstance(value, _Generator) or hasattr(value, "__dict__"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from burr.core.persistence import SQLitePersister
 
@@ -12,10 +14,22 @@ BUSY_SECONDS = 5.0
 """How long SQLite itself waits for another process that is writing; the tries come on top of it."""
 
 
+_SELDOM = 1.0
+"""Seconds."""
+
+
 class SQLiteRows(SQLitePersister):
     """Burr's SQLite persister, which also knows the newest step of a run, and deletes all of one."""
 
     connection: sqlite3.Connection
+    _went_on = -_SELDOM
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write a row; one that comes a second after others goes on from the log into the file itself."""
+        super().save(*args, **kwargs)
+        if monotonic() - self._went_on >= _SELDOM:
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._went_on = monotonic()
 
     def newest_sequence_id(self, partition_key: str, app_id: str) -> int | None:
         """The newest step of a run that has a row."""
@@ -64,8 +78,9 @@ def _prepare(rows: SQLiteRows) -> None:
     if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         execute("PRAGMA journal_mode=WAL").fetchone()
     execute("PRAGMA synchronous=FULL")
-    # Each row goes on into the file itself: whoever copies that alone has all but the last of them.
-    execute("PRAGMA wal_autocheckpoint=1")
+    # A row is flushed in the log. To go on into the file itself takes three flushes more: that is done with
+    # each row where they come seldom, and else for about twenty rows together.
+    execute("PRAGMA wal_autocheckpoint=64")
     # A damaged index can hide the newest rows without an error: about 2 s for each GB of rows tell.
     if (found := execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(found)
