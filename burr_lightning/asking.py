@@ -17,7 +17,8 @@ from .committing import RunCommits
 from .errors import MachineError, NotAskedError
 from .layout import RunFolder
 from .lightning_signals import SharedSigterm
-from .pausing import Block, Pause, tell
+from .pausing import Block, Pause
+from .pausing.pause import tell
 from .prompting import Overtaken, prompted
 from .questions import Answer, Question
 from .ranks import Ranks

@@ -47,7 +47,9 @@ from .machines.chosen import chosen_machine
 from .metric import Mode, checked_mode
 from .module_hooks import hooks_of
 from .opening import OpenRun
-from .pausing import OnPause, Wait, checked_on_pause, checked_wait
+from .pausing import OnPause, Wait
+from .pausing.pause import checked_on_pause
+from .pausing.ways import checked_wait
 from .persisters import PersisterUrl
 from .phase_hooks import PhaseHooks
 from .ranks import Ranks

@@ -35,7 +35,8 @@ def curves_figure(run: Run, metrics: Sequence[str] = ()) -> Any:
         UnknownMetricError: If nothing has logged one of ``metrics``.
 
     Example:
-        >>> curves_figure(Run.open("digits")).savefig("digits.png")  # doctest: +SKIP
+        >>> from burr_lightning.testing import scripted_run
+        >>> curves_figure(scripted_run("digits", val_loss=[0.9, 0.5])).savefig("digits.png")
     """
     monitor = _monitor(run)
     return plot_run(_title(run), run.history, run.path, monitor, run.best, marks_of(run), metrics=metrics)
@@ -54,7 +55,8 @@ def timeline_figure(run: Run) -> Any:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
 
     Example:
-        >>> timeline_figure(Run.open("digits")).savefig("digits-timeline.png")  # doctest: +SKIP
+        >>> from burr_lightning.testing import scripted_run
+        >>> timeline_figure(scripted_run("digits", val_loss=[0.9, 0.5])).savefig("timeline.png")
     """
     known = run.rows_error is None
     committed = {commit.sequence_id for commit in run.commits} if known else None
@@ -79,7 +81,9 @@ def overlay_figure(runs: Sequence[Run], metrics: Sequence[str] = ()) -> Any:
         UnknownMetricError: If no run has logged one of ``metrics``.
 
     Example:
-        >>> overlay_figure(list_runs("digits"), ["val_loss"]).savefig("digits.png")  # doctest: +SKIP
+        >>> from burr_lightning.testing import scripted_run
+        >>> runs = [scripted_run("a", val_loss=[0.9, 0.5]), scripted_run("b", val_loss=[0.8, 0.6])]
+        >>> overlay_figure(runs, ["val_loss"]).savefig("both.png")
     """
     ids = [run.run_id for run in runs]
     curves = [
@@ -109,7 +113,9 @@ def tree_figure(runs: Sequence[Run], title: str = "") -> Any:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
 
     Example:
-        >>> tree_figure(list_runs("digits")).savefig("forks.png")  # doctest: +SKIP
+        >>> from burr_lightning.testing import scripted_run
+        >>> run = scripted_run("digits", val_loss=[0.9, 0.5])
+        >>> tree_figure([run, run.fork(epoch=0, run_id="lower")]).savefig("forks.png")
     """
     return plot_tree(branches_of(runs), title)
 

@@ -7,7 +7,17 @@ from difflib import get_close_matches
 
 from burr.core.graph import Graph
 
-from .actions import BestModel, Evaluate, PhaseAction, Rollback, TrainEpoch
+from .actions import (
+    BestModel,
+    Call,
+    Evaluate,
+    OrdinaryAction,
+    PhaseAction,
+    ProcessData,
+    Review,
+    Rollback,
+    TrainEpoch,
+)
 from .errors import MachineError
 from .graphs import PROVIDED_INPUTS, entrypoint, is_terminal, reachable, successors
 from .state import initial_state
@@ -25,8 +35,8 @@ def checked_machine(graph: object, keys: Collection[str] = ()) -> Graph:
         MachineError: If it is no Burr graph, has no `TrainEpoch` action, has actions that cannot be
             reached or transitions that cannot be taken, ends nowhere, has actions from which it never
             returns to the training, an action that asks for an input which looks mistyped, a
-            condition that reads a key which nobody writes, or an ordinary action that writes one which
-            the training itself does.
+            condition that reads a key which nobody writes, or an action of the user's that writes one
+            of the run's own.
     """
     if not isinstance(graph, Graph):
         raise MachineError(
@@ -225,10 +235,13 @@ _OF_THE_TRAINING = {
 
 
 def _refuse_keys_of_the_run(graph: Graph) -> None:
+    all_keys = {*initial_state({}, None, None)} - {"stop_reason"}
     for action in graph.actions:
-        taken = sorted(_OF_THE_TRAINING & {*action.writes})
+        ready_made = isinstance(action, (OrdinaryAction, ProcessData, BestModel, Review))
+        of_the_run = _OF_THE_TRAINING if ready_made and not isinstance(action, Call) else all_keys
+        taken = sorted(of_the_run & {*action.writes})
         if taken and not isinstance(action, PhaseAction):
             raise MachineError(
-                f"BurrCallback(machine=...): the action {action.name!r} writes {', '.join(taken)}: that "
-                f"says how far the training is, and is the run's own. Write a key of another name."
+                f"BurrCallback(machine=...): the action {action.name!r} writes {', '.join(taken)}, "
+                f"which is the run's own. Write a key of another name."
             )

@@ -104,7 +104,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Question:
-    """What a run waits for."""
+    """What a run waits for.
+
+    Example:
+        >>> question = Question(6, "review", "Go on with the training?", (), None, 2, 0.0)
+        >>> question.text, question.epoch
+        ('Go on with the training?', 2)
+    """
 
     number: int
     """The step of the machine that waits: no other question of the run has it."""
@@ -185,7 +191,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a human said."""
+    """What a human said.
+
+    Example:
+        >>> answer = Answer({"verdict": "go"}, "It still learns.", "ada", "python", 0.0)
+        >>> Answer.from_json(answer.as_json()) == answer
+        True
+    """
 
     values: dict[str, Any]
     """The values that were asked for; those that were left out are not there."""

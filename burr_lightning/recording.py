@@ -16,7 +16,12 @@ __all__ = ["Recording", "Series"]
 
 @dataclass(frozen=True)
 class Series:
-    """The values of one metric, in the order in which they were logged."""
+    """The values of one metric, in the order in which they were logged.
+
+    Example:
+        >>> Series(at=[0, 2], values=[0.9, 0.7]).values
+        [0.9, 0.7]
+    """
 
     at: Sequence[int] | NDArray[np.int64]
     """The number of the check that each value was logged at, 0-based, rising."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pickle
 from copy import deepcopy
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from .pickling import packed
 

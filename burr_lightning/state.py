@@ -176,7 +176,8 @@ class PhaseReport:
 
     def as_result(self) -> dict[str, Any]:
         """The report as the result of an action."""
-        return {name: dict(value) if isinstance(value, dict) else value for name, value in vars(self).items()}
+        copied = {name: dict(value) for name, value in vars(self).items() if isinstance(value, dict)}
+        return {**vars(self), **copied, "shadow": {name: dict(seen) for name, seen in self.shadow.items()}}
 
 
 def recorded(state: State[Any], report: PhaseReport) -> State[Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from sphinx.errors import ExtensionError
 from sphinx.util.nodes import make_refnode
 
 from burr_lightning import __version__
+from burr_lightning.cli import main
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -85,6 +88,16 @@ def rewrite_links(source: str, page: Path, written: Path) -> str:
 def _read(app: Any, name: str, source: list[str]) -> None:
     page = HERE / f"{name}.md"
     source[0] = rewrite_links(source[0], page, page)
+    if name == "reference/options":
+        source[0] += "".join(_helps(main, "burr-lightning"))
+
+
+def _helps(command: click.Command, path: str) -> Iterator[str]:
+    """A section for each command, with what it says of itself."""
+    with click.Context(command, info_name=path, max_content_width=100, terminal_width=100) as context:
+        yield f"\n## `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
+    for name, each in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _helps(each, f"{path} {name}")
 
 
 def _included(app: Any, path: Path, name: str, source: list[str]) -> None:

@@ -41,7 +41,7 @@ PAGES = [
 ]
 
 _BLOCK = re.compile(
-    r"^(?:<!-- not run: .+? -->\n\n?(?P<left>))?"
+    r"^(?:<!-- not run: [^\n]+? -->\n\n?(?P<left>))?"
     r"(?P<indent> *)```(?P<language>\S+)[^\n]*\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -49,6 +49,8 @@ _NAMED = re.compile(r"# ([\w./-]+\.py)\n")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _OPERATOR = re.compile(r"[();<>|&]+")
 _SHOWN = ("diff", "ini", "json", "nginx", "text", "toml", "yaml")
+_DIRECTIVES = ("{eval-rst}", "{include}", "{toctree}")
+"""Of MyST, which Sphinx checks."""
 _FILES = ("cat", "cp", "ls", "mkdir", "mv", "rm")
 _ELSEWHERE = ("cd", "export", "sbatch", "scancel", "scontrol", "squeue", "srun", "ssh")
 """Of the shell, of SLURM, of other machines: known without being here."""
@@ -99,7 +101,9 @@ class Reader:
         folder.mkdir()
         self.folder, self.said = folder, {}
         self._environment = monkeypatch
-        monkeypatch.delenv("BURR_LIGHTNING_HOME", raising=False)
+        for name in [*os.environ]:
+            if name.startswith(("BURR_LIGHTNING_", "RAY_ADDRESS", "SLURM_")):
+                monkeypatch.delenv(name)
         monkeypatch.setenv("HOME", str(folder.parent / "home"))
         known = [path for path in [os.environ.get("PYTHONPATH")] if path]
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "examples"), *known]))
@@ -129,7 +133,7 @@ class Reader:
                 ["bash", "-n"], input=block.code, capture_output=True, text=True, check=False
             )
             _succeeded("bash -n", done)
-        elif block.language not in _SHOWN and not block.language.startswith("{"):
+        elif block.language not in (*_SHOWN, *_DIRECTIVES):
             raise PageError(f"a language that nothing is known of: {block.language}")
 
     def _python(self, number, code):
@@ -248,6 +252,7 @@ def _check_requirements(arguments):
     """See that pip is told what it can install, with extras that there are."""
     project = (ROOT / "pyproject.toml").read_text().partition("[project.optional-dependencies]\n")[2]
     extras = set(re.findall(r"^(\w+) = \[", project.partition("\n[")[0], re.MULTILINE))
+    _true(arguments[:1] == ("install",), f"only pip install is known here, not: pip {' '.join(arguments)}")
     for word in arguments[1:]:
         if word.startswith("-") or word.endswith((".txt", ".whl")):
             continue

@@ -73,6 +73,7 @@ def _as_started(words, folder, files):
     sys.argv[:] = words
     sys.orig_argv[:] = [sys.executable, *words]
     multiprocessing.process._parent_process = None
+    multiprocessing.context._default_context._actual_context = None
     multiprocessing.process.ORIGINAL_DIR = os.getcwd()
     launch._FOLDER, launch._PROCESS = os.getcwd(), secrets.token_hex(8)
     warnings.resetwarnings()

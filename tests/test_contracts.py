@@ -2,17 +2,31 @@
 
 import random
 
+import numpy as np
 import pytest
 from burr.core import Condition, action
 from burr.core.persistence import InMemoryPersister, SQLitePersister
 
 from burr_lightning.actions import Freeze, OrdinaryAction, RestartSchedule, SetLearningRate
-from burr_lightning.conditions import StopCondition, diverged, max_epochs, not_finite, plateau, reached
+from burr_lightning.conditions import (
+    StopCondition,
+    diverged,
+    max_epochs,
+    max_steps,
+    not_finite,
+    plateau,
+    reached,
+)
+from burr_lightning.machines import in_this_stage
 from burr_lightning.persisters import PersisterUrl, connected
 from burr_lightning.testing import check_action, check_condition, check_persister
 
 HISTORY = [{"val_loss": value, "val_acc": 1 - value} for value in (0.9, 0.5, 0.6, 0.7, 9.0)]
 HISTORY[0].pop("val_acc")
+
+
+def numpys_truth():
+    return StopCondition("numpys", ["epoch"], lambda state: (np.int64(state["epoch"]) >= 2, "two"))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +37,10 @@ HISTORY[0].pop("val_acc")
         (diverged("val_loss", 5.0) & ~max_epochs(2), None),
         (not_finite("val_loss"), None),
         (Condition.expr("epoch >= 2"), 2),
+        (Condition.expr("best is not None"), None),
+        (in_this_stage(max_epochs(2)), 1),
+        (max_steps(4), 3),
+        (numpys_truth(), 2),
         (Condition.expr("epoch >= 2") & plateau("val_loss", 1), 2),
     ],
     ids=str,
@@ -108,6 +126,17 @@ class KeepsToItself(OrdinaryAction):
         return {"count": KeepsToItself.counted}
 
 
+@action(reads=["epoch"], writes=[])
+def stops(state, trainer):
+    trainer.should_stop = state["epoch"] == 1
+    return state
+
+
+def test_a_run_that_ends_by_itself_is_no_run_that_was_interrupted():
+    with pytest.raises(AssertionError, match="ended before its third epoch"):
+        check_action(stops)
+
+
 def test_an_action_that_keeps_something_to_itself_is_told_so():
     with pytest.raises(
         AssertionError, match=r"has count=\d+; at one go it is 4\. An action may keep nothing"
@@ -139,7 +168,7 @@ def test_burr_s_persister_and_ours_keep_their_contract():
 
 
 def test_a_persister_that_forgets_is_told_so():
-    with pytest.raises(AssertionError, match="InMemoryPersister has lost the row of step 0"):
+    with pytest.raises(AssertionError, match="It has lost the row of step 0"):
         check_persister(InMemoryPersister)
 
 

@@ -27,6 +27,8 @@ WRONG = {
     "```console\nls nothing\n```": "ls nothing: exit status",
     "```bash\nif true\n```": "bash -n: exit status",
     "```pyhton\n1\n```": "a language that nothing is known of",
+    "```{code-block} python\n1\n```": "a language that nothing is known of",
+    "```console\npip instal ruff\n```": "only pip install is known here",
     "<!-- not run: it is slow -->\n```python\n1\n```": "run in any case",
 }
 

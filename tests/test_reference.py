@@ -26,6 +26,7 @@ PUBLIC = [
     "burr_lightning.stopping",
     "burr_lightning.testing",
     "burr_lightning.tuning",
+    "burr_lightning.tuning.figures",
     "burr_lightning.tuning.ray",
 ]
 """The public modules; a name that several have is documented with the first."""

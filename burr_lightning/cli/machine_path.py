@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -51,5 +51,5 @@ def _step(same: tuple[Step, ...], running: bool) -> Text:
 def _open(step: Step, running: bool) -> Text:
     if not running:
         return Text(step.action).append(" ✗ cut off", style="yellow")
-    so_far = (datetime.now(timezone.utc) - step.started.astimezone()).total_seconds()
+    so_far = (datetime.now(UTC) - step.started.astimezone()).total_seconds()
     return Text(step.action).append(f" … running for {duration(max(so_far, 0.0))}", style="cyan")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 from burr.core import Condition, State
 
 from .columns import Columns
@@ -110,8 +111,10 @@ class StopCondition(Condition):
 
     def _found(self, state: State[Any]) -> tuple[bool | None, str]:
         match self._check(state):
-            case (truth, str(text)):
+            case (True | False | None as truth, str(text)):
                 return truth, text
+            case (np.bool_() as truth, str(text)):
+                return bool(truth), text
             case other:
                 raise TypeError(
                     f"StopCondition({self.name!r}, check=...): check returned {other!r}, and must return two "

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from burr.core import Condition, State
 from burr.core.graph import Graph
 from lightning.pytorch import Callback, LightningModule
-from typing_extensions import Self
 
 from ..actions import Training
 from ..callback import BurrCallback

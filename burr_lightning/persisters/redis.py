@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import redis
@@ -44,7 +44,7 @@ class RedisRows(RedisBasePersister):
             "position": position,
             "state": json.dumps(state.serialize(**self.serde_kwargs)),
             "status": status,
-            "created_at": datetime.now(timezone.utc).isoformat(),
+            "created_at": datetime.now(UTC).isoformat(),
         }
         with self.connection.pipeline(transaction=True) as transaction:
             transaction.watch(key)

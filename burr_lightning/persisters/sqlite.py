@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -28,8 +29,9 @@ class SQLiteRows(SQLitePersister):
         """Write a row; one that comes a second after others goes on from the log into the file itself."""
         super().save(*args, **kwargs)
         if monotonic() - self._went_on >= _SELDOM:
-            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._went_on = monotonic()
+            with suppress(sqlite3.OperationalError):  # the row is there, and goes on with the next one
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def newest_sequence_id(self, partition_key: str, app_id: str) -> int | None:
         """The newest step of a run that has a row."""

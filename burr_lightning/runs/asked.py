@@ -66,7 +66,13 @@ class AskedRun(OpenedRun):
             AnswerError: If a value is missing, unknown or of another kind; the question stays open.
 
         Example:
-            >>> Run.open("digits").answer("go", lr=1e-4, comment="It still learns.")  # doctest: +SKIP
+            >>> from burr_lightning import BurrCallback
+            >>> from burr_lightning.conditions import max_epochs
+            >>> from burr_lightning.testing import scripted_run
+            >>> burr = BurrCallback("asks", monitor="val_loss", review_when=max_epochs(1))
+            >>> run = scripted_run(burr, val_loss=[0.9, 0.5])
+            >>> run.answer("go", lr=1e-4, comment="It still learns.").values
+            {'verdict': 'go', 'lr': 0.0001}
         """
         given = values if verdict is None else {"verdict": verdict, **values}
         return self.give_answer(given, comment=comment, by=by, via="python")

@@ -12,7 +12,14 @@ from ..rows import StateRows
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: a row, and the checkpoint that it names."""
+    """A commit: a row, and the checkpoint that it names.
+
+    Example:
+        >>> from burr_lightning.testing import scripted_run
+        >>> newest = scripted_run("digits", val_loss=[0.9, 0.5]).commits[-1]
+        >>> newest.epoch, newest.exists
+        (1, True)
+    """
 
     sequence_id: int
     """The step of the machine that it was made after."""

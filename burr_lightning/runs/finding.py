@@ -13,7 +13,12 @@ from .run import Run
 
 
 class Runs(list[Run]):
-    """Runs, as a table in a notebook."""
+    """Runs, as a table in a notebook.
+
+    Example:
+        >>> Runs() == []
+        True
+    """
 
     def _repr_html_(self) -> str:
         return runs_as_html(self)

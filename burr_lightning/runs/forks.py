@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from typing_extensions import Self
+from typing import Any, Literal, Self
 
 from ..commits.run_files import RunFiles
 from ..layout import new_run_id
@@ -106,8 +104,11 @@ class ForkableRun(OpenedRun):
             BurrLightningError: If the rows cannot be reached; see `rows_error`.
 
         Example:
-            >>> run = Run.open("digits")  # doctest: +SKIP
-            >>> run.fork(epoch=12, run_id="lower-lr", hparams={"lr": 1e-4})  # doctest: +SKIP
+            >>> from burr_lightning.testing import scripted_run
+            >>> run = scripted_run("digits", val_loss=[0.9, 0.5])
+            >>> fork = run.fork(epoch=0, run_id="lower-lr", hparams={"lr": 1e-4})
+            >>> fork.run_id, list(fork.history["val_loss"])
+            ('lower-lr', [0.9])
         """
         new = run_id if run_id is not None else new_run_id()
         with StoredRows(self._given, "Run.fork", strict=True) as stored:

@@ -128,8 +128,8 @@ class Run(AskedRun, ForkableRun):
             BurrLightningError: If the rows cannot be reached; see `rows_error`.
 
         Example:
-            >>> [run] = list_runs()  # doctest: +SKIP
-            >>> run.verify().sound  # doctest: +SKIP
+            >>> from burr_lightning.testing import scripted_run
+            >>> scripted_run("digits", val_loss=[0.9, 0.5]).verify().sound
             True
         """
         from ..commits.run_files import RunFiles

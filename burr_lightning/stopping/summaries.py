@@ -97,6 +97,11 @@ class FixedEpochs:
     After the baseline of arXiv 2404.04111, which drops all but the best candidates after i epochs and holds
     the predictive performance that is found in the end against the epochs consumed. Here nothing is chosen
     between histories: what counts is the mean of each one's own regret.
+
+    Example:
+        >>> import numpy as np
+        >>> FixedEpochs.of([np.array([0.5, 0.1, 0.0])]).regrets.tolist()
+        [0.5, 0.1, 0.0]
     """
 
     costs: NDArray[np.float64]

@@ -5,6 +5,7 @@ from .of_conditions import check_condition
 from .of_persisters import check_persister
 from .scripted import ScriptedModule, scripted_loader
 from .scripted_human import ScriptedHuman
+from .scripted_run import scripted_run
 
 __all__ = [
     "ScriptedHuman",
@@ -13,4 +14,5 @@ __all__ = [
     "check_condition",
     "check_persister",
     "scripted_loader",
+    "scripted_run",
 ]

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 from burr.core.graph import Graph, GraphBuilder
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from ..actions import BestModel, ProcessData, TrainEpoch, Validate
 from ..callback import BurrCallback
 from ..machines import FINISHED, VALIDATION_DUE
+from .holding import hold
 from .scripted import ScriptedModule, scripted_loader
 
 _EPOCHS, _INTERRUPTED = 4, 2
@@ -52,16 +54,19 @@ def check_action(
     make = module if module is not None else lambda: ScriptedModule(val_loss=[0.9, 0.7, 0.5, 0.4])
     with tempfile.TemporaryDirectory() as folder:
         whole, weights = _trained(action, make, f"{folder}/whole", initial_state, [])
+        interrupts = _Interrupts()
         with suppress(_InterruptedError):
-            _trained(action, make, f"{folder}/parts", initial_state, [_Interrupts()])
+            _trained(action, make, f"{folder}/parts", initial_state, [interrupts])
+        hold(interrupts.came, "The run has ended before its third epoch, so nothing was interrupted.")
         parts, other_weights = _trained(action, make, f"{folder}/parts", initial_state, [])
     for key, value in whole.items():
-        assert repr(parts[key]) == repr(value), (
+        hold(
+            repr(parts[key]) == repr(value),
             f"The run that was interrupted and gone on with has {key}={parts[key]!r}; at one go it is "
-            f"{value!r}. An action may keep nothing beside the state, the module and the trainer."
+            f"{value!r}. An action may keep nothing beside the state, the module and the trainer.",
         )
     differing = [name for name, value in weights.items() if not torch.equal(value, other_weights[name])]
-    assert not differing, f"The run that was interrupted and gone on with has other weights in {differing}."
+    hold(not differing, f"The run that was interrupted and gone on with has other weights in {differing}.")
     return whole
 
 
@@ -73,8 +78,7 @@ def _trained(
     others: list[Callback],
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """What the action has written, and the weights."""
-    seed_everything(0, verbose=False)
-    module, graph = make(), _machine(action)
+    graph = _machine(action)
     burr = BurrCallback(
         "checked", machine=graph, initial_state=initial_state, root_dir=root_dir, tracker=False
     )
@@ -84,8 +88,12 @@ def _trained(
         "enable_model_summary": False,
         "accelerator": "cpu",
     }
-    trainer = Trainer(max_epochs=_EPOCHS, callbacks=[burr, *others], **quiet)
-    trainer.fit(module, scripted_loader(), scripted_loader())
+    with isolate_rng():
+        torch.manual_seed(0)
+        module = make()
+        trainer = Trainer(max_epochs=_EPOCHS, callbacks=[burr, *others], **quiet)
+        trainer.fit(module, scripted_loader(), scripted_loader())
+    hold(not burr.paused, "The run waits for a human, so that nothing could be compared.")
     [checked] = [each for each in graph.actions if each.name == "checked"]
     return {key: burr.state[key] for key in checked.writes}, module.state_dict()
 
@@ -120,7 +128,10 @@ class _InterruptedError(Exception):
 class _Interrupts(Callback):
     """Ends the training when its third epoch begins."""
 
+    came = False
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epochs before are over."""
         if trainer.current_epoch == _INTERRUPTED:
+            self.came = True
             raise _InterruptedError

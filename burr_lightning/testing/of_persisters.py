@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from burr.core import State
@@ -11,6 +12,7 @@ from burr.core.persistence import BaseStatePersister
 
 from ..rows import StateRows
 from ..state import PhaseReport, initial_state, recorded
+from .holding import hold
 
 _EPOCHS = 20
 _ODD = {"loss": 1e-7, "acc": math.nan, "large": 1e300, "zero": -0.0, "endless": math.inf}
@@ -24,7 +26,8 @@ def check_persister(opens: Callable[[], BaseStatePersister]) -> None:
 
     Args:
         opens: Opens the persister, ready to be used, on a store that has no rows of ``check-persister``;
-            it is called several times, as by processes one after another.
+            it is called several times, as by processes one after another; each is closed in the end,
+            where it has a ``cleanup``.
 
     Raises:
         AssertionError: If it breaks a rule; the text says which.
@@ -37,31 +40,45 @@ def check_persister(opens: Callable[[], BaseStatePersister]) -> None:
         ...     return persister
         >>> check_persister(opens)
     """
-    name, states = type(opens()).__name__, list(_states())
-    rows = StateRows(opens(), "check-persister", "run")
-    assert rows.newest() is None, f"{name} gives a row of a run that has none."
+    states = list(_states())
+    with ExitStack() as opened:
+
+        def connected(project: str, run_id: str) -> StateRows:
+            persister = opens()
+            if hasattr(persister, "cleanup"):
+                opened.callback(persister.cleanup)
+            return StateRows(persister, project, run_id)
+
+        _check(states, connected)
+
+
+def _check(states: list[State[Any]], connected: Callable[[str, str], StateRows]) -> None:
+    rows = connected("check-persister", "run")
+    hold(rows.newest() is None, "It gives a row of a run that has none.")
     for number, state in enumerate(states):
         rows.save(2 * number, "validate", state)
-    StateRows(opens(), "check-persister", "another").save(999, "train_epoch", states[0])
-    StateRows(opens(), "check-persister-too", "run").save(999, "train_epoch", states[0])
-    again = StateRows(opens(), "check-persister", "run")
+    connected("check-persister", "another").save(999, "train_epoch", states[0])
+    connected("check-persister-too", "run").save(999, "train_epoch", states[0])
+    again = connected("check-persister", "run")
     for number, state in enumerate(states):
         row = again.at(2 * number)
-        assert row is not None, f"{name} has lost the row of step {2 * number}."
-        _check_same(name, row.state, state)
-    assert again.at(1) is None, f"{name} gives a row of a step that has none."
+        if row is None:
+            raise AssertionError(f"It has lost the row of step {2 * number}.")
+        _check_same(row.state, state)
+    hold(again.at(1) is None, "It gives a row of a step that has none.")
     newest = again.newest()
-    assert newest is not None, f"{name} has rows, and gives no newest one."
+    if newest is None:
+        raise AssertionError("It has rows, and gives no newest one.")
     place = newest.sequence_id, newest.position
-    assert place == (2 * _EPOCHS - 2, "validate"), f"{name} says that the newest row is {place}."
-    _check_same(name, newest.state, states[-1])
+    hold(place == (2 * _EPOCHS - 2, "validate"), f"It says that the newest row is {place}.")
+    _check_same(newest.state, states[-1])
 
 
-def _check_same(name: str, found: State[Any], written: State[Any]) -> None:
+def _check_same(found: State[Any], written: State[Any]) -> None:
     for key, value in written.get_all().items():
         # As text, for NaN is not equal to itself, and -0.0 is to 0.0.
         same = found.get(key) == value if key == "history" else repr(found.get(key)) == repr(value)
-        assert same, f"{name} gives {key!r} back as {found.get(key)!r}; written was {value!r}."
+        hold(same, f"It gives {key!r} back as {found.get(key)!r}; written was {value!r}.")
 
 
 def _states() -> Iterator[State[Any]]:

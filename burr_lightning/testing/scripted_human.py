@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,6 @@ class ScriptedHuman:
 
     Args:
         answers: What is answered: a verdict, or the values by name.
-        root_dir: Where runs are kept, as in `BurrCallback`.
         persister: As in `BurrCallback`, where rows are elsewhere.
 
     Attributes:
@@ -46,12 +44,11 @@ class ScriptedHuman:
     def __init__(
         self,
         *answers: str | Mapping[str, Any],
-        root_dir: str | os.PathLike[str] | None = None,
         persister: str | Place | None = None,
     ) -> None:
         self.asked: list[Question] = []
         self._answers = answers
-        self._root_dir, self._persister = root_dir, persister
+        self._persister = persister
 
     def __call__(self, pause: Pause) -> None:
         """Answer one question.
@@ -68,5 +65,6 @@ class ScriptedHuman:
         answer = self._answers[len(self.asked)]
         self.asked.append(pause.question)
         values = {"verdict": answer} if isinstance(answer, str) else dict(answer)
-        run = Run.open(pause.run_id, pause.project, root_dir=self._root_dir, persister=self._persister)
+        root_dir = pause.folder.parent.parent if pause.folder is not None else None
+        run = Run.open(pause.run_id, pause.project, root_dir=root_dir, persister=self._persister)
         run.give_answer(values, via="python", by="ScriptedHuman")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .reading import StudyReader
     from .trial_record import TrialRecord
 
+__all__ = ["history_figure", "importance_figure", "parallel_figure", "slices_figure", "workers_figure"]
+
 _LONGEST = 180
 """Characters of a title."""
 _NOTE = (
@@ -54,7 +56,11 @@ def history_figure(study: StudyReader) -> Any:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
 
     Example:
-        >>> history_figure(Study.open("search")).savefig("search.png")  # doctest: +SKIP
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> space = {"x": FloatDistribution(0, 1)}
+        >>> study = Study(lambda trial: trial.params["x"], space, n_trials=3, executor=InProcess()).run()
+        >>> history_figure(study).savefig("search.png")
     """
     return plot_progress(_title(study), _tried(study), _objectives(study))
 

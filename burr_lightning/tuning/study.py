@@ -233,6 +233,15 @@ class OpenedStudy(StudyReader):
 
     Raises:
         StudyNotFoundError: If there is no such study.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess
+        >>> space = {"x": FloatDistribution(0, 1)}
+        >>> options = dict(n_trials=2, executor=InProcess(), run_id="x")
+        >>> ran = Study(lambda trial: trial.params["x"], space, **options).run()
+        >>> len(Study.open("x").trials)
+        2
     """
 
     def __init__(self, folder: StudyFolder, persister: Place | None) -> None:
