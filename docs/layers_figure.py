@@ -31,7 +31,7 @@ LINE, BETWEEN = 0.12, 0.12
 
 def layer_names() -> list[str]:
     """What `CONTRIBUTING.md` calls the layers."""
-    table = (ROOT / "CONTRIBUTING.md").read_text().split("| layer | modules |")[1]
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("| layer | modules |")[1].split("\n\n")[0]
     names = re.findall(r"^\| ([^|-][^|]*) \| `", table, re.MULTILINE)
     assert len(names) == len(LAYERS), f"{len(names)} layers have a name, and there are {len(LAYERS)}"
     return names
