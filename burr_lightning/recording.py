@@ -34,6 +34,11 @@ class Recording:
     """The history of a run that is over, or so far, in columns of one entry per check.
 
     A check is a boundary at which a stop condition is asked: a validation pass, or the end of an epoch.
+
+    Example:
+        >>> recording = Recording.of_epochs({"val_loss": [0.9, 0.7]}, name="first")
+        >>> recording.name, len(recording), recording.finished_epochs.tolist()
+        ('first', 2, [1, 2])
     """
 
     epochs: NDArray[np.int64]

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 
 import pytest
@@ -52,6 +53,26 @@ def documented(directive=r"(?:auto\w+|py:\w+)"):
 
 def test_every_public_name_is_documented_once_and_no_other():
     assert sorted(documented()) == public_names()
+
+
+def test_every_public_class_and_function_but_errors_has_an_example_that_runs():
+    """Errors are raised by others, whose pages and tests quote them."""
+    without = []
+    for full in public_names():
+        home, _, name = full.rpartition(".")
+        value = getattr(importlib.import_module(home), name)
+        if not inspect.isfunction(value) and not inspect.isclass(value):
+            continue
+        if inspect.isclass(value) and issubclass(value, Exception):
+            continue
+        texts = [
+            value.__doc__ or "",
+            *(getattr(each, "__doc__", None) or "" for each in vars(value).values()),
+        ]
+        lines = [line for text in texts for line in text.splitlines() if ">>>" in line]
+        if not any("+SKIP" not in line for line in lines):
+            without.append(full)
+    assert without == []
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -20,6 +20,14 @@ class Training(Protocol):
     """What ready-made actions ask of the training: the input ``training``, given at a boundary.
 
     Actions decide; whoever drives the machine acts on the trainer.
+
+    Example:
+        >>> from burr_lightning.actions import SetLearningRate
+        >>> class Notes:  # for a test of an action; a run's own acts on the trainer
+        ...     def scale_learning_rates(self, factor, groups=None):
+        ...         return [0.1 * factor]
+        >>> SetLearningRate(factor=0.5).run({}, training=Notes())["learning_rates"]
+        [0.05]
     """
 
     def roll_back(self, to: Kept, state: State[Any], *, skip_data: bool) -> dict[str, Any]:

@@ -17,6 +17,13 @@ class PhaseFeed:
     """What flows into an open phase action: its batches as they happen, its report at the end.
 
     Burr copies an action when it is named, so an open phase is kept outside the action.
+
+    Example:
+        >>> feed = PhaseFeed()
+        >>> feed.saw(0), feed.saw(1)
+        (None, None)
+        >>> feed.first_batch, feed.last_batch
+        (0, 1)
     """
 
     def __init__(self) -> None:

@@ -77,6 +77,14 @@ def parallel_figure(study: StudyReader) -> Any:
     Raises:
         NotDrawnError: If no trial came to a value yet.
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+        >>> options = dict(n_trials=3, executor=InProcess())
+        >>> study = Study(lambda trial: trial.params["x"], space, **options).run()
+        >>> parallel_figure(study).savefig("search.png")
     """
     tried = _valued(study, "parallel")
     best = [trial.number for trial in study.best_trials]
@@ -95,6 +103,14 @@ def slices_figure(study: StudyReader) -> Any:
     Raises:
         NotDrawnError: If no trial came to a value yet.
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+        >>> options = dict(n_trials=3, executor=InProcess())
+        >>> study = Study(lambda trial: trial.params["x"], space, **options).run()
+        >>> slices_figure(study).savefig("search.png")
     """
     tried = _valued(study, "slices")
     return plot_slices(_title(study), tried, _objectives(study), _parameters(study, "slices"))
@@ -112,6 +128,14 @@ def importance_figure(study: StudyReader) -> Any:
     Raises:
         NotDrawnError: If fewer than two trials have finished, or the distributions are not known.
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+        >>> options = dict(n_trials=12, executor=InProcess())
+        >>> study = Study(lambda trial: trial.params["x"], space, **options).run()
+        >>> importance_figure(study).savefig("search.png")
     """
     shares = importance_of(study)
     count = sum(trial.status == "finished" for trial in study.trials)
@@ -136,6 +160,14 @@ def workers_figure(study: StudyReader) -> Any:
 
     Raises:
         MissingExtraError: Without matplotlib, which the extra ``plot`` brings.
+
+    Example:
+        >>> from optuna.distributions import FloatDistribution
+        >>> from burr_lightning.tuning import InProcess, Study
+        >>> space = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+        >>> options = dict(n_trials=3, executor=InProcess())
+        >>> study = Study(lambda trial: trial.params["x"], space, **options).run()
+        >>> workers_figure(study).savefig("search.png")
     """
     attempts = study.attempts
     last = max((each.ended or each.began for each in attempts), default=0.0)
