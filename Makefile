@@ -27,7 +27,7 @@ lint: .venv/test.stamp
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-types: .venv/test.stamp
+types: .venv/test.stamp .venv/docs.stamp
 	.venv/bin/mypy
 
 unit: .venv/test.stamp
