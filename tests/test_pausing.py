@@ -80,7 +80,7 @@ def fit(make_trainer):
 
 def asks(review, *, when_=None, first=False, last=False):
     """A machine that goes to one waiting action: in the middle, before the training, or at its end."""
-    when_ = when_ or CAN_PAUSE & since_review(max_epochs(2))
+    when_ = CAN_PAUSE & since_review(max_epochs(2)) if when_ is None else when_
     phases = ["train_epoch", "validate"]
     middle = [] if first or last else [(phases, "ask", when_)]
     end = [(phases, "ask", FINISHED), ("ask", "best_model")] if last else [(phases, "best_model", FINISHED)]
