@@ -1,12 +1,15 @@
 """The contracts for users' own parts: ours keep them, and parts that break a rule are told which."""
 
+import os
 import random
 
 import numpy as np
 import pytest
+import torch
 from burr.core import Condition, action
 from burr.core.persistence import InMemoryPersister, SQLitePersister
 
+from burr_lightning import BurrCallback
 from burr_lightning.actions import Freeze, OrdinaryAction, RestartSchedule, SetLearningRate
 from burr_lightning.conditions import (
     StopCondition,
@@ -18,8 +21,15 @@ from burr_lightning.conditions import (
     reached,
 )
 from burr_lightning.machines import in_this_stage
+from burr_lightning.pausing import Block
 from burr_lightning.persisters import PersisterUrl, connected
-from burr_lightning.testing import check_action, check_condition, check_persister
+from burr_lightning.testing import (
+    ScriptedHuman,
+    check_action,
+    check_condition,
+    check_persister,
+    scripted_run,
+)
 
 HISTORY = [{"val_loss": value, "val_acc": 1 - value} for value in (0.9, 0.5, 0.6, 0.7, 9.0)]
 HISTORY[0].pop("val_acc")
@@ -106,6 +116,32 @@ def replayed_otherwise():
 def test_a_condition_that_breaks_a_rule_is_told_which(make, rule):
     with pytest.raises(AssertionError, match=rule):
         check_condition(make(), HISTORY)
+
+
+def test_a_check_of_an_action_leaves_the_random_numbers_as_they_were(monkeypatch):
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    before = torch.get_rng_state(), random.getstate()
+    check_action(SetLearningRate(factor=0.5))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert "PL_GLOBAL_SEED" not in os.environ
+
+
+def test_a_scripted_human_finds_the_run_wherever_it_is_kept(tmp_path):
+    human = ScriptedHuman("no-go")
+    asks = {"review_when": max_epochs(1), "wait": Block(timeout=60), "on_pause": human}
+    burr = BurrCallback("asked", monitor="val_loss", root_dir=tmp_path / "elsewhere", **asks)
+    assert scripted_run(burr, val_loss=[0.9, 0.5, 0.4]).epoch == 0
+    assert [question.epoch for question in human.asked] == [0]
+
+
+def test_a_scripted_human_whose_answers_are_given_leaves_the_question_open():
+    human = ScriptedHuman("go")
+    burr = BurrCallback("asks", monitor="val_loss", review_when=max_epochs(1), on_pause=human)
+    assert scripted_run(burr, val_loss=[0.9, 0.5, 0.4]).status == "paused"
+    again = BurrCallback("asks", monitor="val_loss", review_when=max_epochs(1), on_pause=human)
+    run = scripted_run(again, val_loss=[0.9, 0.5, 0.4])
+    assert (run.status, run.epoch, len(human.asked)) == ("paused", 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,9 @@ def test_an_action_that_writes_how_far_the_training_is_is_refused():
     said = refused(ASKS, *ways, *END, look=counts_again)
     assert "the action 'look' writes epoch, which is the run's own" in said
     assert "metrics" in refused(ASKS, *ways, *END, look=Call(lambda state: {}, writes=["metrics"]))
+    assert "writes best, stage, which" in refused(
+        ASKS, *ways, *END, look=Call(lambda state: {}, writes=["stage", "best"])
+    )
 
 
 def test_a_transition_that_is_never_taken_is_refused():

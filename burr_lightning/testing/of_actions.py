@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from burr.core.graph import Graph, GraphBuilder
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.seed import isolate_rng
 
 from ..actions import BestModel, ProcessData, TrainEpoch, Validate
 from ..callback import BurrCallback
+from ..commits.rng import rng_state, set_rng_state
 from ..machines import FINISHED, VALIDATION_DUE
 from .holding import hold
 from .scripted import ScriptedModule, scripted_loader
@@ -88,11 +88,14 @@ def _trained(
         "enable_model_summary": False,
         "accelerator": "cpu",
     }
-    with isolate_rng():
+    before = rng_state()
+    try:
         torch.manual_seed(0)
         module = make()
         trainer = Trainer(max_epochs=_EPOCHS, callbacks=[burr, *others], **quiet)
         trainer.fit(module, scripted_loader(), scripted_loader())
+    finally:
+        set_rng_state(before)
     hold(not burr.paused, "The run waits for a human, so that nothing could be compared.")
     [checked] = [each for each in graph.actions if each.name == "checked"]
     return {key: burr.state[key] for key in checked.writes}, module.state_dict()
