@@ -131,7 +131,8 @@ def test_a_scripted_human_finds_the_run_wherever_it_is_kept(tmp_path):
     human = ScriptedHuman("no-go")
     asks = {"review_when": max_epochs(1), "wait": Block(timeout=60), "on_pause": human}
     burr = BurrCallback("asked", monitor="val_loss", root_dir=tmp_path / "elsewhere", **asks)
-    assert scripted_run(burr, val_loss=[0.9, 0.5, 0.4]).epoch == 0
+    run = scripted_run(burr, val_loss=[0.9, 0.5, 0.4])
+    assert (run.status, run.epoch) == ("finished", 0)
     assert [question.epoch for question in human.asked] == [0]
 
 
