@@ -21,6 +21,24 @@ CLI = [
 NOTES = 'echo "$BURR_LIGHTNING_RUN_ID" >> '
 """What a shell does to note a run's end in the file that follows."""
 
+ENDS_AS_ASKED = [
+    sys.executable,
+    "-SEc",  # no shell: one that gets a signal just before it reads goes on to wait for ever
+    "import os, signal, sys\n"
+    "both = {signal.SIGINT: 9, signal.SIGTERM: 8}\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, both)\n"
+    "with open(sys.argv[1], 'w') as told:\n"
+    "    print(os.getppid(), file=told, flush=True)\n"
+    "asked = signal.sigwait(both)\n"
+    "with open(sys.argv[1], 'w') as told:\n"
+    "    print(signal.Signals(asked).name, file=told, flush=True)\n"
+    "sys.exit(both[asked])",
+]
+"""A command that says in the pipe it is given who started it, waits for a signal, and says which came.
+
+SIGTERM or Ctrl-C: it exits with 8 after the one and with 9 after the other.
+"""
+
 
 class Lines:
     """Lines as they come out of a file that other processes write to."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_work import CLI, DEADLINE, NOTES, Told, WorkerProcess, cli, noted, submit
+from at_work import CLI, DEADLINE, ENDS_AS_ASKED, NOTES, Told, WorkerProcess, cli, noted, submit
 from click.testing import CliRunner
 
 from burr_lightning.cli import main
@@ -711,11 +711,31 @@ class TestResume:
         [attempt] = Attempts(Queue(root).folder("digits")).all()
         assert (attempt.code, attempt.stopped) == (-signal.SIGTERM, "SIGTERM")
 
-    def test_ctrl_c_is_not_handed_on_for_the_terminal_does_that(self, tmp_path: Path, root: Path) -> None:
-        os.mkfifo(tmp_path / "never")
-        asks = "kill -INT $PPID; kill -TERM $PPID; while :; do read x <> never; done"
-        put(["sh", "-c", f"trap 'exit 9' INT; trap 'exit 8' TERM; {asks}"], root, run_id="digits")
-        assert cli("resume", "digits", code=8) == ""
+    def test_ctrl_c_is_not_handed_on_for_the_terminal_does_that(self, told: Told, root: Path) -> None:
+        put([*ENDS_AS_ASKED, str(told.path)], root, run_id="digits")
+        with subprocess.Popen([*CLI, "resume", "digits"]) as resumed:
+            told.until(str(resumed.pid))
+            resumed.send_signal(signal.SIGINT)
+            resumed.send_signal(signal.SIGTERM)
+            assert resumed.wait(DEADLINE) == 8
+
+    def test_what_is_asked_while_the_command_starts_is_handed_on(self, root: Path) -> None:
+        """Also where Ctrl-C, which is not ours to hand on, comes after it."""
+        asked = (
+            "import signal, sys\n"
+            "def ask(event, arguments):\n"
+            "    if event == 'subprocess.Popen':\n"
+            "        signal.raise_signal(signal.SIGTERM)\n"
+            "        signal.raise_signal(signal.SIGINT)\n"
+            "from burr_lightning.cli import main\n"
+            "sys.addaudithook(ask)\n"
+            "main(prog_name='burr-lightning')"
+        )
+        put(["cat"], root, run_id="digits")
+        with subprocess.Popen(
+            [sys.executable, "-c", asked, "resume", "digits"], stdin=subprocess.PIPE
+        ) as resumed:
+            assert resumed.wait(DEADLINE) == 128 + signal.SIGTERM
 
     def test_a_signal_is_an_exit_code_as_in_a_shell(self, root: Path) -> None:
         put(["sh", "-c", "kill -KILL $$"], root, run_id="digits")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from at_work import CLI, DEADLINE, NOTES, Gate, Told, WorkerProcess, cli, noted, submit
+from at_work import CLI, DEADLINE, ENDS_AS_ASKED, NOTES, Gate, Told, WorkerProcess, cli, noted, submit
 
 from burr_lightning import Run
 from burr_lightning.layout import RunFolder
@@ -119,13 +120,12 @@ def test_a_second_signal_ends_a_worker_at_once_and_loses_nothing(told: Told, gat
     assert noted("ends") == ["stubborn"]
 
 
-def test_ctrl_c_reaches_the_worker_alone(told: Told, gate: Gate) -> None:
+def test_ctrl_c_reaches_the_worker_alone(told: Told) -> None:
     """In a terminal, Ctrl-C goes to all processes of the foreground's group."""
-    waits = f"echo here > {told.path}; while :; do read x < {gate.path}; done"
-    submit("job", "sh", "-c", f"trap 'exit 9' INT; trap 'exit 8' TERM; {waits}")
+    submit("job", *ENDS_AS_ASKED, told.path)
     command = [*CLI, "work"]
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    told.until("here")
+    told.until("")
     os.killpg(worker.pid, signal.SIGINT)
     output, _ = worker.communicate(timeout=DEADLINE)
     assert worker.returncode == 0
@@ -134,14 +134,12 @@ def test_ctrl_c_reaches_the_worker_alone(told: Told, gate: Gate) -> None:
     assert (only.code, only.stopped) == (8, "SIGTERM")
 
 
-def test_what_a_shell_has_started_is_asked_to_end_with_it(told: Told, gate: Gate) -> None:
-    waits = f"echo here > {told.path}; while :; do read x < {gate.path}; done"
-    inner = f"trap 'echo inner ended > {told.path}; exit' TERM; {waits}"
-    submit("shell", "sh", "-c", f'sh -c "{inner}"; true')
+def test_what_a_shell_has_started_is_asked_to_end_with_it(told: Told) -> None:
+    submit("shell", "sh", "-c", f"{shlex.join([*ENDS_AS_ASKED, str(told.path)])}; true")
     with WorkerProcess() as worker:
-        told.until("here")
+        told.until("")
         assert worker.asked_to_end() == 0
-        told.until("inner ended")
+        told.until("SIGTERM")
 
 
 def test_what_crashes_is_started_again_later_each_time_until_it_is_given_up() -> None:

@@ -44,6 +44,8 @@ class Watch:
         self._attempt = Attempt(number, time.time(), progress, anew, seen=self._answers())
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: signal.Signals | None = None
+        self._waiting: list[signal.Signals] = []
+        """What came while there was no process to hand it on to."""
 
     def run(self) -> Attempt:
         """Start the command, wait for its end, and write both down."""
@@ -92,8 +94,8 @@ class Watch:
                     self._process = subprocess.Popen(job.command, start_new_session=True, **options)
         finally:
             os.close(locked)
-        if self._asked is not None:  # while there was no process to hand it on to
-            self._hand_on(self._asked)
+        for number in self._waiting:
+            self._hand_on(number, self._process)
 
     def _answers(self) -> tuple[str, ...]:
         """The answers that its runs have now."""
@@ -126,11 +128,14 @@ class Watch:
 
     def _asked_to(self, number: int, frame: FrameType | None) -> None:
         self._asked = signal.Signals(number)
-        self._hand_on(self._asked)
+        if self._process is None:
+            self._waiting.append(self._asked)
+        else:
+            self._hand_on(self._asked, self._process)
 
-    def _hand_on(self, number: signal.Signals) -> None:
-        if self._process is not None and not (self._by_hand and number == signal.SIGINT):
-            self._process.send_signal(number)
+    def _hand_on(self, number: signal.Signals, process: subprocess.Popen[bytes]) -> None:
+        if not (self._by_hand and number == signal.SIGINT):
+            process.send_signal(number)
 
 
 def environment_of(job: Job, root: Path) -> dict[str, str]:
