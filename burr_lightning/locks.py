@@ -23,10 +23,13 @@ class RunLock:
         run_id: The run, for the error.
         quiet: Whether the file stays as it was: it says which process has trained the run last, and the
             queue reads that.
+        error: What to raise where another process has it.
     """
 
-    def __init__(self, path: Path, run_id: str, *, quiet: bool = False) -> None:
-        self._path, self._run_id, self._quiet = path, run_id, quiet
+    def __init__(
+        self, path: Path, run_id: str, *, quiet: bool = False, error: type[RunLockedError] = RunLockedError
+    ) -> None:
+        self._path, self._run_id, self._quiet, self._error = path, run_id, quiet, error
         self._descriptor: int | None = None
         self._made = False
 
@@ -40,7 +43,7 @@ class RunLock:
         while (descriptor := self._taken()) is None:
             if time.monotonic() > deadline:
                 who = holder(self._path) or "a process that did not say which"
-                raise RunLockedError(self._run_id, who)
+                raise self._error(self._run_id, who)
             time.sleep(0.02)
         if not self._quiet:
             os.ftruncate(descriptor, 0)

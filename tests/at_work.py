@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-DEADLINE = 120
+DEADLINE = 600
 """Seconds after which a test does not wait any more; none comes near it."""
 
 CLI = [

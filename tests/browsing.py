@@ -83,6 +83,7 @@ def chromium(profile):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
+        driver.set_script_timeout(SECONDS)
         resize(driver, LAPTOP)
         yield driver
     finally:

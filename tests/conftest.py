@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 
 # Before torch is imported: with a process of tests on each core, more threads only wait for one another.
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import servers
 import torch
+from hypothesis import HealthCheck, settings
 from lightning.pytorch import Trainer
 from ports import free_port
 
@@ -45,6 +47,12 @@ _LONG_FILES = {
 }
 """What takes long for its number of tests: begun last, such a file would keep one process busy in the end."""
 
+# The same examples in each run, and no limits of time: on a busy machine an example takes seconds.
+settings.register_profile(
+    "gate", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("gate")
+
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # at its import Ray reads it: it stays on loopback
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -56,8 +64,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist begin files in the order below: by itself it looks at their number of tests alone."""
+    """Have pytest-xdist begin files in the order below, not by number of tests; have Ctrl-C be heard."""
     config.option.loadscopereorder = False
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

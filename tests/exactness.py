@@ -203,7 +203,7 @@ class Forked:
         work: The function; what it gives can be pickled.
     """
 
-    _TIME_LIMIT = 120
+    _TIME_LIMIT = 600
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._given = Path(tempfile.mkdtemp(dir=".")) / "given"

@@ -102,7 +102,7 @@ def test_ctrl_c_has_a_code_of_its_own(own_home):
     with subprocess.Popen([*CLI, "runs"], **pipes) as process:
         descriptor = os.open(folder / "run.json", os.O_WRONLY)  # as soon as it is read
         process.send_signal(signal.SIGINT)
-        code = process.wait(DEADLINE)
         os.close(descriptor)
+        code = process.wait(DEADLINE)
         assert b"Traceback" not in process.stderr.read()
     assert code == 130

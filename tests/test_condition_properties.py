@@ -74,7 +74,7 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=6,
 )
-MANY = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+MANY = settings(max_examples=200)
 FEWER = settings(MANY, max_examples=60)
 
 

@@ -10,11 +10,10 @@ from threading import Thread
 
 import browsing
 import pytest
-from browsing import LAPTOP, PHONE, SECONDS, errors_of, requests_of, resize
+from browsing import LAPTOP, PHONE, errors_of, requests_of, resize, waits
 from desk_runs import EVIL, change_json, make_store, train, train_until_it_asks
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from burr_lightning import Run
 from burr_lightning.conditions import plateau
@@ -63,7 +62,8 @@ def one_browser(tmp_path_factory):
 @pytest.fixture
 def root(served, stored):
     """The runs that the desk shows."""
-    shutil.rmtree(served.root, ignore_errors=True)
+    while served.root.exists():  # the desk may write into it meanwhile
+        shutil.rmtree(served.root, ignore_errors=True)
     return shutil.copytree(stored, served.root)
 
 
@@ -85,13 +85,13 @@ def browser(one_browser, root):
 
 def until(browser, condition):
     """Wait until a piece of JavaScript is true."""
-    WebDriverWait(browser, SECONDS, 0.05).until(lambda driver: driver.execute_script(f"return {condition}"))
+    waits(browser, lambda driver: driver.execute_script(f"return {condition}"))
 
 
 def shows(browser, text, within="main"):
     """Wait until the page shows a text."""
     script = f"document.querySelector('{within}')?.innerText.includes(arguments[0])"
-    WebDriverWait(browser, SECONDS, 0.05).until(lambda d: d.execute_script(f"return {script}", text))
+    waits(browser, lambda driver: driver.execute_script(f"return {script}", text))
 
 
 def drawn(browser):
@@ -151,7 +151,7 @@ def test_without_javascript(browser, served, root):
         assert "drawn by a script" in find(browser, "#curves").text
         find(browser, "input[value=no-go]").click()
         find(browser, "button").click()
-        WebDriverWait(browser, SECONDS).until(lambda d: d.find_elements(By.ID, "answered"))
+        waits(browser, lambda driver: driver.find_elements(By.ID, "answered"))
         assert "Answered by" in find(browser, "#answered").text
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
@@ -336,7 +336,7 @@ def test_another_site_cannot_answer_for_its_visitor(browser, served, root):
     with other_site(form) as site:
         browser.get(site)
         find(browser, "button").click()
-        WebDriverWait(browser, SECONDS).until(lambda d: "another site" in d.page_source)
+        waits(browser, lambda driver: "another site" in driver.page_source)
     assert Run.open("asks", root_dir=root).question is not None
 
 

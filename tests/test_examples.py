@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from at_work import DEADLINE
 from scripts import run_script
 
 from burr_lightning import Run
@@ -167,7 +168,7 @@ def test_the_pipeline_killed_in_the_middle_of_a_network_comes_to_the_same(tmp_pa
     command = [sys.executable, EXAMPLES / "training_pipeline.py"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     committed = Path("training_pipeline/runs/digits-pipeline/iteration-2/checkpoints")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + DEADLINE
     # The row that names a checkpoint is there for sure once the next checkpoint is.
     while len(list(committed.glob("epoch=*.ckpt"))) < 2 and process.poll() is None:
         assert time.monotonic() < deadline

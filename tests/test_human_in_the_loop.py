@@ -11,12 +11,10 @@ import pytest
 from at_work import WorkerProcess, cli, submit
 from scripts import run_script
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from burr_lightning import Run
 
 SCRIPT = Path(__file__).parent / "looked_at.py"
-SECONDS = 120
 
 needs_browser = pytest.mark.skipif(
     bool(browsing.missing), reason=f"not installed: {', '.join(browsing.missing)}"
@@ -41,7 +39,7 @@ def test_a_worker_goes_on_with_a_run_that_was_started_by_hand_once_it_is_answere
 def shows(browser, text):
     # Not by way of an element: the page puts a new one in its place while it is looked at.
     script = "return document.querySelector('main').innerText.includes(arguments[0])"
-    WebDriverWait(browser, SECONDS, 0.1).until(lambda driver: driver.execute_script(script, text))
+    browsing.waits(browser, lambda driver: driver.execute_script(script, text))
 
 
 @needs_browser

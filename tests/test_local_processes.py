@@ -519,9 +519,9 @@ if __name__ == "__main__":
     ):
         gate = Gate(tmp_path / "gate")
         text = """
-import signal, sys
+import os, signal, sys
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: print("asked to end", flush=True))
+    signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"asked to end\\n"))
     with LocalProcesses(preload=[]) as pool:
         call = pool.submit(local_calls.end_well, sys.argv[1], "call", sys.argv[2])
         try:
@@ -577,6 +577,14 @@ class running(Lines):  # noqa: N801
         self.process.wait(DEADLINE)
         with suppress(OSError):  # the test may have closed it
             self.process.stdout.close()
+
+
+def tidied():
+    """Let what earlier pools leave behind come to its end, so that what is there can be counted."""
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name == "LocalProcesses":
+            thread.join(DEADLINE)
 
 
 class TestEnding:
@@ -646,22 +654,23 @@ class TestEnding:
 
     def test_nothing_is_left(self, told):
         light().shutdown()  # what is opened once and for all is open
+        tidied()
         threads, files, processes = threading.active_count(), open_files(), children()
         with light(4) as pool:
             calls = [pool.submit(local_calls.crash, "SIGKILL") for _ in range(4)]
             calls += [pool.submit(local_calls.give, bytes(1_000_000)) for _ in range(8)]
             wait(calls, DEADLINE)
+        tidied()
         assert (threading.active_count(), open_files(), children()) == (threads, files, processes)
 
     def test_one_that_is_idle_has_no_thread_and_one_that_is_dropped_no_server(self):
+        tidied()
         threads, processes = threading.active_count(), children()
         pool = light()
-        ended = threading.Event()
-        pool.submit(local_calls.count).add_done_callback(lambda _: ended.set())
-        assert ended.wait(DEADLINE)
-        for thread in threading.enumerate():
-            if thread.name == "LocalProcesses":
-                thread.join(DEADLINE)
+        called = threading.Event()
+        pool.submit(local_calls.count).add_done_callback(lambda _: called.set())
+        assert called.wait(DEADLINE)
+        tidied()
         assert threading.active_count() == threads
         assert children() > processes
         del pool

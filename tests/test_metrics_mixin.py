@@ -492,6 +492,7 @@ class BothTheOtherWay(MetricsMixin, BurrMixin, DigitNet):
 
 @pytest.mark.parametrize("kind", [Both, BothTheOtherWay])
 def test_both_mixins_work_together_and_the_best_epoch_has_the_metric_s_direction(make_trainer, loaders, kind):
+    seed_everything(1, verbose=False)
     module = kind()
     make_trainer(max_epochs=4).fit(module, *loaders)
     history = module.burr.history

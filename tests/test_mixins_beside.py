@@ -8,6 +8,7 @@ from pathlib import Path
 import by_yaml
 import pytest
 import torch
+from at_work import DEADLINE
 from digits import digit_loaders, weights_hash
 from lightning.pytorch import LightningModule, seed_everything
 from lightning.pytorch.callbacks import LambdaCallback
@@ -32,7 +33,7 @@ model: {width: 12, learning_rate: 0.01}
 def from_command_line(*options):
     Path("config.yaml").write_text(YAML)
     command = [sys.executable, by_yaml.__file__, "fit", "--config", "config.yaml", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
 

@@ -62,7 +62,7 @@ STATISTICS = {
     "UP": lambda mode, delta, count: ConsecutiveIncreases(MonitoredMetric("val", mode), count),
 }
 EACH = pytest.mark.parametrize("statistic", STATISTICS.values(), ids=STATISTICS)
-MANY = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+MANY = settings(max_examples=100)
 
 
 def grown(checks):

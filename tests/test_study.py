@@ -20,7 +20,7 @@ from burr_lightning.errors import (
     NoTrialFinishedError,
     ProcessDiedError,
     RunIdError,
-    RunLockedError,
+    StudyLockedError,
 )
 from burr_lightning.testing import ScriptedModule, scripted_loader
 from burr_lightning.tuning import InProcess, LocalProcesses, Study, max_seconds, no_improvement, target
@@ -331,7 +331,8 @@ def test_another_direction_is_refused_for_a_study_that_has_trials():
 
 def test_one_process_at_a_time_runs_it():
     def again(trial):
-        with pytest.raises(RunLockedError):
+        message = f"Study 'locked' is being run by process {os.getpid()} on .* or start a study of your own"
+        with pytest.raises(StudyLockedError, match=message):
             study("locked").run()
         return 1.0
 

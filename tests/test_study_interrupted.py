@@ -218,7 +218,7 @@ def test_the_time_of_all_processes_counts_also_of_those_that_were_interrupted():
 
 def test_a_trial_has_begun_before_it_has_ended():
     (trial,) = study("order", lambda trial: time.sleep(0.1) or 1.0, n_trials=1).run().trials
-    assert trial.ended - trial.started >= 0.1
+    assert trial.ended - trial.started >= 0.05  # the clock may be put right meanwhile
 
 
 @pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt()])
@@ -300,7 +300,7 @@ def test_a_second_ctrl_c_does_not_wait_and_a_second_sigterm_says_nothing_new(cap
         os.kill(os.getpid(), signal.SIGTERM)
         if is_soon(lambda: "is interrupted by SIGTERM" in caplog.text):
             os.kill(os.getpid(), signal.SIGTERM)
-            if is_soon(lambda: len(raised_by) == 2):
+            if is_soon(lambda: raised_by == [True, False]):
                 os.kill(os.getpid(), signal.SIGINT)
                 return
         over.set()

@@ -44,11 +44,18 @@ HEAD = {"node:__internal_head__": 1}
 """What one call at a time can have."""
 
 
+class PatientCluster(Cluster):
+    """Ray's cluster for tests, which gives a new node 30 seconds: too few on a busy machine."""
+
+    def _wait_for_node(self, node, timeout=DEADLINE):
+        super()._wait_for_node(node, timeout)
+
+
 class Nodes:
     """A Ray cluster on this machine: a head, and a second node wherever a test asks for it."""
 
     def __init__(self):
-        self.cluster = Cluster(True, head_node_args={"include_dashboard": False, **NODE})
+        self.cluster = PatientCluster(True, head_node_args={"include_dashboard": False, **NODE})
         self._second = None
 
     @property

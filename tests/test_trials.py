@@ -167,6 +167,8 @@ def test_a_trial_that_is_in_c_code_ends_with_the_study_and_with_the_fork_server(
         try:
             said = until(process.stdout.readline).split()
             worker, server = int(said[1]), int(said[2])
+            # The study writes down that it runs after it has begun it.
+            until(lambda: [trial.status for trial in Study.open("in-c").trials] == ["running"])
             os.kill(process.pid if killed == "study" else server, signal.SIGKILL)
             until(lambda: not alive(worker))
         finally:

@@ -280,7 +280,7 @@ class Module(ScriptedModule):
     def on_train_epoch_end(self):
         super().on_train_epoch_end()
         if sys.argv[1] == "random":
-            self.layer.bias.data += os.urandom(8)[0] + 1
+            self.layer.bias.data += os.getpid()  # no other process that lives has it
 
 seed_everything(1)
 burr = BurrCallback(None if sys.argv[1] == "own" else sys.argv[2], "p", persister=InMemoryPersister(),

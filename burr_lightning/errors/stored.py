@@ -185,13 +185,26 @@ class RunLockedError(BurrLightningError, RuntimeError):
         holder: What the other process wrote about itself.
     """
 
+    _ONE, _DONE = "run", "trained"
+
     def __init__(self, run_id: str, holder: str) -> None:
         self.run_id = run_id
         self.holder = holder
         super().__init__(
-            f"Run {run_id!r} is being trained by {holder}. "
-            f"Wait for it, stop it, or start a run of your own with another run_id."
+            f"{self._ONE.capitalize()} {run_id!r} is being {self._DONE} by {holder}. "
+            f"Wait for it, stop it, or start a {self._ONE} of your own with another run_id."
         )
+
+
+class StudyLockedError(RunLockedError):
+    """Another process runs this study.
+
+    Attributes:
+        run_id: The study.
+        holder: What the other process wrote about itself.
+    """
+
+    _ONE, _DONE = "study", "run"
 
 
 class RunNotFoundError(BurrLightningError, LookupError):

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -54,6 +55,9 @@ def post_to(url: str, *, timeout: float = 5.0, headers: Mapping[str, str] | None
                 request = urllib.request.Request(url, data=body, headers=sent, method="POST")
                 with urllib.request.urlopen(request, timeout=timeout):
                     pass
+            except urllib.error.HTTPError as error:
+                error.close()  # it is an answer, too, with a socket
+                failed.append(error)
             except Exception as error:
                 failed.append(error)
 

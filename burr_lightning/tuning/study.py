@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, TPESampler
 
-from ..errors import ArgumentError, RunIdError
+from ..errors import ArgumentError, RunIdError, StudyLockedError
 from ..layout import DEFAULT_PROJECT, checked_project, checked_run_id, home, new_run_id
 from ..locks import RunLock, is_held
 from ..metric import Mode, checked_mode
@@ -189,7 +189,7 @@ class Study(StudyReader):
             The study itself.
 
         Raises:
-            RunLockedError: If another process runs it.
+            StudyLockedError: If another process runs it.
             NameTakenError: If a run has its name.
             HalfDeletedStudyError: If it is deleted in part.
             ArgumentError: If it was begun with another direction, seed or space.
@@ -206,7 +206,7 @@ class Study(StudyReader):
         """
         settings = self.settings
         settings.folder.create()
-        with RunLock(settings.folder.lock, self.run_id):
+        with RunLock(settings.folder.lock, self.run_id, error=StudyLockedError):
             settings.folder.create()  # it may have been deleted while this process waited for the lock
             persister = connected(settings.place, self.run_id)
             try:
