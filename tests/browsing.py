@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.support.ui import WebDriverWait
 
-SECONDS = 120
+SECONDS = 300
 """How long one thing may take on a busy machine: a test that fails waits that long."""
 
 LAPTOP, PHONE = (1366, 768), (390, 844)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = ["pytest", "killed", "burr_lightning.testing"]
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 """Seconds without a word after which a child hangs, whatever the machine is doing."""
 
 _told = None

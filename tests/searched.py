@@ -18,7 +18,7 @@ from burr_lightning import Run
 from burr_lightning.tuning import Study
 
 STUDY = "search"
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 
 
 class Held(Callback):

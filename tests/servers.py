@@ -26,7 +26,7 @@ from redis import Redis
 from burr_lightning.layout import DATABASE, home
 
 PASSWORD = "s3cret-Pass"
-_SECONDS = 60
+_SECONDS = 600
 
 
 class Server:

@@ -1,6 +1,8 @@
 """A study whose monitor nothing logs ends with its first trials, and goes on under one that is logged."""
 
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
@@ -336,6 +338,15 @@ def waited_for(name):
         time.sleep(0.01)
 
 
+def gone(process):
+    """Wait until a process is no more."""
+    until = time.monotonic() + DEADLINE
+    with suppress(ProcessLookupError):
+        while time.monotonic() < until:
+            os.kill(process, 0)
+            time.sleep(0.01)
+
+
 def slow(trial):
     """The first trial logs another metric, and ends while the second one has not trained an epoch."""
     if trial.number == 0:
@@ -388,23 +399,26 @@ def test_it_is_recorded_as_soon_as_one_beside_it_has_logged_the_monitor(pool):
 
 
 def fails_beside(trial):
-    """The second trial fails when the first one has ended and the third one, which is ended then, runs."""
+    """The second trial fails when the first one has ended; the third one runs until it is ended."""
     if trial.number == 1:
-        waited_for("ended")
-        waited_for("once")
+        waited_for("process")
+        gone(int(Path("process").read_text()))
+        time.sleep(1)  # for the study, which hears of both
         raise ZeroDivisionError
     if trial.number == 2 and not Path("once").exists():
         Path("once").touch()
         time.sleep(60)
         Path("slept to the end").touch()
     trained(trial, options=TO_THE_END)
-    Path("ended").touch()
+    Path("process.new").write_text(str(os.getpid()))
+    Path("process.new").rename("process")
 
 
 def test_trials_in_other_processes_are_told_to_commit_and_go_on_later(pool, caplog):
     with LocalProcesses(2) as interrupted, pytest.raises(UnknownMonitorError):
         study(fails_beside, executor=interrupted, parallel=2, **WRONG).run()
     assert not Path("slept to the end").exists()
+    Path("once").touch()
     assert "is interrupted by its monitor 'val_los', which trial 0 has not logged; 1 trials" in caplog.text
     assert outcomes(Study.open("metrics")) == [("waiting", None), ("failed", None), ("waiting", None)]
     ran = study(fails_beside, executor=pool, parallel=2, n_trials=3).run()
