@@ -137,6 +137,8 @@ class Reviews:
         """What a file holds; one that is damaged counts as none, and is told."""
         try:
             stored = read_json(path)
+            if stored is None and path.exists():
+                stored = read_json(path)  # it may have been written in that instant
             if stored is not None:
                 return parse(stored)
             damaged = path.exists()

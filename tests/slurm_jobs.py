@@ -4,7 +4,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from at_work import noted
 from forks import Child
+from pools import by_and_by
 from ports import free_port
 from ranked import train
 
@@ -105,4 +107,5 @@ def _as_task(place, training):
     rank, tasks, port, path = place
     os.environ |= variables(rank, tasks)
     os.environ |= {"PATH": path, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    by_and_by(lambda: str(os.getpid()) in noted("tasks"))  # which ``scontrol`` ends
     train(training)

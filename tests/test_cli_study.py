@@ -504,7 +504,8 @@ def test_a_study_beside_its_trials_and_nothing_is_written(own_home):
 def test_rows_in_a_persister_that_the_script_opened_are_said_to_be_there(own_home):
     from burr.core.persistence import SQLitePersister
 
-    persister = SQLitePersister(str(own_home / "own.sqlite"))
+    any_thread = {"check_same_thread": False}  # that of the garbage collector closes it
+    persister = SQLitePersister(str(own_home / "own.sqlite"), connect_kwargs=any_thread)
     persister.initialize()
     search("own", persister=persister).run()
     assert "its rows are in a SQLitePersister that its script opened" in call("show", "own", code=1).stderr

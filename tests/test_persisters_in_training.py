@@ -166,7 +166,8 @@ def opened_by_the_user(kind: str, request: pytest.FixtureRequest, tmp_path: Path
     if kind == "memory":
         return InMemoryPersister()
     if kind == "sqlite":
-        made = SQLitePersister(str(tmp_path / "own.db"))
+        any_thread = {"check_same_thread": False}  # that of the garbage collector closes it
+        made = SQLitePersister(str(tmp_path / "own.db"), connect_kwargs=any_thread)
     elif kind == "postgresql":
         made = PostgreSQLPersister(psycopg2.connect(request.getfixturevalue(kind).url))
     else:

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+import burr_lightning.reviews
 from burr_lightning import Run, list_runs
 from burr_lightning.errors import NotAskedError
 from burr_lightning.layout import RunFolder
@@ -40,6 +41,22 @@ def test_a_question_that_stands_keeps_its_time_and_is_asked_once(reviews):
     first = reviews.ask(question(asked=5.0))
     assert reviews.ask(question(asked=9.0)) == first
     assert len(reviews.all()) == 1
+
+
+def test_an_answer_that_comes_while_it_is_looked_for_is_not_a_damaged_one(reviews, monkeypatch, caplog):
+    asked, read = reviews.ask(question()), burr_lightning.reviews.read_json
+
+    def comes_late(path):
+        found = read(path)
+        if found is None:
+            reviews.answer(asked, answer_to(asked))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(burr_lightning.reviews, "read_json", comes_late)
+        answer = reviews.answer_to(asked)
+    assert answer.values == {"verdict": "go"}
+    assert caplog.text == ""
 
 
 def test_an_answer_to_what_was_asked_there_before_counts_for_nothing(reviews):

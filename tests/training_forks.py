@@ -57,11 +57,11 @@ if __name__ == "__main__":
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
+            say(pid=os.getpid())
             try:
                 train(json.loads(line))
             except BaseException as error:
                 say(error=f"{type(error).__name__}: {error}")
             os._exit(0)
-        say(pid=child)
         os.waitpid(child, 0)
         say(over=True)

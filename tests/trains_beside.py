@@ -53,7 +53,7 @@ def goes_on(child: subprocess.Popen[str]) -> int:
     """Let a process on, and wait for its end."""
     child.stdin.close()
     child.stdin = None
-    return child.wait(120)
+    return child.wait(600)
 
 
 if __name__ == "__main__":
