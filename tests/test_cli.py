@@ -403,7 +403,7 @@ class TestPath:
 
     def test_an_open_step_of_a_running_run_says_for_how_long(self) -> None:
         begun = Step(0, "t", datetime.now() - timedelta(minutes=2), None, False, None)
-        assert re.match(r"t … running for \d+m \d\ds", path_text([begun], running=True).plain)
+        assert re.match(r"t … running for 2m \d\ds", path_text([begun], running=True).plain)
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -941,6 +943,21 @@ def test_an_address_that_fails_or_never_answers_breaks_nothing(fit, hook, caplog
     assert "127.0.0.1" in caplog.text
     assert "secret" not in caplog.text
     assert server.sent < _MOST_BYTES
+
+
+def test_the_answer_of_an_address_that_refuses_is_closed(fit, hook, monkeypatch):
+    refusals, opens = [], urllib.request.urlopen
+
+    def opened(*given, **options):
+        try:
+            return opens(*given, **options)
+        except urllib.error.HTTPError as refusal:
+            refusals.append(refusal)
+            raise
+
+    monkeypatch.setattr(urllib.request, "urlopen", opened)
+    assert fit(review_when=max_epochs(2), on_pause=post_to(hook(500).url, timeout=DEADLINE)).paused
+    assert [refusal.closed for refusal in refusals] == [True]
 
 
 def test_an_address_that_nobody_listens_at_breaks_nothing(fit, caplog):
