@@ -86,6 +86,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="it takes long: run it with pytest --long"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found() -> Iterator[None]:
+    """What a file of tests finds does not depend on those before it: Ray, for one, leaves its SIGTERM handler."""
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    environment, folder = dict(os.environ), os.getcwd()
+    yield
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 @pytest.fixture
 def own_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that Lightning starts meet at a port that nobody else is given meanwhile."""
