@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _around(marks: list[float], trial: int) -> float | None:
 
 
 def _largest_row() -> int:
-    with sqlite3.connect(Path(os.environ["BURR_LIGHTNING_HOME"]) / "state.sqlite") as rows:
+    with closing(sqlite3.connect(Path(os.environ["BURR_LIGHTNING_HOME"]) / "state.sqlite")) as rows:
         return int(rows.execute("SELECT MAX(LENGTH(state)) FROM burr_state").fetchone()[0])
 
 

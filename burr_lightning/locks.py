@@ -12,7 +12,10 @@ from weakref import WeakSet
 from .errors import RunLockedError
 
 _PATIENCE = 1.0
-"""Seconds: long enough to outwait somebody who only looks at the lock."""
+"""Seconds for a process that owns the run, and may be about to let it go."""
+
+_PATIENCE_WITH_LOOKS = 60.0
+"""Seconds for those that only look at the lock: one of them may have been stopped while it looked."""
 
 
 class RunLock:
@@ -39,9 +42,10 @@ class RunLock:
         Raises:
             RunLockedError: If another process owns it; the error names that process.
         """
-        deadline = time.monotonic() + _PATIENCE
+        begun = time.monotonic()
         while (descriptor := self._taken()) is None:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > _PATIENCE_WITH_LOOKS or (waited > _PATIENCE and is_held(self._path)):
                 who = holder(self._path) or "a process that did not say which"
                 raise self._error(self._run_id, who)
             time.sleep(0.02)

@@ -7,6 +7,7 @@ file that can be made only once is the answer. Questions are written by the proc
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import time
@@ -82,7 +83,7 @@ class Reviews:
         mine = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.tmp")
         with self._writing():
             if path.exists() and self.answer_to(question) is None:
-                self._set_aside(path)  # a damaged one
+                self._set_damaged_aside(question, path)
             try:
                 write_json(mine, answer.as_json(), lasting=True)
                 _take_name(mine, path)  # the one step that fails where somebody was faster
@@ -152,6 +153,13 @@ class Reviews:
         with self._writing():
             if path.exists():
                 path.rename(path.with_suffix(f".{time.time_ns()}.aside"))
+
+    def _set_damaged_aside(self, question: Question, path: Path) -> None:
+        """One at a time: who comes second would set aside the answer of who was faster."""
+        with open(self._path / ".setting-aside", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and self.answer_to(question) is None:
+                self._set_aside(path)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

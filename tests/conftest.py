@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="module", autouse=True)
 def left_as_found() -> Iterator[None]:
-    """What a file of tests finds does not depend on those before it: Ray, for one, leaves its SIGTERM handler."""
+    """A file of tests finds nothing of those before it: Ray, for one, leaves its SIGTERM handler."""
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     environment, folder = dict(os.environ), os.getcwd()
     yield

@@ -9,6 +9,7 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
+from at_work import DEADLINE
 from click.testing import CliRunner
 from desk_runs import make_store
 from hypothesis import given
@@ -148,9 +149,11 @@ class TestToken:
         headers = {"Cookie": f"{cookie_name(closed)}={cookie}"}
         assert closed.get("/", headers=headers).status_code == 401
 
-    def test_the_log_says_it_once_and_holds_no_token(self, closed, caplog):
+    def test_the_log_says_it_once_and_holds_no_token(self, stored, caplog, monkeypatch):
+        monkeypatch.setattr("burr_lightning.desk.token._QUIET", DEADLINE)
+        desk = TestClient(create_app(stored, token=TOKEN, burr=False), base_url=HOST)
         for number in range(50):
-            closed.get(f"/?token=wrong-{number}")
+            desk.get(f"/?token=wrong-{number}")
         lines = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
         assert lines == ["A wrong token came from testclient."]
 

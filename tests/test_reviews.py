@@ -1,6 +1,7 @@
 """The files of questions and answers: damaged, of others, and where nothing can be written."""
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -101,6 +102,21 @@ def test_a_damaged_answer_counts_as_none_and_can_be_given_anew(reviews, folder, 
     assert reviews.newest().answer is None
     reviews.answer(question(), answer_to(question(), "no-go"))
     assert reviews.newest().answer.values == {"verdict": "no-go"}
+
+
+def test_of_two_who_find_a_damaged_answer_the_faster_one_is_taken(reviews, folder, monkeypatch):
+    asked, lock = reviews.ask(question()), fcntl.flock
+    (folder.path / "reviews" / "00000003.answer.json").write_text("{")
+
+    def comes_second(file, kind):
+        monkeypatch.undo()
+        reviews.answer(asked, answer_to(asked, "no-go"))
+        lock(file, kind)
+
+    monkeypatch.setattr(burr_lightning.reviews.fcntl, "flock", comes_second)
+    with pytest.raises(NotAskedError, match="it was answered by ada"):
+        reviews.answer(asked, answer_to(asked))
+    assert reviews.answer_to(asked).values == {"verdict": "no-go"}
 
 
 def test_a_folder_in_the_place_of_a_question_breaks_no_list(folder, reviews):

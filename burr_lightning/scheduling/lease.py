@@ -12,8 +12,13 @@ import socket
 import time
 from pathlib import Path
 
+from ..locks import is_held
+
 _PATIENCE = 0.5
-"""Seconds: long enough to outwait somebody who only looks whether the lease is held."""
+"""Seconds for a process that holds the lease, and may be about to let it go."""
+
+_PATIENCE_WITH_LOOKS = 60.0
+"""Seconds for those that only look whether it is held: one of them may have been stopped while it looked."""
 
 
 class Lease:
@@ -42,9 +47,10 @@ class Lease:
 def taken(path: Path) -> Lease | None:
     """The lease whose file this is; ``None`` where another process holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + _PATIENCE
+    begun = time.monotonic()
     while not _locked(descriptor):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > _PATIENCE_WITH_LOOKS or (waited > _PATIENCE and is_held(path)):
             os.close(descriptor)
             return None
         time.sleep(0.01)
